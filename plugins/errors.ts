@@ -1,0 +1,280 @@
+// The one error table, the one class that is thrown for a refusal, and the plugin that writes both as problem+json.
+// Every plugin and route refuses through `problem(code)`; nothing else may write an error body.
+// The client hears `code` and the fixed sentence; `reason` and `cause` go to the log and never out.
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import Type, { type Static } from 'typebox'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Adds the members of RFC 6749 section 5.2 to error bodies of this route. */
+    oauthErrors?: boolean
+  }
+}
+
+interface ErrorEntry {
+  status: number
+  /** One sentence for the client. It never says more than the code does. */
+  title: string
+  /** The error code of RFC 6749 section 5.2 (or its extensions) on OAuth routes; `invalid_request` where absent. */
+  oauth?: string
+}
+
+/** Code, status and sentence of every error this gateway can answer with. README's table is tested against it. */
+export const errorTable = {
+  invalid_request: { status: 400, title: 'A part of the request is missing, unknown, repeated or malformed.' },
+  path_not_canonical: { status: 400, title: 'The request path is not in its canonical form.' },
+  invalid_grant: { status: 400, title: 'The refresh token is not valid; sign in again.', oauth: 'invalid_grant' },
+  unsupported_grant_type: {
+    status: 400,
+    title: 'Only grant_type=refresh_token is supported here.',
+    oauth: 'unsupported_grant_type',
+  },
+  invalid_scope: { status: 400, title: 'The scope asked for exceeds what was granted.', oauth: 'invalid_scope' },
+  invalid_target: { status: 400, title: 'The resource asked for is not known here.', oauth: 'invalid_target' },
+  unauthenticated: { status: 401, title: 'This needs an access token.' },
+  invalid_token: { status: 401, title: 'The access token is not valid.' },
+  invalid_credentials: { status: 401, title: 'The user name or password is not right.', oauth: 'invalid_grant' },
+  forbidden: { status: 403, title: 'This access token does not allow that.' },
+  insufficient_scope: { status: 403, title: 'This access token lacks a scope that is needed here.' },
+  origin_refused: { status: 403, title: 'A cookie request must come from an allowed origin.' },
+  not_found: { status: 404, title: 'There is nothing at this path.' },
+  method_not_allowed: { status: 405, title: 'This path does not take that method.' },
+  request_timeout: { status: 408, title: 'The request did not arrive in time.' },
+  conflict: { status: 409, title: 'That exists already.' },
+  body_too_large: { status: 413, title: 'The body is larger than this path takes.' },
+  target_too_long: { status: 414, title: 'The request target is too long.' },
+  unsupported_media_type: { status: 415, title: 'This path does not take that content type.' },
+  expectation_failed: { status: 417, title: 'That expectation is not supported.' },
+  too_many_requests: { status: 429, title: 'Too many tries; wait and try again.' },
+  headers_too_large: { status: 431, title: 'The request has too many or too large header fields.' },
+  internal: { status: 500, title: 'The gateway failed; the failure is logged under this request id.' },
+  method_not_implemented: { status: 501, title: 'That method is not implemented here.' },
+  upgrade_refused: { status: 501, title: 'This gateway does not switch to that protocol.' },
+  upstream_unreachable: { status: 502, title: 'The service behind the gateway could not be reached.' },
+  upstream_bad_response: {
+    status: 502,
+    title: 'The service behind the gateway gave an answer that is not valid HTTP.',
+  },
+  overloaded: { status: 503, title: 'The gateway is busy; try again shortly.' },
+  store_unavailable: { status: 503, title: 'The session store is away; try again shortly.' },
+  revocation_unknown: { status: 503, title: 'The gateway cannot tell now whether this session was revoked.' },
+  upstream_timeout: { status: 504, title: 'The service behind the gateway did not answer in time.' },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorTable
+
+export interface ProblemOptions {
+  /** Why, for the log and the event: one word of the closed list, or a short phrase. Never shown to the client. */
+  reason?: string
+  /** Header fields of the answer (`WWW-Authenticate`, `Allow`, `Retry-After`, …). */
+  headers?: Record<string, string>
+  /** Places of the request that are wrong, for `invalid_request`. */
+  errors?: ProblemPlace[]
+  cause?: unknown
+}
+
+/** A place of the request and what is wrong with it. */
+export interface ProblemPlace {
+  in: string
+  path: string
+  message: string
+}
+
+/** A refusal that ends the request. Thrown, and written by the error handler below. */
+export class Problem extends Error {
+  readonly code: ErrorCode
+  readonly statusCode: number
+  readonly reason: string | undefined
+  readonly headers: Record<string, string>
+  readonly errors: ProblemPlace[] | undefined
+
+  constructor(code: ErrorCode, options: ProblemOptions = {}) {
+    super(options.reason ?? code, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'Problem'
+    this.code = code
+    this.statusCode = errorTable[code].status
+    this.reason = options.reason
+    this.headers = options.headers ?? {}
+    this.errors = options.errors
+  }
+}
+
+/**
+ * Makes the refusal to throw.
+ * @param code a row of the table
+ * @param options reason for the log, header fields, places
+ */
+export function problem(code: ErrorCode, options?: ProblemOptions): Problem {
+  return new Problem(code, options)
+}
+
+/** The body of every refusal (RFC 9457), with the members of RFC 6749 section 5.2 on OAuth routes. */
+export const problemSchema = Type.Object(
+  {
+    type: Type.String({ description: 'A URI that names the kind of problem.' }),
+    title: Type.String({ description: 'One sentence, fixed for the code.' }),
+    status: Type.Integer(),
+    code: Type.String({ description: 'A row of the error table.' }),
+    request_id: Type.String({ description: 'Under this id the gateway has logged why.' }),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ in: Type.String(), path: Type.String(), message: Type.String() }), {
+        description: 'The places of the request that are wrong.',
+      }),
+    ),
+    error: Type.Optional(Type.String({ description: 'RFC 6749 section 5.2.' })),
+    error_description: Type.Optional(Type.String()),
+  },
+  { description: 'Problem details (RFC 9457).' },
+)
+
+export type ProblemBody = Static<typeof problemSchema>
+
+/**
+ * The response schemas of a route's refusals, by status.
+ * @param codes every code the route can refuse with
+ * @returns `{ '400': …, '401': … }`, to spread into `schema.response`
+ */
+export function refusals(...codes: ErrorCode[]) {
+  const byStatus: Record<string, { description: string; content: object }> = {}
+  for (const code of codes) {
+    const status = String(errorTable[code].status)
+    const known = byStatus[status]?.description
+    byStatus[status] = {
+      description: known ? `${known}, \`${code}\`` : `\`${code}\``,
+      content: { 'application/problem+json': { schema: problemSchema } },
+    }
+  }
+  return byStatus
+}
+
+/**
+ * The problem+json body of a refusal.
+ * @param code a row of the table
+ * @param requestId the id the refusal is logged under
+ * @param options places that are wrong; whether the route speaks OAuth errors
+ */
+export function problemBody(
+  code: ErrorCode,
+  requestId: string,
+  options: { errors?: ProblemPlace[] | undefined; oauth?: boolean } = {},
+): ProblemBody {
+  const { status, title, oauth }: ErrorEntry = errorTable[code]
+  return {
+    type: `urn:cardea:problem:${code}`,
+    title,
+    status,
+    code,
+    request_id: requestId,
+    ...(options.errors && { errors: options.errors }),
+    ...(options.oauth && { error: oauth ?? 'invalid_request', error_description: title }),
+  }
+}
+
+async function errors(app: FastifyInstance): Promise<void> {
+  const methodsByPattern = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsByPattern.get(url) ?? new Set()
+    for (const one of [method].flat()) methods.add(one)
+    methodsByPattern.set(url, methods)
+  })
+  app.setErrorHandler((error: FastifyError, request, reply) => writeProblem(toProblem(error), request, reply))
+  app.setNotFoundHandler((request, reply) => writeProblem(nothingThere(request, methodsByPattern), request, reply))
+}
+
+/**
+ * Answers a request with a refusal: the one place that writes an error body.
+ * @param refusal what `toProblem` or `problem` made
+ */
+export function writeProblem(refusal: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  logRefusal(refusal, request)
+  const oauth = request.routeOptions.config?.oauthErrors === true
+  const body = problemBody(refusal.code, request.id, { errors: refusal.errors, oauth })
+  // RFC 9110 section 15.5.2: a 401 MUST carry a challenge.
+  if (refusal.statusCode === 401) reply.header('www-authenticate', 'Bearer realm="cardea"')
+  if (refusal.statusCode === 503) reply.header('retry-after', '1')
+  reply.headers(refusal.headers)
+  // A string, so that no response schema of the route can drop a member.
+  return reply
+    .code(refusal.statusCode)
+    .header('cache-control', 'no-store')
+    .header('x-content-type-options', 'nosniff')
+    .type('application/problem+json')
+    .send(JSON.stringify(body))
+}
+
+function logRefusal(refusal: Problem, request: FastifyRequest): void {
+  const entry = { code: refusal.code, reason: refusal.reason, granted: false }
+  if (refusal.code === 'internal') request.log.error({ ...entry, err: refusal.cause }, 'request failed')
+  else if (refusal.statusCode >= 500) request.log.warn({ ...entry, err: refusal.cause }, 'request refused')
+  else request.log.debug(entry, 'request refused')
+}
+
+/**
+ * The refusal that an error means. Whatever is not known is `internal`: input alone never leads there.
+ * @param error a Problem, one of Fastify's own errors, a store failure, or a surprise
+ */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (!(error instanceof Error)) return problem('internal', { cause: error })
+  if (error.name === 'StoreUnavailable')
+    return problem('store_unavailable', { reason: 'store_unavailable', cause: error })
+  if ('validation' in error) return problem('invalid_request', { reason: error.message, errors: placesOf(error) })
+  const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+  const code = codeByStatus[status]
+  if (code) return problem(code, { reason: error.message })
+  return problem('internal', { cause: error })
+}
+
+// What Fastify itself refuses with: body parsing, content types, limits.
+const codeByStatus: Record<number, ErrorCode> = {
+  400: 'invalid_request',
+  408: 'request_timeout',
+  413: 'body_too_large',
+  414: 'target_too_long',
+  415: 'unsupported_media_type',
+  417: 'expectation_failed',
+  429: 'too_many_requests',
+  431: 'headers_too_large',
+  503: 'overloaded',
+}
+
+function placesOf(error: Error): ProblemPlace[] {
+  // Fastify's own shape of a validation failure, made by its schema compiler and by nothing else.
+  const { validation, validationContext } = error as FastifyError
+  return (validation ?? []).map(({ instancePath, message, params }) => ({
+    in: validationContext ?? 'body',
+    path: instancePath || memberNamed(params) || '/',
+    message: message ?? 'is not valid',
+  }))
+}
+
+function memberNamed(params: Record<string, unknown>): string | undefined {
+  const name = params['missingProperty'] ?? params['additionalProperty']
+  return typeof name === 'string' ? `/${name}` : undefined
+}
+
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'])
+
+function nothingThere(request: FastifyRequest, methodsByPattern: Map<string, Set<string>>): Problem {
+  if (!knownMethods.has(request.method)) return problem('method_not_implemented')
+  const allowed = new Set<string>()
+  const path = request.url.split('?', 1)[0] ?? ''
+  for (const [pattern, methods] of methodsByPattern) {
+    if (matches(pattern, path)) for (const method of methods) allowed.add(method)
+  }
+  if (allowed.size === 0) return problem('not_found')
+  return problem('method_not_allowed', { headers: { allow: [...allowed].sort().join(', ') } })
+}
+
+function matches(pattern: string, path: string): boolean {
+  // What answers everywhere, such as CORS preflights, says nothing about this path.
+  if (pattern === '*') return false
+  const wanted = pattern.split('/')
+  const given = path.split('/')
+  if (wanted.at(-1) !== '*' && wanted.length !== given.length) return false
+  return wanted.every((segment, i) => segment === '*' || segment === given[i] || (segment.startsWith(':') && given[i]))
+}
+
+/** Fastify plugin: writes every refusal, and what is not found, from the one table. Registered first. */
+export default fp(errors, { name: 'errors', fastify: '5.x' })
