@@ -1,0 +1,161 @@
+// The file of the embedded store: opening it, its transactions, and what its errors mean. Called by the embedded-* files only.
+// SQLite works synchronously, so a transaction here is never interleaved with another of this process; it must stay short.
+import { closeSync, fchmodSync, fstatSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { prepareSchema } from './embedded-schema.ts'
+import { StoreUnavailable } from './store.ts'
+
+// How long a verb waits for another process (the CLI) to finish its transaction. The event loop stands still meanwhile.
+const busyTimeoutMs = 1000
+
+/** The name that stands for a database without a file. */
+export const inMemory = ':memory:'
+
+/**
+ * How far a transaction has come when it is answered.
+ * `NORMAL`: written to the operating system; survives the death of the process (kill -9), not a power cut.
+ * `FULL`: on the disk (fsync of the write-ahead log, and with it of everything committed before).
+ */
+type Durability = 'NORMAL' | 'FULL'
+
+/** One connection to the store's file. Every statement runs inside `read`, `write` or `writeDurably`. */
+export class Database {
+  readonly #connection: DatabaseSync
+  #durability: Durability | undefined
+
+  /**
+   * @param file path, or `:memory:`; the folder is made when missing
+   * @throws StoreUnavailable when the file cannot be opened; Error when it is not a file of this version of the store
+   */
+  constructor(file: string) {
+    this.#connection = open(file)
+  }
+
+  /** Prepares a statement once, to be run inside `read` or `write`. */
+  prepare(sql: string): StatementSync {
+    return this.#connection.prepare(sql)
+  }
+
+  /**
+   * Runs reading statements. Each sees its own snapshot: a second process may write between two of them.
+   * @throws StoreUnavailable when SQLite cannot answer
+   */
+  read<T>(body: () => T): T {
+    try {
+      return body()
+    } catch (error) {
+      throw this.#translate(error)
+    }
+  }
+
+  /**
+   * Runs `body` in one transaction that survives kill -9 but not, for its last moments, a power cut; when
+   * `mustBeDurable` says so of its result, the transaction is taken back and `body` runs again, as `writeDurably` does.
+   * A lost rotation leaves the client one generation ahead of the store; a lost revocation would let a thief back in.
+   * @param body must touch nothing but the database: it may run twice
+   * @throws StoreUnavailable when SQLite cannot answer; nothing has been written then
+   */
+  write<T>(body: () => T, mustBeDurable: (result: T) => boolean): T {
+    const quick = this.#transaction('NORMAL', body, (result) => !mustBeDurable(result))
+    return quick.committed ? quick.result : this.writeDurably(body)
+  }
+
+  /**
+   * Runs `body` in one transaction that is on the disk when this returns: for everything that must not be undone by a
+   * power cut after it was answered. A transaction that changes nothing costs no fsync.
+   * @throws StoreUnavailable when SQLite cannot answer; nothing has been written then
+   */
+  writeDurably<T>(body: () => T): T {
+    return this.#transaction('FULL', body, () => true).result
+  }
+
+  /** Closes the file. Idempotent; every later call throws StoreUnavailable. */
+  close(): void {
+    if (this.#connection.isOpen) this.#connection.close()
+  }
+
+  #transaction<T>(durability: Durability, body: () => T, accept: (result: T) => boolean) {
+    try {
+      this.#setDurability(durability)
+      // IMMEDIATE takes the write lock first, so what is read inside is what is decided upon, whoever else has the file open.
+      this.#connection.exec('BEGIN IMMEDIATE')
+      const result = body()
+      const committed = accept(result)
+      this.#connection.exec(committed ? 'COMMIT' : 'ROLLBACK')
+      return { committed, result }
+    } catch (error) {
+      this.#rollBack()
+      throw this.#translate(error)
+    }
+  }
+
+  // SQLite forbids this pragma inside a transaction, so it goes before BEGIN.
+  #setDurability(durability: Durability): void {
+    if (this.#durability === durability) return
+    this.#connection.exec(`PRAGMA synchronous = ${durability}`)
+    this.#durability = durability
+  }
+
+  // A full disk or a failing one may have rolled back already; the error that brought us here is the one to report.
+  #rollBack(): void {
+    try {
+      if (this.#connection.isOpen && this.#connection.isTransaction) this.#connection.exec('ROLLBACK')
+    } catch {
+      // The connection is beyond help: the next verb meets the same error and reports it.
+    }
+  }
+
+  #translate(error: unknown): unknown {
+    if (!this.#connection.isOpen) return new StoreUnavailable('the store is closed', { cause: error })
+    return asUnavailable(error) ?? error
+  }
+}
+
+function open(file: string): DatabaseSync {
+  let connection: DatabaseSync | undefined
+  try {
+    if (file !== inMemory) keepPrivate(file)
+    connection = new DatabaseSync(file)
+    connection.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
+    prepareSchema(connection, file)
+    return connection
+  } catch (error) {
+    connection?.close()
+    throw asUnavailable(error, `cannot open the store ${file}: `) ?? error
+  }
+}
+
+// SQLite gives its -wal and -shm files the mode of the database file, so the file must be private before SQLite opens it.
+// A folder that exists already is left as it is: it may hold other people's files.
+function keepPrivate(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const descriptor = openSync(file, 'a', 0o600)
+  try {
+    if ((fstatSync(descriptor).mode & 0o077) !== 0) fchmodSync(descriptor, 0o600)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+// Result codes of SQLite that mean a mistake in this program; all others (busy, full, io, corrupt, read-only, ...) mean that
+// the store cannot answer now. https://sqlite.org/rescode.html
+const programmingErrors = new Set([
+  1, // SQLITE_ERROR: bad SQL
+  18, // SQLITE_TOOBIG
+  19, // SQLITE_CONSTRAINT
+  20, // SQLITE_MISMATCH
+  21, // SQLITE_MISUSE
+  25, // SQLITE_RANGE
+])
+
+function asUnavailable(error: unknown, prefix = ''): StoreUnavailable | undefined {
+  if (!(error instanceof Error) || !isOutage(error)) return undefined
+  return new StoreUnavailable(prefix + error.message, { cause: error })
+}
+
+function isOutage(error: Error): boolean {
+  // The low byte is the primary result code; the rest says more about it.
+  if ('errcode' in error && typeof error.errcode === 'number') return !programmingErrors.has(error.errcode & 0xff)
+  return 'syscall' in error
+}

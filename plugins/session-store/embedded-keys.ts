@@ -1,0 +1,44 @@
+// The sealed keys of the embedded store. Called through the port only (store.ts). What is sealed in them it cannot read.
+import type { Database } from './embedded-database.ts'
+import type { KeyStore, SealedKey } from './store.ts'
+
+export class EmbeddedKeys implements KeyStore {
+  readonly #database: Database
+  readonly #statements: ReturnType<typeof prepareStatements>
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#statements = prepareStatements(database)
+  }
+
+  async list(): Promise<SealedKey[]> {
+    // Boundary: the columns of a STRICT table that only this program writes.
+    const rows = this.#database.read(() => this.#statements.list.all()) as unknown as SealedKey[]
+    return rows.map((row) => ({ ...row }))
+  }
+
+  // On the disk before it is answered: what a lost key has signed could never be verified again.
+  async add({ id, use, alg, createdAt, activeFrom, sealed }: SealedKey): Promise<boolean> {
+    const add = () => this.#statements.insert.run(id, use, alg, createdAt, activeFrom, sealed).changes === 1
+    return this.#database.writeDurably(add)
+  }
+
+  async replace(id: string, sealed: string): Promise<boolean> {
+    return this.#database.writeDurably(() => this.#statements.replace.run(sealed, id).changes === 1)
+  }
+
+  async remove(id: string): Promise<void> {
+    this.#database.writeDurably(() => this.#statements.remove.run(id))
+  }
+}
+
+function prepareStatements(database: Database) {
+  return {
+    list: database.prepare('SELECT id, use, alg, createdAt, activeFrom, sealed FROM keys ORDER BY activeFrom, id'),
+    insert: database.prepare(`
+      INSERT INTO keys (id, use, alg, createdAt, activeFrom, sealed) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO NOTHING`),
+    replace: database.prepare('UPDATE keys SET sealed = ? WHERE id = ?'),
+    remove: database.prepare('DELETE FROM keys WHERE id = ?'),
+  }
+}

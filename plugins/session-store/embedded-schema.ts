@@ -1,0 +1,112 @@
+// The tables of the embedded store and their version. Called by embedded-database.ts when it opens a file; knows no verb.
+// A change of a table means: raise `schemaVersion` and add the step from the version before to `migrations`.
+import type { DatabaseSync } from 'node:sqlite'
+
+// Marks the file as ours (`PRAGMA application_id`): "CARD". A database of another program is refused, not filled with our tables.
+const applicationId = 0x43415244
+
+// Step n brings a file from version n to n + 1.
+const migrations = [
+  `
+  CREATE TABLE sessions (
+    sid TEXT NOT NULL UNIQUE,
+    sub TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    rotatedAt TEXT NOT NULL,              -- JSON array of ms
+    createdAt INTEGER NOT NULL,           -- ms
+    absoluteExpirySeconds INTEGER NOT NULL,
+    idleTtlSeconds INTEGER NOT NULL,
+    roles TEXT NOT NULL,                  -- JSON array of strings
+    scope TEXT NOT NULL,
+    device TEXT NOT NULL,
+    ip TEXT NOT NULL,
+    amr TEXT NOT NULL,                    -- JSON array of strings
+    revokedAt INTEGER,                    -- ms; set once: the row is a tombstone from then on
+    endReason TEXT,
+    purgeAt INTEGER NOT NULL,             -- ms; derived, kept for its index
+    CHECK ((revokedAt IS NULL) = (endReason IS NULL))
+  ) STRICT;
+  CREATE INDEX sessionsBySubject ON sessions (sub, createdAt) WHERE revokedAt IS NULL;
+  CREATE INDEX sessionsByPurge ON sessions (purgeAt);
+
+  -- AUTOINCREMENT: a position is never given twice, even after the newest entries have been purged.
+  CREATE TABLE revocations (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    sid TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    at INTEGER NOT NULL,                  -- ms
+    reason TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX revocationsByTime ON revocations (at);
+
+  CREATE TABLE users (
+    sub TEXT NOT NULL PRIMARY KEY,
+    passwordHash TEXT NOT NULL,
+    roles TEXT NOT NULL,                  -- JSON array of strings
+    scope TEXT NOT NULL,
+    disabled INTEGER NOT NULL,
+    createdAt INTEGER NOT NULL,           -- ms
+    revision INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    use TEXT NOT NULL,
+    alg TEXT NOT NULL,
+    createdAt INTEGER NOT NULL,           -- ms
+    activeFrom INTEGER NOT NULL,          -- ms
+    sealed TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+]
+
+/** The version of the tables that this program reads and writes (`PRAGMA user_version`). */
+export const schemaVersion = migrations.length
+
+/**
+ * Makes the tables of a new file, or brings those of an older one up to date, in one transaction.
+ * @param connection freshly opened
+ * @param file only for the sentence of an error
+ * @throws Error when the file is newer than this program, or another program's
+ */
+export function prepareSchema(connection: DatabaseSync, file: string): void {
+  if (versionOf(connection, file) < schemaVersion) migrate(connection, file)
+  // Write-ahead log: readers never wait, and a commit is one sequential write. In memory there is no log; the answer says so.
+  connection.exec('PRAGMA journal_mode = WAL')
+}
+
+function migrate(connection: DatabaseSync, file: string): void {
+  connection.exec('BEGIN IMMEDIATE')
+  try {
+    // Read again under the lock: another process may have done it meanwhile.
+    for (const step of migrations.slice(versionOf(connection, file))) connection.exec(step)
+    connection.exec(`PRAGMA application_id = ${applicationId}`)
+    connection.exec(`PRAGMA user_version = ${schemaVersion}`)
+    connection.exec('COMMIT')
+  } catch (error) {
+    if (connection.isTransaction) connection.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function versionOf(connection: DatabaseSync, file: string): number {
+  const version = pragma(connection, 'user_version')
+  const isEmpty = connection.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
+  if (isEmpty) return 0
+  if (pragma(connection, 'application_id') !== applicationId) {
+    throw new Error(`${file} is a database, but not a Cardea store; point CARDEA_DATA_DIR at another folder`)
+  }
+  if (version > schemaVersion) {
+    throw new Error(
+      `${file} was written by a newer Cardea (store version ${version}, this one reads up to ${schemaVersion}); ` +
+        'start that version, or restore the copy of the file made before the upgrade',
+    )
+  }
+  return version
+}
+
+function pragma(connection: DatabaseSync, name: 'user_version' | 'application_id'): number {
+  return Number(connection.prepare(`PRAGMA ${name}`).get()?.[name])
+}

@@ -1,0 +1,232 @@
+// The sessions of the embedded store: every verb is one transaction around the pure decision of rotation.ts. Called through
+// the port only (store.ts). It holds no state of its own: what a verb decides upon is read inside its transaction.
+import type { Database } from './embedded-database.ts'
+import type { RevocationLog } from './embedded-revocations.ts'
+import { type SessionRow, toRow, toSession } from './embedded-session-row.ts'
+import { decide, expiryOf, succeed } from './rotation.ts'
+import type {
+  CreateOutcome,
+  DeliveryMark,
+  EndOutcome,
+  EndReason,
+  LogPosition,
+  NewSession,
+  Presented,
+  Revocation,
+  RevocationPage,
+  RotateOutcome,
+  Session,
+  SessionStore,
+} from './store.ts'
+
+export class EmbeddedSessions implements SessionStore {
+  readonly #database: Database
+  readonly #log: RevocationLog
+  readonly #clock: () => number
+  readonly #statements: ReturnType<typeof prepareStatements>
+
+  /** @param clock ms; see `openEmbeddedStore` */
+  constructor(database: Database, log: RevocationLog, clock: () => number) {
+    this.#database = database
+    this.#log = log
+    this.#clock = clock
+    this.#statements = prepareStatements(database)
+  }
+
+  /** @throws Error when a session of this `sid` exists already, ended or not; nothing is changed then */
+  async create(session: NewSession): Promise<CreateOutcome> {
+    return this.#announce(this.#database.write(() => this.#create(session), endsSessions))
+  }
+
+  async rotate(presented: Presented, graceMs: number): Promise<RotateOutcome> {
+    return this.#announce(this.#database.write(() => this.#rotate(presented, graceMs), endsSessions))
+  }
+
+  async read(sid: string): Promise<Session | undefined> {
+    return this.#database.read(() => this.#find(sid))
+  }
+
+  async list(sub: string): Promise<Session[]> {
+    return this.#database.read(() => this.#live(sub, this.#clock()))
+  }
+
+  async markDelivered(marks: readonly DeliveryMark[]): Promise<void> {
+    // A lost mark is harmless (design 2.2), so it need not reach the disk.
+    const markAll = () => {
+      for (const { sid, generation } of marks) this.#statements.markDelivered.run(sid, generation)
+    }
+    this.#database.write(markAll, () => false)
+  }
+
+  async end(sid: string, reason: EndReason): Promise<EndOutcome> {
+    return this.#announce(this.#database.writeDurably(() => this.#end(sid, reason)))
+  }
+
+  async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome> {
+    return this.#announce(this.#database.writeDurably(() => this.#endAll(sub, reason, exceptSid)))
+  }
+
+  async readRevocations(after: LogPosition | { sinceMs: number }, waitMs: number): Promise<RevocationPage> {
+    return this.#log.read(after, waitMs)
+  }
+
+  /** Deletes up to `limit` sessions and tombstones whose time has passed; inside a transaction. @returns how many */
+  purge(nowMs: number, limit: number): number {
+    return Number(this.#statements.purge.run(nowMs, limit).changes)
+  }
+
+  #create(fresh: NewSession): CreateOutcome {
+    if (!this.#isUnchanged(fresh.sub, fresh.userRevision)) return { outcome: 'user_changed' }
+    if (this.#find(fresh.sid)) throw new Error(`a session ${fresh.sid} exists already`)
+    const now = this.#clock()
+    const revocations = this.#revokeAll(this.#beyondLimit(fresh, now), 'session_limit', now)
+    const session = begin(fresh, now)
+    this.#statements.insert.run(toRow(session))
+    return { outcome: 'created', session, revocations }
+  }
+
+  #rotate(presented: Presented, graceMs: number): RotateOutcome {
+    const session = this.#find(presented.sid)
+    if (!session) return { outcome: 'unknown' }
+    const now = this.#clock()
+    const decision = decide(session, presented, now, graceMs)
+    switch (decision.outcome) {
+      case 'rotated':
+        return { outcome: 'rotated', session: this.#replace(succeed(session, now)) }
+      case 'retried':
+        return { outcome: 'retried', session, why: decision.why }
+      case 'reused': {
+        const tombstone = this.#bury(session, 'revoked_by_reuse', now)
+        return {
+          outcome: 'reused',
+          session: tombstone,
+          revocations: [this.#record(tombstone, 'revoked_by_reuse', now)],
+        }
+      }
+      case 'ahead':
+        return { outcome: 'ahead', session }
+      case 'expired':
+        return { outcome: 'expired', session, why: decision.why }
+      case 'revoked':
+        return { outcome: 'revoked', session, reason: reasonOf(session) }
+    }
+  }
+
+  #end(sid: string, reason: EndReason): EndOutcome {
+    const now = this.#clock()
+    const session = this.#find(sid)
+    if (!session || !isLive(session, now)) return { revocations: [] }
+    return { revocations: this.#revokeAll([session], reason, now) }
+  }
+
+  #endAll(sub: string, reason: EndReason, exceptSid: string | undefined): EndOutcome {
+    const now = this.#clock()
+    const ending = this.#live(sub, now).filter((session) => session.sid !== exceptSid)
+    return { revocations: this.#revokeAll(ending.reverse(), reason, now) }
+  }
+
+  #revokeAll(sessions: readonly Session[], reason: EndReason, now: number): Revocation[] {
+    return sessions.map((session) => this.#record(this.#bury(session, reason, now), reason, now))
+  }
+
+  #bury(session: Session, endReason: EndReason, now: number): Session {
+    return this.#replace({ ...session, revokedAt: now, endReason })
+  }
+
+  #record({ sid, sub }: Session, reason: EndReason, at: number): Revocation {
+    const revocation: Revocation = { kind: 'session', sid, sub, at, reason }
+    this.#log.append(revocation)
+    return revocation
+  }
+
+  #replace(session: Session): Session {
+    const { generation, delivered, rotatedAt, revokedAt, endReason, purgeAt, sid } = toRow(session)
+    this.#statements.update.run(generation, delivered, rotatedAt, revokedAt, endReason, purgeAt, sid)
+    return session
+  }
+
+  #find(sid: string): Session | undefined {
+    // Boundary: the columns of a STRICT table that only this program writes.
+    const row = this.#statements.find.get(sid) as unknown as SessionRow | undefined
+    return row && toSession(row)
+  }
+
+  // Newest login first; of two in the same millisecond the one inserted later.
+  #live(sub: string, now: number): Session[] {
+    // Boundary: as in #find.
+    const rows = this.#statements.listBySubject.all(sub) as unknown as SessionRow[]
+    return rows.map(toSession).filter((session) => isLive(session, now))
+  }
+
+  // Oldest first. The new one always has its place, so that a limit of 1 means: a login ends the login before.
+  #beyondLimit({ sub, maxSessions }: NewSession, now: number): Session[] {
+    // Mostly there is room, and counting is much cheaper than reading them all.
+    const notEnded = Number(this.#statements.countBySubject.get(sub)?.['sessions'])
+    if (notEnded < maxSessions) return []
+    return this.#live(sub, now)
+      .slice(Math.max(maxSessions - 1, 0))
+      .reverse()
+  }
+
+  #isUnchanged(sub: string, revision: number): boolean {
+    return this.#statements.findUser.get(sub, revision) !== undefined
+  }
+
+  // After the commit: whoever is woken reads what is there for good.
+  #announce<T extends Outcome>(outcome: T): T {
+    if (endsSessions(outcome)) this.#log.wake()
+    return outcome
+  }
+}
+
+type Outcome = CreateOutcome | RotateOutcome | EndOutcome
+
+function endsSessions(outcome: Outcome): boolean {
+  return 'revocations' in outcome && outcome.revocations.length > 0
+}
+
+function isLive(session: Session, now: number): boolean {
+  return session.revokedAt === undefined && expiryOf(session, now) === undefined
+}
+
+// The table checks that a tombstone has its reason (embedded-schema.ts).
+function reasonOf(tombstone: Session): EndReason {
+  if (tombstone.endReason === undefined) throw new Error(`session ${tombstone.sid} ended without a reason`)
+  return tombstone.endReason
+}
+
+function begin(fresh: NewSession, now: number): Session {
+  const { absoluteTtlSeconds, maxSessions: _limit, userRevision: _revision, ...kept } = fresh
+  return {
+    ...kept,
+    generation: 1,
+    delivered: false,
+    rotatedAt: [now],
+    createdAt: now,
+    absoluteExpirySeconds: Math.floor(now / 1000) + absoluteTtlSeconds,
+  }
+}
+
+function prepareStatements(database: Database) {
+  return {
+    find: database.prepare('SELECT * FROM sessions WHERE sid = ?'),
+    findUser: database.prepare('SELECT 1 FROM users WHERE sub = ? AND revision = ? AND disabled = 0'),
+    listBySubject: database.prepare(
+      'SELECT * FROM sessions WHERE sub = ? AND revokedAt IS NULL ORDER BY createdAt DESC, rowid DESC',
+    ),
+    countBySubject: database.prepare('SELECT count(*) AS sessions FROM sessions WHERE sub = ? AND revokedAt IS NULL'),
+    insert: database.prepare(`
+      INSERT INTO sessions (sid, sub, generation, delivered, rotatedAt, createdAt, absoluteExpirySeconds, idleTtlSeconds,
+        roles, scope, device, ip, amr, revokedAt, endReason, purgeAt)
+      VALUES (:sid, :sub, :generation, :delivered, :rotatedAt, :createdAt, :absoluteExpirySeconds, :idleTtlSeconds,
+        :roles, :scope, :device, :ip, :amr, :revokedAt, :endReason, :purgeAt)`),
+    update: database.prepare(`
+      UPDATE sessions SET generation = ?, delivered = ?, rotatedAt = ?, revokedAt = ?, endReason = ?, purgeAt = ?
+      WHERE sid = ?`),
+    markDelivered: database.prepare(`
+      UPDATE sessions SET delivered = 1 WHERE sid = ? AND generation = ? AND delivered = 0 AND revokedAt IS NULL`),
+    purge: database.prepare(
+      'DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE purgeAt <= ? LIMIT ?)',
+    ),
+  }
+}

@@ -1,0 +1,225 @@
+// The store port: what a store must do for the gateway, in the gateway's words. Two adapters implement it, one contract
+// suite (test/contract.ts) holds them to it. Every verb is atomic. Times are milliseconds of the store's own clock unless
+// a name ends in `Seconds`. Nothing here is secret: a dump of a store holds nothing that can be presented.
+
+/** Why a session ended. Kept in its tombstone until the session's absolute expiry. */
+export type EndReason =
+  | 'logout'
+  | 'revoked_by_user'
+  | 'revoked_by_admin'
+  | 'revoked_by_reuse'
+  | 'session_limit'
+  | 'password_changed'
+  | 'user_disabled'
+
+/** One login on one device. Constant in size, however often it is rotated. */
+export interface Session {
+  /** 32 base64url characters; the first 8 are the subject's tag (a keyed hash of `sub`). */
+  sid: string
+  sub: string
+  /** The newest refresh token's generation: 1 at login, +1 at each rotation. */
+  generation: number
+  /** The newest generation has been seen in use, so its client has certainly received it. */
+  delivered: boolean
+  /** When generations g, g-1 and g-2 were made (newest first; as many as there are). Never empty. */
+  rotatedAt: readonly number[]
+  createdAt: number
+  /** Ends the session, whatever is rotated. Carried unchanged in every refresh token. */
+  absoluteExpirySeconds: number
+  /** The session expires when its newest generation is older than this. */
+  idleTtlSeconds: number
+  /** Roles and scope as granted at login; a change of either ends the session, so they need no second look-up. */
+  roles: readonly string[]
+  scope: string
+  /** What the client calls itself, <= 64 bytes; a label for people, never trusted. */
+  device: string
+  /** The address of the login, as text. */
+  ip: string
+  /** Authentication methods, RFC 8176 (`pwd`). */
+  amr: readonly string[]
+  /** Set once, when the session is ended: from then on this record is its tombstone. */
+  revokedAt?: number
+  endReason?: EndReason
+}
+
+/** What a login hands to the store; the store adds its clock. */
+export interface NewSession {
+  sid: string
+  sub: string
+  idleTtlSeconds: number
+  absoluteTtlSeconds: number
+  roles: readonly string[]
+  scope: string
+  device: string
+  ip: string
+  amr: readonly string[]
+  /** Live sessions the subject may have, this one included; beyond it the oldest ends with `session_limit`. */
+  maxSessions: number
+  /** `revision` of the user record that the password was checked against: a login overtaken by a change is refused. */
+  userRevision: number
+}
+
+/** What a refresh presents: the fields of a token whose MAC has been checked. */
+export interface Presented {
+  sid: string
+  generation: number
+  issuedAtSeconds: number
+}
+
+/** An entry of the revocation log. */
+export interface Revocation {
+  kind: 'session'
+  sid: string
+  sub: string
+  at: number
+  reason: EndReason
+}
+
+export type CreateOutcome =
+  | { outcome: 'created'; session: Session; revocations: Revocation[] }
+  /** The user was changed, disabled or removed since the password was checked. Nothing was written. */
+  | { outcome: 'user_changed' }
+
+export type RotateOutcome =
+  | { outcome: 'rotated'; session: Session }
+  /** Nothing changed: `session` holds the newest generation, to be given again. */
+  | { outcome: 'retried'; session: Session; why: 'lost_answer' | 'concurrent' }
+  /** The session has been revoked when this returns. */
+  | { outcome: 'reused'; session: Session; revocations: Revocation[] }
+  | { outcome: 'ahead'; session: Session }
+  | { outcome: 'expired'; session: Session; why: 'idle' | 'absolute' }
+  | { outcome: 'revoked'; session: Session; reason: EndReason }
+  | { outcome: 'unknown' }
+
+/** What ended: empty when there was nothing live to end (unknown, expired or ended before). */
+export interface EndOutcome {
+  revocations: Revocation[]
+}
+
+/** The newest generation of a session, seen in use. */
+export interface DeliveryMark {
+  sid: string
+  generation: number
+}
+
+/** A place in the revocation log; opaque, ordered by the store. */
+export type LogPosition = string
+
+export interface RevocationPage {
+  revocations: Revocation[]
+  /** Where to go on reading. */
+  position: LogPosition
+}
+
+export interface SessionStore {
+  /**
+   * Starts a session, ending the subject's oldest beyond `maxSessions`.
+   * @returns `created`, or `user_changed` with nothing written
+   */
+  create(session: NewSession): Promise<CreateOutcome>
+  /**
+   * The rotation decision (design 2.1) and its effect, in one step.
+   * @param graceMs how long a superseded token is honoured after its successor was made, in ms
+   */
+  rotate(presented: Presented, graceMs: number): Promise<RotateOutcome>
+  /** The session or its tombstone; undefined when the store holds neither. */
+  read(sid: string): Promise<Session | undefined>
+  /** The subject's live sessions (not ended, not expired), newest login first. */
+  list(sub: string): Promise<Session[]>
+  /** Marks generations as delivered where they are still the newest; anything else is ignored. Idempotent. */
+  markDelivered(marks: readonly DeliveryMark[]): Promise<void>
+  /** Ends one session: a tombstone stays until its absolute expiry. Idempotent; the first reason stays. */
+  end(sid: string, reason: EndReason): Promise<EndOutcome>
+  /** Ends all live sessions of a subject, but `exceptSid`. */
+  endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome>
+  /**
+   * The revocation log later than `after`, oldest first; waits up to `waitMs` when there is nothing yet.
+   * @param after a position from an earlier page, or a time in ms to begin from
+   */
+  readRevocations(after: LogPosition | { sinceMs: number }, waitMs: number): Promise<RevocationPage>
+}
+
+/** A local identity. */
+export interface User {
+  /** The subject: the canonical user name. */
+  sub: string
+  /** PHC string of argon2id, its parameters inside. */
+  passwordHash: string
+  roles: readonly string[]
+  /** Space-separated scope granted at login (RFC 6749 section 3.3); may be empty. */
+  scope: string
+  disabled: boolean
+  createdAt: number
+  /** +1 at every change that must end a login in flight (password, roles, scope, disabled). */
+  revision: number
+}
+
+export interface NewUser {
+  sub: string
+  passwordHash: string
+  roles: readonly string[]
+  scope: string
+}
+
+export type UserChange = Partial<Pick<User, 'passwordHash' | 'roles' | 'scope' | 'disabled'>>
+
+export interface UserStore {
+  find(sub: string): Promise<User | undefined>
+  /** @returns false when the subject exists already; nothing is changed then */
+  add(user: NewUser): Promise<boolean>
+  /** Applies the change and raises `revision`. @returns false when there is no such user */
+  change(sub: string, change: UserChange): Promise<boolean>
+  /** Replaces a hash by one of the same password (new parameters) if it is still `oldHash`; `revision` stays. */
+  rehash(sub: string, oldHash: string, newHash: string): Promise<void>
+  /** Users in order of `sub`, later than `after` ('' for the first), at most `limit`. */
+  list(after: string, limit: number): Promise<User[]>
+  count(): Promise<number>
+}
+
+/** A key, sealed under a key derived from CARDEA_SECRET. The store never sees what is in it. */
+export interface SealedKey {
+  /** The `kid` of a signing key; a fixed word for other uses. */
+  id: string
+  use: 'signing' | 'subject-tag'
+  /** JWS algorithm of a signing key; empty otherwise. */
+  alg: string
+  createdAt: number
+  /** From when on it may sign; it is published before. */
+  activeFrom: number
+  /** base64url. */
+  sealed: string
+}
+
+export interface KeyStore {
+  list(): Promise<SealedKey[]>
+  /** @returns false when a key of this id exists already; nothing is changed then */
+  add(key: SealedKey): Promise<boolean>
+  /**
+   * Replaces the sealed text of a key: the same key, sealed under a newer secret.
+   * @returns false when there is no key of this id; nothing is changed then
+   */
+  replace(id: string, sealed: string): Promise<boolean>
+  remove(id: string): Promise<void>
+}
+
+/** One store: three interfaces over one database. */
+export interface Store {
+  /** `embedded (data/cardea.db)`: for the banner and the operators. */
+  readonly description: string
+  readonly sessions: SessionStore
+  readonly users: UserStore
+  readonly keys: KeyStore
+  /** The store's clock, ms. */
+  now(): Promise<number>
+  /** Rejects when the store cannot serve now. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Thrown by any verb when the store cannot answer: the caller answers 503 and changes nothing. */
+export class StoreUnavailable extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StoreUnavailable'
+  }
+}

@@ -1,0 +1,34 @@
+// The store's own key for subject tags, the first 8 characters of every `sid`. Loaded once at start by the session-store
+// plugin. It lives as long as the store: another key would give a subject another tag, and another slot.
+import { randomBytes } from 'node:crypto'
+import type { Secret } from '../secrets.ts'
+import { openAndReseal, sealKey } from './sealed-key.ts'
+import type { KeyStore, SealedKey } from './store.ts'
+
+const subjectTagKeyId = 'subject-tag'
+const subjectTagKeyBytes = 32
+
+/**
+ * The key for subject tags: the same on every node, made at the first start of a store.
+ * @param keys the store's keys
+ * @param secrets newest first
+ * @returns 32 bytes
+ * @throws Error that says which knob to change, when no secret opens the stored key
+ */
+export async function loadSubjectTagKey(keys: KeyStore, secrets: readonly Secret[]): Promise<Buffer> {
+  const stored = (await findKey(keys)) ?? (await makeKey(keys, secrets))
+  return openAndReseal(keys, stored, secrets)
+}
+
+async function findKey(keys: KeyStore): Promise<SealedKey | undefined> {
+  return (await keys.list()).find(({ id }) => id === subjectTagKeyId)
+}
+
+// Nodes that start together all add; one wins, and what the store holds then is read back by all of them.
+async function makeKey(keys: KeyStore, secrets: readonly Secret[]): Promise<SealedKey> {
+  const name = { id: subjectTagKeyId, use: 'subject-tag', alg: '', createdAt: Date.now(), activeFrom: 0 } as const
+  await keys.add(sealKey(name, randomBytes(subjectTagKeyBytes), secrets))
+  const stored = await findKey(keys)
+  if (!stored) throw new Error('The store lost the key for subject tags while it was being made.')
+  return stored
+}

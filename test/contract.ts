@@ -1,0 +1,36 @@
+// The store contract: what any store must do for the gateway, whatever it is made of. Run by the test of each adapter; an
+// adapter that needs a line changed here is wrong, or the port is.
+import t from 'tap'
+import { testCreating } from './contract/creating.ts'
+import { testDelivery } from './contract/delivery.ts'
+import { testEnding } from './contract/ending.ts'
+import { testExpiry } from './contract/expiry.ts'
+import { testKeys } from './contract/keys.ts'
+import { testReuse } from './contract/reuse.ts'
+import { testRevocations } from './contract/revocations.ts'
+import { testRotating } from './contract/rotating.ts'
+import type { Clock, OpenStore } from './contract/scene.ts'
+import { testUsers } from './contract/users.ts'
+
+export { Clock } from './contract/scene.ts'
+
+/**
+ * Holds an adapter to the port (plugins/session-store/store.ts).
+ * @param name of the adapter, for the titles
+ * @param open opens an empty store that reads the clock it is given; called once a test, which closes what it opened
+ * @param clock moved by the tests, never back
+ */
+export function storeContract(name: string, open: OpenStore, clock: Clock): void {
+  const parts = {
+    'creating sessions': testCreating,
+    rotating: testRotating,
+    'reuse of superseded tokens': testReuse,
+    'delivery proof': testDelivery,
+    expiry: testExpiry,
+    'ending sessions': testEnding,
+    'the revocation log': testRevocations,
+    users: testUsers,
+    keys: testKeys,
+  }
+  for (const [title, part] of Object.entries(parts)) t.test(`${name}: ${title}`, async (t) => part(t, open, clock))
+}

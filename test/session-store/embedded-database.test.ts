@@ -1,0 +1,96 @@
+// The file of the embedded store: durability of its transactions, full disks, damage, and files that are not ours.
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
+import { Database } from '../../plugins/session-store/embedded-database.ts'
+import { StoreUnavailable } from '../../plugins/session-store/store.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cardea-database-'))
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+
+let files = 0
+function newFile(): string {
+  files += 1
+  return join(folder, `${files}`, 'cardea.db')
+}
+
+t.test('a transaction that ends something is run again, to be on the disk when it answers', async (t) => {
+  const database = new Database(newFile())
+  t.teardown(() => database.close())
+  const level = () => database.prepare('PRAGMA synchronous').get()?.['synchronous']
+  const [normal, full] = [1, 2]
+  const levels: unknown[] = []
+  const body = () => levels.push(level())
+  t.equal(
+    database.write(body, () => false),
+    1,
+  )
+  t.equal(
+    database.write(body, () => true),
+    3,
+  )
+  database.writeDurably(body)
+  t.strictSame(levels, [normal, normal, full, full])
+})
+
+t.test('a full disk is StoreUnavailable, changes nothing, and passes when there is room again', async (t) => {
+  const database = new Database(newFile())
+  t.teardown(() => database.close())
+  const limit = (pages: number) => database.read(() => database.prepare(`PRAGMA max_page_count = ${pages}`).get())
+  const insert = database.prepare('INSERT INTO keys VALUES (?, ?, ?, 1, 1, ?)')
+  const fill = () => insert.run(randomUUID(), 'signing', '', 'x'.repeat(100_000))
+  const countKeys = () => database.read(() => database.prepare('SELECT count(*) AS n FROM keys').get()?.['n'])
+  limit(30)
+  const twice = () => {
+    insert.run('small', 'signing', '', 'x')
+    fill()
+  }
+  t.throws(() => database.writeDurably(twice), StoreUnavailable)
+  t.throws(() => database.write(twice, () => false), { message: /full/ })
+  t.equal(countKeys(), 0)
+  limit(4000)
+  database.writeDurably(twice)
+  t.equal(countKeys(), 2)
+})
+
+t.test('a file of a newer version is refused with a sentence, and left as it is', async (t) => {
+  const file = newFile()
+  await openEmbeddedStore({ file }).close()
+  const database = new DatabaseSync(file)
+  database.exec('PRAGMA user_version = 99')
+  database.close()
+  t.throws(() => openEmbeddedStore({ file }), { message: /written by a newer Cardea \(store version 99, .* up to 1\)/ })
+  const after = new DatabaseSync(file)
+  t.match(after.prepare('PRAGMA user_version').get(), { user_version: 99 })
+  after.close()
+})
+
+t.test("another program's database, and a file that is none, are refused and left as they are", async (t) => {
+  const file = newFile()
+  mkdirSync(join(file, '..'))
+  const database = new DatabaseSync(file)
+  database.exec('CREATE TABLE theirs (x)')
+  t.throws(() => openEmbeddedStore({ file }), { message: /is a database, but not a Cardea store/ })
+  t.strictSame(database.prepare('SELECT name FROM sqlite_schema').all().length, 1)
+  database.close()
+  const text = newFile()
+  mkdirSync(join(text, '..'))
+  writeFileSync(text, 'not a database, but longer than the header of one would be '.repeat(20))
+  t.throws(() => openEmbeddedStore({ file: text }), { name: 'StoreUnavailable', message: /cannot open the store .*: / })
+})
+
+t.test('a file that turns to rubble is StoreUnavailable', async (t) => {
+  const file = newFile()
+  const store = openEmbeddedStore({ file })
+  for (let i = 0; i < 50; i += 1) {
+    await store.users.add({ sub: `user ${i}`, passwordHash: 'x'.repeat(500), roles: [], scope: '' })
+  }
+  await store.close()
+  const size = statSync(file).size
+  writeFileSync(file, Buffer.alloc(size - 4096, 0xa5), { flag: 'r+', flush: true })
+  t.throws(() => openEmbeddedStore({ file }), StoreUnavailable)
+})
