@@ -1,0 +1,163 @@
+// The plugin `authenticate`: who is calling, and may they. Our own routes use `requires(policy)`, forwarded ones call
+// `app.authorize`. Every denial is one event with one reason; the client hears no more than RFC 6750 says.
+// Nothing here waits: a request costs a look-up of its token and one of its session.
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import { type ErrorCode, type Problem, problem } from './errors.ts'
+import { type AccessClaims, isFor } from './jwt/index.ts'
+import type { Reason } from './usage.ts'
+
+/**
+ * What a route demands of its caller: nothing, any valid access token, or one with any one of the roles and all of the
+ * scopes (both, where both are given).
+ */
+export type Policy = 'public' | 'authenticated' | { roles?: readonly string[]; scopes?: readonly string[] }
+
+export interface AuthorizeOptions {
+  /** Whom the token must be for; the gateway's default audience when absent. */
+  audience?: string | undefined
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What the caller's access token says; null where none was demanded. */
+    access: AccessClaims | null
+  }
+  interface FastifyInstance {
+    /**
+     * Checks a request against a policy and sets `request.access`; `public` reads nothing and leaves it null.
+     * @throws Problem unauthenticated, invalid_token (401), forbidden, insufficient_scope (403), revocation_unknown (503)
+     */
+    authorize(request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void
+  }
+}
+
+async function authenticate(app: FastifyInstance): Promise<void> {
+  app.decorateRequest('access', null)
+  app.decorate('authorize', (request, policy, options) => authorize(app, request, policy, options))
+}
+
+/**
+ * The hook that guards one of our own routes.
+ * @param policy what the route demands
+ * @returns an `onRequest` hook; it refuses before a body is read
+ */
+export function requires(policy: Policy): onRequestHookHandler {
+  return (request, _reply, done) => {
+    request.server.authorize(request, policy)
+    done()
+  }
+}
+
+function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void {
+  if (policy === 'public') return
+  const claims = authenticated(app, request)
+  const audience = options?.audience ?? app.accessTokens.defaultAudience
+  if (!isFor(claims.aud, audience)) throw denied(app, request, invalidToken('token_foreign', claims))
+  if (app.revocation.isRevoked(claims.sid)) throw denied(app, request, invalidToken('token_revoked', claims))
+  if (app.revocation.isStale()) throw denied(app, request, { ...unknown, claims })
+  // Whatever the policy says: a client that sends this token has received it.
+  app.delivery.seen(claims.sid, claims.gen)
+  if (policy !== 'authenticated') demand(app, request, policy, claims)
+  request.access = claims
+}
+
+function authenticated(app: FastifyInstance, request: FastifyRequest): AccessClaims {
+  const token = bearerToken(request.raw.rawHeaders)
+  if (token === undefined) throw denied(app, request, missing)
+  const verified = app.accessTokens.verify(token)
+  if (!verified.ok) throw denied(app, request, invalidToken(verified.reason))
+  return verified.claims
+}
+
+function demand(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  { roles, scopes }: Exclude<Policy, string>,
+  claims: AccessClaims,
+): void {
+  if (roles && !roles.some((role) => claims.roles.includes(role))) throw denied(app, request, { ...forbidden, claims })
+  if (scopes && !holdsAll(claims.scope, scopes)) throw denied(app, request, { ...insufficientScope(scopes), claims })
+}
+
+function holdsAll(granted: string, wanted: readonly string[]): boolean {
+  const held = granted.split(' ')
+  return wanted.every((scope) => held.includes(scope))
+}
+
+const field = 'authorization'
+const scheme = 'bearer'
+
+/**
+ * The token of `Authorization: Bearer` (RFC 6750 section 2.1: `"Bearer" 1*SP b64token`, the scheme in any case).
+ * Tokens anywhere else, in the query or in a body, are not looked at (RFC 9700 section 4.3.2).
+ * @param rawHeaders names and values in turn, as received: of two equal fields, Node would show the first only
+ * @returns the token; '' (which is no token) for a repeated field or a bare scheme; undefined when no Bearer came
+ */
+export function bearerToken(rawHeaders: readonly string[]): string | undefined {
+  let value: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (!isAuthorization(rawHeaders[i])) continue
+    if (value !== undefined) return ''
+    value = rawHeaders[i + 1] ?? ''
+  }
+  return value === undefined ? undefined : tokenOf(value)
+}
+
+function isAuthorization(name: string | undefined): boolean {
+  return name?.length === field.length && name.toLowerCase() === field
+}
+
+// What follows the blanks is handed on as it is: the verifier takes nothing but a token.
+function tokenOf(value: string): string | undefined {
+  if (value.slice(0, scheme.length).toLowerCase() !== scheme) return undefined
+  if (value.length === scheme.length) return ''
+  let start = scheme.length
+  while (value[start] === ' ') start++
+  return start === scheme.length ? undefined : value.slice(start)
+}
+
+interface Denial {
+  code: ErrorCode
+  reason: Reason
+  headers: Record<string, string>
+  claims?: AccessClaims
+}
+
+const challenge = 'Bearer realm="cardea"'
+
+// RFC 6750 section 3: without any credential the challenge carries no error code.
+const missing: Denial = { code: 'unauthenticated', reason: 'token_missing', headers: { 'www-authenticate': challenge } }
+
+// RFC 6750 section 3.1 knows one word for "more privileges than the token gives", whichever kind they are of.
+const forbidden: Denial = {
+  code: 'forbidden',
+  reason: 'policy_refused',
+  headers: { 'www-authenticate': `${challenge}, error="insufficient_scope"` },
+}
+
+const unknown: Denial = { code: 'revocation_unknown', reason: 'revocation_unknown', headers: { 'retry-after': '1' } }
+
+function invalidToken(reason: Reason, claims?: AccessClaims): Denial {
+  const headers = { 'www-authenticate': `${challenge}, error="invalid_token"` }
+  return { code: 'invalid_token', reason, headers, ...(claims && { claims }) }
+}
+
+function insufficientScope(scopes: readonly string[]): Denial {
+  const headers = { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${scopes.join(' ')}"` }
+  return { code: 'insufficient_scope', reason: 'policy_refused', headers }
+}
+
+function denied(app: FastifyInstance, request: FastifyRequest, { code, reason, headers, claims }: Denial): Problem {
+  const { sub, sid, gen } = claims ?? {}
+  app.usage.record(request, { reason, granted: false, sub, sid, generation: gen })
+  return problem(code, { reason, headers })
+}
+
+/** Fastify plugin: decorates `app.authorize` and `request.access`. */
+export default fp(authenticate, {
+  name: 'authenticate',
+  fastify: '5.x',
+  dependencies: ['access-tokens', 'revocation', 'session-store', 'usage'],
+  decorators: { fastify: ['accessTokens', 'revocation', 'delivery', 'usage'] },
+})

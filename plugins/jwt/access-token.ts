@@ -1,0 +1,175 @@
+// Issues and verifies access tokens (RFC 9068). Called by the login and token routes (issue) and by `authenticate`
+// (verify, on every request). Verifying is synchronous; a token seen before costs one look-up.
+import { randomBytes } from 'node:crypto'
+import type { Session } from '../session-store/store.ts'
+import { type AccessClaims, readClaims, type TokenRefusal } from './claims.ts'
+import type { PublicJwk } from './key-material.ts'
+import type { RotateOptions, SigningKey, SigningKeys } from './signing-keys.ts'
+import { isInP256Range, readShape } from './token-shape.ts'
+import { VerifiedCache } from './verified-cache.ts'
+
+export interface AccessTokenOptions {
+  issuer: string
+  /** Audiences we take tokens for; the first is the default. */
+  audiences: readonly string[]
+  clientId: string
+  ttlSeconds: number
+  /** Leeway for `exp` and `nbf`, 0 to 60. */
+  clockToleranceSeconds: number
+  /** Most verified tokens remembered at a time. */
+  verifiedTokensMax: number
+  /** Milliseconds. */
+  clock: () => number
+}
+
+export interface IssueOptions {
+  /** One of the configured audiences; the first of them when absent. */
+  audience?: string
+  /** A part of the session's scope; all of it when absent (RFC 6749 section 6). */
+  scope?: string
+}
+
+export type Verified = { ok: true; claims: AccessClaims } | { ok: false; reason: TokenRefusal }
+
+interface CacheEntry {
+  readonly result: Verified
+  readonly key: SigningKey
+  /** The leeway included, ms. */
+  readonly refusedFrom: number
+}
+
+// RFC 8725 section 3.8 and RFC 7519 section 4.1.4: leeway "usually no more than a few minutes"; we allow one.
+const clockToleranceLimitSeconds = 60
+
+// Up to a twentieth of the life is taken off at random, so that clients that logged in together do not refresh together.
+const jitterShare = 0.05
+
+// 144 bits (ASVS 11.5.1 asks for 128).
+const jtiBytes = 18
+
+export class AccessTokens {
+  /** Audiences we take tokens for; the first is the default. */
+  readonly audiences: readonly string[]
+  readonly defaultAudience: string
+  readonly #keys: SigningKeys
+  readonly #options: AccessTokenOptions
+  readonly #verified: VerifiedCache<CacheEntry>
+
+  constructor(keys: SigningKeys, options: AccessTokenOptions) {
+    const [defaultAudience] = options.audiences
+    if (defaultAudience === undefined) throw new Error('Access tokens need at least one audience.')
+    if (!(options.clockToleranceSeconds >= 0 && options.clockToleranceSeconds <= clockToleranceLimitSeconds)) {
+      throw new Error(
+        `The clock tolerance must be 0 to ${clockToleranceLimitSeconds} s, not ${options.clockToleranceSeconds}.`,
+      )
+    }
+    this.audiences = options.audiences
+    this.defaultAudience = defaultAudience
+    this.#keys = keys
+    this.#options = options
+    this.#verified = new VerifiedCache(options.verifiedTokensMax)
+  }
+
+  /**
+   * Issues an access token for a session's newest generation (RFC 9068 section 2).
+   * @returns the token, and how long it lives: never beyond the session's absolute expiry
+   * @throws Error when the audience is none of ours; StoreUnavailable when there is no key to sign with
+   */
+  issue(
+    session: Session,
+    { audience = this.defaultAudience, scope = session.scope }: IssueOptions = {},
+  ): {
+    token: string
+    expiresInSeconds: number
+  } {
+    if (!this.audiences.includes(audience)) throw new Error(`${audience} is not an audience of this gateway.`)
+    const iat = Math.floor(this.#options.clock() / 1000)
+    const exp = Math.max(iat, Math.min(iat + this.#lifeSeconds(), session.absoluteExpirySeconds))
+    const claims: AccessClaims = {
+      iss: this.#options.issuer,
+      aud: audience,
+      sub: session.sub,
+      client_id: this.#options.clientId,
+      iat,
+      exp,
+      jti: randomBytes(jtiBytes).toString('base64url'),
+      sid: session.sid,
+      gen: session.generation,
+      scope,
+      roles: session.roles,
+      auth_time: Math.floor(session.createdAt / 1000),
+    }
+    return { token: this.#keys.current().signer.sign(claims), expiresInSeconds: exp - iat }
+  }
+
+  /**
+   * Verifies an access token: its form, its key, its signature, its claims. Whether its session was revoked is not asked
+   * here.
+   * @param token as presented
+   * @returns the claims, or the reason for the event; the client hears `invalid_token` whatever it is
+   */
+  verify(token: string): Verified {
+    const nowMs = this.#options.clock()
+    const seen = this.#verified.get(token)
+    if (seen === undefined) return this.#verifyAnew(token, nowMs)
+    if (seen.key.isLive && nowMs < seen.refusedFrom) return seen.result
+    this.#verified.delete(token)
+    return this.#verifyAnew(token, nowMs)
+  }
+
+  /** Public keys for services that verify by themselves (RFC 7517); empty with HS256. */
+  jwks(): { keys: PublicJwk[] } {
+    return this.#keys.jwks()
+  }
+
+  /** Makes a new signing key; see `SigningKeys.rotate`. */
+  rotate(options?: RotateOptions): Promise<{ kid: string; activeFrom: number }> {
+    return this.#keys.rotate(options)
+  }
+
+  #verifyAnew(token: string, nowMs: number): Verified {
+    const shape = readShape(token)
+    if (!shape) return refused.token_malformed
+    const key = this.#keys.find(shape.kid)
+    if (!key) return refused.token_foreign
+    // The key decides the algorithm, the token may only agree (RFC 8725 section 3.1).
+    if (shape.alg !== key.alg || !isPossibleSignature(shape.signature, key)) return refused.token_forged
+    const payload = verifySignature(token, key)
+    if (!payload) return refused.token_forged
+    const claims = readClaims(payload, { ...this.#options, nowSeconds: nowMs / 1000 })
+    if (typeof claims === 'string') return refused[claims]
+    return this.#remember(token, claims, key)
+  }
+
+  #remember(token: string, claims: AccessClaims, key: SigningKey): Verified {
+    const result: Verified = Object.freeze({ ok: true, claims })
+    const refusedFrom = (claims.exp + this.#options.clockToleranceSeconds) * 1000
+    this.#verified.set(token, { result, key, refusedFrom })
+    return result
+  }
+
+  #lifeSeconds(): number {
+    const { ttlSeconds } = this.#options
+    return ttlSeconds - Math.floor(Math.random() * (ttlSeconds * jitterShare))
+  }
+}
+
+const refused = {
+  token_malformed: { ok: false, reason: 'token_malformed' },
+  token_forged: { ok: false, reason: 'token_forged' },
+  token_expired: { ok: false, reason: 'token_expired' },
+  token_foreign: { ok: false, reason: 'token_foreign' },
+} as const satisfies Record<TokenRefusal, Verified>
+
+// Exact length, so neither DER nor a doubled signature reaches the verifier.
+function isPossibleSignature(signature: Buffer, { alg, signatureBytes }: SigningKey): boolean {
+  return signature.length === signatureBytes && (alg !== 'ES256' || isInP256Range(signature))
+}
+
+function verifySignature(token: string, key: SigningKey): object | undefined {
+  try {
+    return key.signer.verify(token)
+  } catch {
+    return undefined
+  }
+}

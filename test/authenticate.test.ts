@@ -1,0 +1,225 @@
+// Who is calling, and may they: credentials as RFC 6750 spells them, policies, revocation and staleness, one event a denial.
+import { connect } from 'node:net'
+import t, { type Test } from 'tap'
+import { bearerToken } from '../plugins/authenticate.ts'
+import { type Gateway, openGateway, startMs } from './jwt/gateway.ts'
+
+const challenge = 'Bearer realm="cardea"'
+const invalid = { status: 401, code: 'invalid_token', challenge: `${challenge}, error="invalid_token"` }
+
+function tokenFor(gateway: Gateway, session: Awaited<ReturnType<Gateway['signIn']>>, audience?: string): string {
+  return gateway.app.accessTokens.issue(session, { ...(audience && { audience }) }).token
+}
+
+t.test('a public route reads no credentials, not even wrong ones', async (t) => {
+  const { call } = await openGateway(t)
+  for (const headers of [{}, { authorization: 'Bearer nonsense' }, { authorization: '\u0000' }]) {
+    t.match(await call('/public', headers), { status: 200, access: null, events: [] })
+  }
+})
+
+t.test('without credentials the challenge names no error', async (t) => {
+  const { call } = await openGateway(t)
+  for (const authorization of [
+    undefined,
+    '',
+    'Basic YTpi',
+    'Bearerx',
+    'Bearer\tabc',
+    'Bearer=abc',
+    'Token abc',
+    'Bear',
+  ]) {
+    const answer = await call('/any', authorization === undefined ? {} : { authorization })
+    t.match(answer, { status: 401, code: 'unauthenticated', challenge, events: ['token_missing'] }, `${authorization}`)
+    t.equal(answer.challenge, challenge)
+  }
+})
+
+t.test('a Bearer field without a token in it is an invalid token', async (t) => {
+  const gateway = await openGateway(t)
+  const token = tokenFor(gateway, await gateway.signIn())
+  const wrong = ['Bearer', 'bearer', 'Bearer x', 'Bearer  x', 'Bearer a.b.c', 'Bearer ...', `Bearer ${token} ${token}`]
+  wrong.push(
+    `Bearer ${token},`,
+    `Bearer "${token}"`,
+    `Bearer\u00a0${token}`.replace('\u00a0', ' \t'),
+    `Bearer ${token}\t.`,
+  )
+  for (const authorization of wrong) {
+    t.match(await gateway.call('/any', { authorization }), { ...invalid, events: ['token_malformed'] }, authorization)
+  }
+})
+
+t.test('the scheme is known in any case, and one blank or more stands behind it', async (t) => {
+  const gateway = await openGateway(t)
+  const session = await gateway.signIn()
+  const token = tokenFor(gateway, session)
+  for (const prefix of ['Bearer ', 'bearer ', 'BEARER ', 'bEaReR  ']) {
+    const answer = await gateway.call('/any', { authorization: prefix + token })
+    t.match(answer, { status: 200, access: { sub: session.sub, sid: session.sid, gen: 1 }, events: [] }, prefix)
+  }
+})
+
+t.test('a token in the query, in a cookie or in another field is not looked at', async (t) => {
+  const gateway = await openGateway(t)
+  const token = tokenFor(gateway, await gateway.signIn())
+  const missing = { status: 401, code: 'unauthenticated', challenge, events: ['token_missing'] }
+  t.match(await gateway.call(`/any?access_token=${token}`), missing)
+  t.match(await gateway.call('/any', { cookie: `access_token=${token}; authorization=Bearer ${token}` }), missing)
+  t.match(await gateway.call('/any', { 'proxy-authorization': `Bearer ${token}`, 'x-authorization': token }), missing)
+  const both = await gateway.call(`/any?access_token=${token}`, { authorization: 'Bearer x' })
+  t.match(both, { ...invalid, events: ['token_malformed'] })
+})
+
+t.test('two Authorization fields are refused, whichever of them is right', async (t) => {
+  const gateway = await openGateway(t)
+  const good = `Bearer ${tokenFor(gateway, await gateway.signIn())}`
+  for (const pair of [
+    [good, good],
+    [good, 'Basic YTpi'],
+    ['Basic YTpi', good],
+    [good, ''],
+    ['', good],
+  ]) {
+    const [first = '', second = ''] = pair
+    const answer = await raw(t, gateway, [`Authorization: ${first}`, `aUTHORIZATION: ${second}`])
+    t.match(answer, /^HTTP\/1\.1 401 /)
+    t.match(answer, /www-authenticate: Bearer realm="cardea", error="invalid_token"\r\n/i)
+  }
+  t.match(await raw(t, gateway, [`AUTHORIZATION: ${good}`]), /^HTTP\/1\.1 200 /)
+  t.match(
+    await raw(t, gateway, [`Authorization:\t ${good} \t`]),
+    /^HTTP\/1\.1 200 /,
+    'blanks around a field are not of it',
+  )
+})
+
+// One request by hand, for what a client library would not send.
+async function raw(t: Test, { app }: Gateway, fields: string[]): Promise<string> {
+  if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
+  const address = app.server.address()
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => void socket.destroy())
+  socket.end(['GET /any HTTP/1.1', 'Host: door', 'Connection: close', ...fields, '', ''].join('\r\n'))
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+t.test('bearerToken tells no credentials from wrong ones', async (t) => {
+  t.equal(bearerToken([]), undefined)
+  t.equal(bearerToken(['Host', 'authorization']), undefined, 'a value is not a name')
+  t.equal(bearerToken(['AuthorizatioN', 'Basic x']), undefined)
+  t.equal(bearerToken(['authorization', 'bearer']), '')
+  t.equal(bearerToken(['authorization', 'Bearer  a b']), 'a b')
+  t.equal(bearerToken(['Authorization', 'Bearer a', 'authorization', 'Bearer a']), '')
+})
+
+t.test('roles: any one of them is enough; without one it is 403, and the challenge says so', async (t) => {
+  const gateway = await openGateway(t)
+  const answerFor = async (roles: string[]) =>
+    gateway.bearer(tokenFor(gateway, await gateway.signIn({ roles })), '/admin')
+  t.match(await answerFor(['admin']), { status: 200 })
+  t.match(await answerFor(['staff', 'root']), { status: 200 })
+  for (const roles of [[], ['adminx'], ['Admin'], ['staff']]) {
+    const refused = { status: 403, code: 'forbidden', challenge: `${challenge}, error="insufficient_scope"` }
+    t.match(await answerFor(roles), { ...refused, events: ['policy_refused'] }, roles.join())
+  }
+})
+
+t.test('scopes: all of them are needed, as whole words; the challenge names them', async (t) => {
+  const gateway = await openGateway(t)
+  const answerFor = async (scope: string) =>
+    gateway.bearer(tokenFor(gateway, await gateway.signIn({ scope })), '/orders')
+  t.match(await answerFor('orders:write other orders:read'), { status: 200 })
+  for (const scope of ['', 'orders:read', 'orders:write', 'orders:reader orders:write', 'xorders:read orders:write']) {
+    const answer = await answerFor(scope)
+    t.match(answer, { status: 403, code: 'insufficient_scope', events: ['policy_refused'] }, scope)
+    t.equal(answer.challenge, `${challenge}, error="insufficient_scope", scope="orders:read orders:write"`)
+  }
+})
+
+t.test('roles and scopes together must both hold', async (t) => {
+  const gateway = await openGateway(t)
+  const status = async (roles: string[], scope: string) =>
+    (await gateway.bearer(tokenFor(gateway, await gateway.signIn({ roles, scope })), '/both')).status
+  t.equal(await status(['admin'], 'orders:read'), 200)
+  t.equal(await status(['admin'], ''), 403)
+  t.equal(await status([], 'orders:read'), 403)
+})
+
+t.test('a token for one audience is refused at a route of another', async (t) => {
+  const gateway = await openGateway(t)
+  const session = await gateway.signIn()
+  const ofGateway = tokenFor(gateway, session)
+  const ofOrders = tokenFor(gateway, session, 'orders')
+  t.match(await gateway.bearer(ofOrders, '/for-orders'), { status: 200, access: { aud: 'orders' } })
+  t.match(await gateway.bearer(ofGateway, '/any'), { status: 200 })
+  t.match(await gateway.bearer(ofGateway, '/for-orders'), { ...invalid, events: ['token_foreign'] })
+  t.match(await gateway.bearer(ofOrders, '/any'), { ...invalid, events: ['token_foreign'] })
+})
+
+t.test('a token that was good a moment ago is refused the moment its session ends; the others live on', async (t) => {
+  const gateway = await openGateway(t)
+  const [ended, other] = [await gateway.signIn(), await gateway.signIn()]
+  const token = tokenFor(gateway, ended)
+  t.match(await gateway.bearer(token), { status: 200 })
+  await gateway.app.sessions.end(ended.sid, 'logout')
+  t.match(await gateway.bearer(token), { ...invalid, events: ['token_revoked'] })
+  t.match(await gateway.bearer(tokenFor(gateway, ended)), { ...invalid, events: ['token_revoked'] }, 'not cached yet')
+  t.match(await gateway.bearer(tokenFor(gateway, other)), { status: 200 })
+})
+
+t.test('while nobody can tell who is revoked, a good token gets 503 and a bad one still 401', async (t) => {
+  const gateway = await openGateway(t, { maxStalenessMs: -1 })
+  const token = tokenFor(gateway, await gateway.signIn())
+  for (const time of ['first', 'cached']) {
+    const answer = await gateway.bearer(token)
+    t.match(answer, { status: 503, code: 'revocation_unknown', events: ['revocation_unknown'] }, time)
+    t.equal(answer.headers['retry-after'], '1')
+    t.equal(answer.challenge, undefined)
+  }
+  t.match(await gateway.bearer('x'), invalid)
+  t.match(await gateway.call('/public'), { status: 200 })
+})
+
+t.test('an expired token answers like a forged one; only the event tells them apart', async (t) => {
+  const gateway = await openGateway(t)
+  const token = tokenFor(gateway, await gateway.signIn())
+  const forged = `${token.slice(0, -8)}AAAAAAAA`
+  const ofForged = await gateway.bearer(forged)
+  gateway.time.nowMs = startMs + 300_000
+  const ofExpired = await gateway.bearer(token)
+  t.same(ofForged.events, ['token_forged'])
+  t.same(ofExpired.events, ['token_expired'])
+  for (const answer of [ofForged, ofExpired]) {
+    for (const name of ['date', 'content-length']) delete answer.headers[name]
+  }
+  t.same({ ...ofExpired, events: [] }, { ...ofForged, events: [] })
+})
+
+t.test(
+  'a token in use tells the store that its generation was delivered, even where the policy refuses it',
+  async (t) => {
+    const gateway = await openGateway(t)
+    for (const path of ['/any', '/admin']) {
+      const session = await gateway.signIn()
+      await gateway.bearer('x', path)
+      await gateway.app.delivery.flush()
+      t.equal((await gateway.store.sessions.read(session.sid))?.delivered, false)
+      await gateway.bearer(tokenFor(gateway, session), path)
+      await gateway.app.delivery.flush()
+      t.equal((await gateway.store.sessions.read(session.sid))?.delivered, true, path)
+    }
+  },
+)
+
+t.test('a token of an audience that is not the route’s delivers nothing', async (t) => {
+  const gateway = await openGateway(t)
+  const session = await gateway.signIn()
+  await gateway.bearer(tokenFor(gateway, session, 'orders'), '/any')
+  await gateway.app.delivery.flush()
+  t.equal((await gateway.store.sessions.read(session.sid))?.delivered, false)
+})
