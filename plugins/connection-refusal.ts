@@ -1,0 +1,94 @@
+// Refusals where there is a connection but no request: what Node's parser and clocks could not take. Called by
+// request-guard.ts. It never writes on a connection where an answer to an earlier request is still owed: the client would
+// take ours for that one.
+import { randomBytes } from 'node:crypto'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { type ErrorCode, errorTable, problemBody } from './errors.ts'
+
+interface ConnectionError extends Error {
+  code?: string
+  /** What was being parsed, and how far it was understood. */
+  rawPacket?: unknown
+  bytesParsed?: number
+}
+
+// Connections whose bytes can no longer be read as requests: the parser complains again for each part that still arrives.
+const broken = new WeakSet<Socket>()
+
+/**
+ * Ends a connection that cannot be read any further, after the answers that are still owed on it.
+ * @param error of Node's `clientError` event
+ * @param limits.targetBytes beyond it, an overflow is the target's
+ */
+export function refuseConnection(error: ConnectionError, socket: Socket, limits: { targetBytes: number }): void {
+  if (broken.has(socket)) return
+  broken.add(socket)
+  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+  else refuseInTurn(socket, codeOf(error, limits.targetBytes))
+}
+
+// Requests that arrived whole keep their answers. When the broken bytes are the body of a request whose answer has begun,
+// nothing can be said any more.
+function refuseInTurn(socket: Socket, code: ErrorCode): void {
+  const owed = owedOn(socket)
+  if (owed === undefined || !(owed.headersSent || owed.req.complete)) writeToConnection(socket, code)
+  else if (owed.req.complete) owed.once('finish', () => refuseInTurn(socket, code))
+  else socket.destroy()
+}
+
+/**
+ * Writes a problem on a bare connection and closes it.
+ * @param code a row of the error table
+ */
+export function writeToConnection(socket: Socket, code: ErrorCode): void {
+  if (!socket.writable) return
+  const { status } = errorTable[code]
+  const body = JSON.stringify(problemBody(code, randomBytes(12).toString('base64url')))
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Date: ${new Date().toUTCString()}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  // Our end is closed; the rest is thrown away for a moment, or the reset would overtake the answer.
+  const linger = setTimeout(() => socket.destroy(), lingerMs).unref()
+  socket.once('close', () => clearTimeout(linger))
+}
+
+const lingerMs = 500
+
+function owedOn(socket: Socket): ServerResponse | undefined {
+  // Node keeps the response that a connection is busy with in a member without a public name.
+  return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+function codeOf(error: ConnectionError, targetBytes: number): ErrorCode {
+  const request = brokenRequest(error)
+  switch (error.code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout'
+    case 'HPE_HEADER_OVERFLOW':
+      return (request.split('\n', 1)[0] ?? '').length > targetBytes ? 'target_too_long' : 'headers_too_large'
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'body_too_large'
+    case 'HPE_INVALID_METHOD':
+      // RFC 9110 section 9.1: 501 for a method nobody knows; what is not even a request line is malformed.
+      return requestLine.test(request) ? 'method_not_implemented' : 'invalid_request'
+    default:
+      return 'invalid_request'
+  }
+}
+
+// The packet may begin with requests that were fine.
+function brokenRequest({ rawPacket, bytesParsed = 0 }: ConnectionError): string {
+  const packet = Buffer.isBuffer(rawPacket) ? rawPacket.toString('latin1') : ''
+  const before = packet.lastIndexOf('\r\n\r\n', bytesParsed)
+  return before === -1 ? packet : packet.slice(before + 4)
+}
+
+const requestLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^\s]+ HTTP\/1\.[01]\r\n/

@@ -1,0 +1,98 @@
+// Which header fields a gateway consumes, makes itself or passes on, judged by name alone. Called by headers.ts for each
+// field; a verdict is remembered for the spelling it was asked about. It must never let a second spelling of ours through.
+
+/** What happens to a field of a client. `cookie` and `authorization` pass in part or on demand. */
+export type RequestVerdict = 'pass' | 'drop' | 'cookie' | 'authorization'
+
+/** RFC 9110 section 7.6.1 and RFC 9112: fields of one connection, never passed on in either direction. */
+export const hopByHopNames: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])
+
+/** Fields that the gateway makes itself; a client's copy never passes, in no spelling. */
+export const ownNames: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-request-id',
+])
+
+/** Beginnings of names that the gateway makes itself or that speak to it. */
+export const ownPrefixes: readonly string[] = ['x-auth-', 'x-forwarded', 'proxy-']
+
+/** Fields with which a client would have some service take another method or path than the one that was judged. */
+export const overrideNames: ReadonlySet<string> = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  'x-method',
+  'x-original-method',
+  'x-original-url',
+  'x-original-uri',
+  'x-rewrite-url',
+])
+
+// Taken by the gateway: Host is the instance's, and an expectation was answered here.
+const consumedNames: ReadonlySet<string> = new Set(['host', 'expect'])
+
+// Spellings that clients really use are few; the bound is for those who invent them.
+const rememberedLimit = 512
+const requestVerdicts = new Map<string, RequestVerdict>()
+
+/**
+ * What happens to a client's field.
+ * @param name as the client wrote it
+ */
+export function judgeRequestField(name: string): RequestVerdict {
+  const known = requestVerdicts.get(name)
+  if (known !== undefined) return known
+  const verdict = requestVerdict(name.toLowerCase())
+  if (requestVerdicts.size < rememberedLimit) requestVerdicts.set(name, verdict)
+  return verdict
+}
+
+function requestVerdict(name: string): RequestVerdict {
+  if (name === 'cookie' || name === 'authorization') return name
+  // A service behind CGI, WSGI or Rack reads `_` as `-`; the older CGI rule makes every other sign one, too.
+  if (name.includes('_')) return 'drop'
+  if (hopByHopNames.has(name) || consumedNames.has(name)) return 'drop'
+  const plainName = name.replace(/[^a-z0-9]/g, '-')
+  if (ownPrefixes.some((prefix) => plainName.startsWith(prefix))) return 'drop'
+  if (ownNames.has(plainName) || overrideNames.has(plainName)) return 'drop'
+  // Only in its own spelling; `co.okie` is nothing, but `proxy.authorization` and `transfer.encoding` were something above.
+  return plainName !== name && (hopByHopNames.has(plainName) || passOnDemand.has(plainName)) ? 'drop' : 'pass'
+}
+
+const passOnDemand: ReadonlySet<string> = new Set(['host', 'expect', 'content-length'])
+
+// Of a service's answer: the connection's fields, those of ours it may not speak for, and an invitation past the gateway.
+const droppedOfAnswers: ReadonlySet<string> = new Set([...hopByHopNames, 'x-request-id', 'alt-svc'])
+
+/**
+ * Whether a field of a service's answer ends here.
+ * @param name in lower case
+ */
+export function endsHere(name: string): boolean {
+  return droppedOfAnswers.has(name) || name.startsWith('proxy-')
+}
+
+const nothing: ReadonlySet<string> = new Set()
+
+/**
+ * The names that a Connection field nominates (RFC 9110 section 7.6.1: they MUST be removed).
+ * @param connection the field's value, several joined by a comma, or undefined
+ * @returns names in lower case
+ */
+export function nominatedBy(connection: string | undefined): ReadonlySet<string> {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return nothing
+  const names = new Set<string>()
+  for (const option of connection.split(',')) names.add(option.trim().toLowerCase())
+  return names
+}

@@ -1,0 +1,250 @@
+// The header fields that go to a service and those that come back: built anew in one pass over what was received.
+// Called by index.ts (requests) and exchange.ts (answers); pure. A field of the gateway's own is added after the client's
+// were judged, so that no client can write, repeat or remove it. Nothing here reads a request.
+import { endsHere, judgeRequestField, nominatedBy } from './field-names.ts'
+import type { CompiledRoute } from './route.ts'
+
+/** Who the caller is, as a verified access token says. */
+export interface Identity {
+  sub: string
+  sid: string
+  roles: readonly string[]
+  scope: string
+}
+
+/** What the gateway itself knows about a request and tells the service. */
+export interface Origin {
+  /** The Host field of the instance. */
+  host: string
+  /** Addresses from the client to the peer: only the peer's unless it is a trusted proxy. */
+  addresses: readonly string[]
+  protocol: string
+  /** The host the client asked for. */
+  forwardedHost: string
+  requestId: string
+  /** Minor version of the HTTP/1 that the client spoke, for Via. */
+  httpVersionMinor: number
+  identity: Identity | null
+}
+
+/**
+ * The header fields to send to a service.
+ * @param rawHeaders names and values in turn, as received
+ * @param connection the client's Connection field, joined
+ * @param origin what the gateway adds
+ * @returns names and values in turn
+ */
+export function requestFields(
+  route: CompiledRoute,
+  rawHeaders: readonly string[],
+  connection: string | undefined,
+  origin: Origin,
+): string[] {
+  const nominated = nominatedBy(connection)
+  const fields = ['host', origin.host]
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ''
+    const verdict = judgeRequestField(name)
+    if (verdict === 'drop') continue
+    // The framing belongs to the message that is really sent, so its length cannot be nominated away.
+    if (nominated.size > 0 && nominated.has(name.toLowerCase()) && !isContentLength(name)) continue
+    const value = rawHeaders[i + 1] ?? ''
+    if (verdict === 'pass') fields.push(name, value)
+    else if (verdict === 'cookie') pushCookies(fields, name, value)
+    else if (route.forwardAuthorization) fields.push(name, value)
+  }
+  pushOrigin(fields, route, origin)
+  if (route.identityHeaders && origin.identity !== null) pushIdentity(fields, origin.identity)
+  return fields
+}
+
+/**
+ * The value of a Cookie field without the gateway's own cookies.
+ * @returns the other cookies as they were, or undefined when none is left
+ */
+export function foreignCookies(value: string): string | undefined {
+  if (!value.toLowerCase().includes('cardea')) return value
+  const kept = value.split(';').filter((cookie) => !namesOwnCookie(cookie))
+  return kept.length === 0 ? undefined : kept.join(';').trim()
+}
+
+/**
+ * A text as one field value (RFC 9110 section 5.5): percent-encoded where it is not visible ASCII.
+ * `%` itself is encoded, so that decoding gives the text again.
+ */
+export function fieldValue(text: string): string {
+  return isVisible(text) ? text : encodeURIComponent(text.toWellFormed())
+}
+
+/** Members of an answer that the gateway makes or that it decides about. */
+export interface AnswerContext {
+  route: CompiledRoute
+  statusCode: number
+  requestId: string
+  /** Whether an access token was needed: then no cache may keep what has no cache fields of its own (RFC 9111). */
+  authenticated: boolean
+  /** The gateway's own CORS decision, where it made one; it stands in the place of the service's. */
+  allowOrigin: string | undefined
+}
+
+/**
+ * The header fields to send to the client.
+ * @param received fields of the service's answer, names in lower case
+ * @returns names and values in turn
+ */
+export function answerFields(
+  received: Record<string, string | string[] | undefined>,
+  context: AnswerContext,
+): string[] {
+  const nominated = nominatedBy(joined(received['connection']))
+  const fields: string[] = []
+  let cacheable = false
+  for (const name of Object.keys(received)) {
+    if (endsHere(name) || (nominated.has(name) && name !== 'content-length')) continue
+    if (name === 'cache-control' || name === 'expires') cacheable = true
+    pushAnswerField(fields, name, received[name], context)
+  }
+  if (context.authenticated && !cacheable) {
+    fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')
+  }
+  if (context.allowOrigin !== undefined) pushCors(fields, context.allowOrigin)
+  fields.push('via', '1.1 cardea', 'x-request-id', context.requestId)
+  return fields
+}
+
+/**
+ * Where a client would find what a service calls by its own address.
+ * @returns the location as a path of the route when it names the service's origin or lies under the replaced prefix;
+ * anything else unchanged: a redirect elsewhere is the service's to give
+ */
+export function publicLocation(location: string, route: CompiledRoute): string {
+  const path = pathAtOwnOrigin(location, route.ownOrigins)
+  if (route.forwardedPrefix === undefined) return path
+  const { replacement, forwardedPrefix } = route
+  const prefix = forwardedPrefix === '/' ? '' : forwardedPrefix
+  if (!path.startsWith('/') || path.startsWith('//') || !path.startsWith(replacement)) return path
+  const rest = path.slice(replacement.length)
+  return rest === '' || '/?#'.includes(rest.charAt(0)) ? prefix + rest || '/' : path
+}
+
+const ownCookie = /__(?:host|secure)-cardea/i
+
+// Anywhere in the pair: some services split at commas or take quoted names. Losing a stranger's cookie harms nobody.
+function namesOwnCookie(cookie: string): boolean {
+  return ownCookie.test(cookie)
+}
+
+function pushCookies(fields: string[], name: string, value: string): void {
+  const kept = foreignCookies(value)
+  if (kept !== undefined) fields.push(name, kept)
+}
+
+function pushOrigin(fields: string[], route: CompiledRoute, origin: Origin): void {
+  fields.push(
+    'via',
+    origin.httpVersionMinor === 0 ? '1.0 cardea' : '1.1 cardea',
+    'x-forwarded-for',
+    origin.addresses.length === 1 ? (origin.addresses[0] ?? 'unknown') : origin.addresses.join(', '),
+    'x-forwarded-proto',
+    origin.protocol,
+    'x-forwarded-host',
+    origin.forwardedHost,
+    'x-request-id',
+    origin.requestId,
+  )
+  if (route.forwardedPrefix !== undefined) fields.push('x-forwarded-prefix', route.forwardedPrefix)
+}
+
+function pushIdentity(fields: string[], { sub, sid, roles, scope }: Identity): void {
+  fields.push(
+    'x-auth-subject',
+    fieldValue(sub),
+    'x-auth-session',
+    fieldValue(sid),
+    'x-auth-roles',
+    roles.map(listedValue).join(','),
+    'x-auth-scope',
+    scope.split(' ').map(fieldValue).join(' '),
+  )
+}
+
+// One member of a comma separated list.
+function listedValue(text: string): string {
+  return text.includes(',') ? encodeURIComponent(text.toWellFormed()) : fieldValue(text)
+}
+
+function isVisible(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i)
+    if (code <= 0x20 || code >= 0x7f || code === 0x25) return false
+  }
+  return true
+}
+
+function isContentLength(name: string): boolean {
+  return name.length === 14 && name.toLowerCase() === 'content-length'
+}
+
+function joined(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value
+}
+
+function pushAnswerField(
+  fields: string[],
+  name: string,
+  value: string | string[] | undefined,
+  context: AnswerContext,
+): void {
+  if (Array.isArray(value)) {
+    for (const one of value) pushAnswerField(fields, name, one, context)
+  } else if (value !== undefined) {
+    const kept = answerValue(name, value, context)
+    if (kept !== undefined) fields.push(name, kept)
+  }
+}
+
+function answerValue(
+  name: string,
+  value: string,
+  { route, statusCode, allowOrigin }: AnswerContext,
+): string | undefined {
+  switch (name) {
+    case 'set-cookie':
+      return setsOwnCookie(value) ? undefined : value
+    case 'location':
+    case 'content-location':
+      return publicLocation(value, route)
+    case 'content-length':
+      // RFC 9110 section 8.6: a server MUST NOT send Content-Length with 204.
+      return statusCode === 204 ? undefined : value
+    case 'access-control-allow-origin':
+    case 'access-control-allow-credentials':
+      return allowOrigin === undefined ? value : undefined
+    default:
+      return value
+  }
+}
+
+// A nameless cookie (`=__Host-x=…`) is sent back by browsers as if it had that name, so leading `=` and blanks are skipped.
+function setsOwnCookie(value: string): boolean {
+  return /^[\s=]*__(?:host|secure)-cardea/i.test(value)
+}
+
+function pushCors(fields: string[], allowOrigin: string): void {
+  fields.push('access-control-allow-origin', allowOrigin, 'access-control-allow-credentials', 'true', 'vary', 'Origin')
+}
+
+function pathAtOwnOrigin(location: string, ownOrigins: readonly string[]): string {
+  // Most locations are paths already.
+  if (location.charCodeAt(0) === 0x2f && location.charCodeAt(1) !== 0x2f) return location
+  const lower = location.toLowerCase()
+  for (const origin of ownOrigins) {
+    if (!lower.startsWith(origin)) continue
+    const rest = location.slice(origin.length)
+    if (rest === '') return '/'
+    if (rest.startsWith('//')) return `/.${rest}`
+    if (rest.charCodeAt(0) === 0x2f) return rest
+    if (rest.charCodeAt(0) === 0x3f || rest.charCodeAt(0) === 0x23) return `/${rest}`
+  }
+  return location
+}

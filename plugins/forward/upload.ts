@@ -1,0 +1,66 @@
+// The body of a client's request on its way to a service: counted, bounded, and held back when the service is slow.
+// Made by index.ts, read by undici. It stands between the two so that a failing service never destroys the client's own
+// stream, on which an answer must still be written.
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+
+export interface UploadOptions {
+  limitBytes: number
+  /** Called when the first byte is wanted: the moment to send 100 Continue. */
+  onStart: () => void
+  /** Called for each part that arrived, and at the end. */
+  onProgress: () => void
+  /** Called once, instead of passing on the part that exceeds the limit. */
+  onExcess: () => void
+}
+
+export class Upload extends Readable {
+  readonly #source: IncomingMessage
+  readonly #options: UploadOptions
+  #started = false
+  #receivedBytes = 0
+
+  constructor(source: IncomingMessage, options: UploadOptions) {
+    super()
+    this.#source = source
+    this.#options = options
+  }
+
+  /** Whether the client is free to send and has not: false while the service holds it back, and after the end. */
+  get awaitsClient(): boolean {
+    return this.#started && !this.#source.complete && !this.#source.isPaused()
+  }
+
+  override _read(): void {
+    if (!this.#started) this.#start()
+    else this.#source.resume()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#source.off('data', this.#onData).off('end', this.#onEnd)
+    // What still comes is thrown away, so that the client reads our answer; the connection closes after it.
+    this.#source.resume()
+    callback(error)
+  }
+
+  #start(): void {
+    this.#started = true
+    this.#options.onStart()
+    this.#source.on('data', this.#onData).on('end', this.#onEnd)
+  }
+
+  readonly #onData = (part: Buffer): void => {
+    this.#receivedBytes += part.length
+    if (this.#receivedBytes > this.#options.limitBytes) {
+      this.#options.onExcess()
+      return
+    }
+    this.#options.onProgress()
+    if (!this.push(part)) this.#source.pause()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#options.onProgress()
+    this.push(null)
+  }
+}

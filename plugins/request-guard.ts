@@ -1,0 +1,273 @@
+// The rules that every raw request meets first: framing, Host, target, method, limits; and the options of Node's HTTP server
+// that make them complete. Called by app.ts: `Fastify({ ...serverOptions(limits) })`, then the plugin, right after `errors`.
+// It judges what Node's parser let through and repairs nothing; a connection whose framing is in doubt is closed.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { refuseConnection, writeToConnection } from './connection-refusal.ts'
+import { type Problem, problem, toProblem, writeProblem } from './errors.ts'
+import { judgeTarget } from './forward/path.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The handler streams the request body itself, and sends 100 Continue when it begins to read. */
+    streamsBody?: boolean
+  }
+}
+
+/** Limits of every request; in the config file under `limits`. */
+export interface RequestLimits {
+  /** Request line and header fields together. */
+  headerBytes: number
+  headerCount: number
+  targetBytes: number
+  /** Of bodies to our own routes; forwarded routes have their own limit. */
+  bodyBytes: number
+  headersTimeoutMs: number
+  keepAliveTimeoutMs: number
+  /** For a whole request to arrive; a body that is being forwarded has an idle limit instead. */
+  requestTimeoutMs: number
+}
+
+// How many requests of a connection are being forwarded: more than one when the client pipelines.
+const forwardedOn = new WeakMap<Socket, number>()
+
+/**
+ * Connections whose request is being forwarded. Their time is kept by the one who forwards: a long upload or download is in
+ * order as long as it moves, so neither Node's limit for a whole request nor its idle limit ends it.
+ */
+export const longRunning = {
+  begin: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 0) + 1),
+  end: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 1) - 1),
+  has: (socket: Socket): boolean => (forwardedOn.get(socket) ?? 0) > 0,
+}
+
+/**
+ * Options to spread into `Fastify({ … })`.
+ * @param limits all positive
+ */
+export function serverOptions(limits: RequestLimits) {
+  return {
+    bodyLimit: limits.bodyBytes,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    // A socket on which nothing moves at all, in either direction, such as a reader that stopped reading.
+    connectionTimeout: limits.requestTimeoutMs,
+    http: {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs),
+      insecureHTTPParser: false,
+      // The plugin asks for exactly one, in every version of HTTP/1, and answers with a problem.
+      requireHostHeader: false,
+      joinDuplicateHeaders: false,
+    },
+    routerOptions: {
+      // What is too long is said once, by the limit on targets.
+      maxParamLength: limits.targetBytes,
+      ignoreDuplicateSlashes: false,
+      ignoreTrailingSlash: false,
+      caseSensitive: true,
+      useSemicolonDelimiter: false,
+    },
+    // While the gateway stops, requests on open connections are still answered; each answer closes its connection.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle' as const,
+    onProtoPoisoning: 'error' as const,
+    onConstructorPoisoning: 'error' as const,
+    clientErrorHandler: (error: Error & { code?: string }, socket: Socket) => onClientError(limits, error, socket),
+    frameworkErrors: refuseUnrouted,
+  }
+}
+
+async function requestGuard(app: FastifyInstance, { limits }: { limits: RequestLimits }): Promise<void> {
+  guardServer(app.server)
+  app.addHook('onRequest', (request, _reply, done) => guardRequest(limits, request, done))
+  app.addHook('onSend', closeIfUnread)
+  app.addHook('onRoute', continueBeforeBody)
+}
+
+function guardRequest(limits: RequestLimits, request: FastifyRequest, done: HookHandlerDoneFunction): void {
+  const { raw } = request
+  const fields = judgeFields(raw, limits)
+  const target = raw.url ?? ''
+  if (target.length > limits.targetBytes) throw problem('target_too_long')
+  if (!methods.has(request.method)) throw problem('method_not_implemented')
+  if (!isHost(fields.host)) throw unframed('host_malformed')
+  const verdict = judgeTarget(target, fields.host)
+  if (verdict.outcome === 'refused') throw problem('path_not_canonical', { reason: verdict.reason })
+  // From here on the target has origin-form, whichever form it came in.
+  if (verdict.target !== target) raw.url = verdict.target
+  if (fields.expectation !== undefined && fields.expectation.toLowerCase() !== '100-continue') {
+    throw problem('expectation_failed')
+  }
+  if (fields.upgrade !== undefined && !isIgnorableUpgrade(fields.upgrade)) {
+    throw problem('upgrade_refused')
+  }
+  done()
+}
+
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** Fields that decide about framing and routing, as they stood in the message: Node's own view drops repeats. */
+interface JudgedFields {
+  host: string
+  expectation: string | undefined
+  upgrade: string | undefined
+}
+
+function judgeFields(raw: IncomingMessage, limits: RequestLimits): JudgedFields {
+  const { rawHeaders } = raw
+  if (rawHeaders.length > limits.headerCount * 2) throw problem('headers_too_large', { reason: 'header_count' })
+  let host: string | undefined
+  let coding: string | undefined
+  let length: string | undefined
+  let expectation: string | undefined
+  let upgrade: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ''
+    // Told apart by length first: most fields are not looked at any further.
+    switch (name.length) {
+      case 4:
+        if (isNamed(name, 'host')) host = once(host, rawHeaders[i + 1], 'host_repeated')
+        break
+      case 6:
+        if (isNamed(name, 'expect')) expectation = once(expectation, rawHeaders[i + 1], 'expect_repeated')
+        break
+      case 7:
+        if (isNamed(name, 'upgrade')) upgrade = upgrade === undefined ? rawHeaders[i + 1] : 'several'
+        break
+      case 14:
+        if (isNamed(name, 'content-length')) length = once(length, rawHeaders[i + 1], 'content_length_repeated')
+        break
+      case 17:
+        if (isNamed(name, 'transfer-encoding')) coding = once(coding, rawHeaders[i + 1], 'transfer_encoding_repeated')
+        break
+    }
+  }
+  if (host === undefined) throw unframed('host_missing')
+  const reason = framingFault(raw, coding, length)
+  if (reason !== undefined) throw unframed(reason)
+  return { host, expectation, upgrade }
+}
+
+// RFC 9112 sections 2.3, 6.1 and 6.3. Node's parser refuses most of these; the rule here does not depend on its version.
+function framingFault(
+  raw: IncomingMessage,
+  coding: string | undefined,
+  length: string | undefined,
+): string | undefined {
+  // The parser also takes 0.9 and 2.0, which are other protocols.
+  if (raw.httpVersionMajor !== 1) return 'http_version'
+  if (coding !== undefined) {
+    if (coding !== 'chunked') return 'transfer_encoding'
+    if (length !== undefined) return 'content_length_and_transfer_encoding'
+    if (raw.httpVersionMinor !== 1) return 'transfer_encoding_version'
+  }
+  return length !== undefined && !isDigits(length) ? 'content_length' : undefined
+}
+
+// RFC 9112 section 6.3: the connection MUST be closed, since nobody knows where the next request begins.
+function unframed(reason: string): Problem {
+  return problem('invalid_request', { reason, headers: { connection: 'close' } })
+}
+
+function once(known: string | undefined, value: string | undefined, reason: string): string {
+  if (known !== undefined) throw unframed(reason)
+  return value ?? ''
+}
+
+function isNamed(name: string, lower: string): boolean {
+  return name === lower || name.toLowerCase() === lower
+}
+
+function isDigits(text: string): boolean {
+  return /^[0-9]{1,15}$/.test(text)
+}
+
+let lastHost = ''
+
+// The same few names come again and again, so the last good one is remembered.
+function isHost(text: string): boolean {
+  if (text === lastHost) return text !== ''
+  if (text.length > 261 || !hostForm.test(text)) return false
+  lastHost = text
+  return true
+}
+
+// RFC 9110 section 7.2: uri-host [ ":" port ]. No userinfo, no escapes: no name of a gateway needs them.
+const hostForm = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
+
+// RFC 9110 section 7.8: a server MAY ignore Upgrade. HTTP/2 in clear text is only ever offered (some clients always do), and
+// the same request is answered in HTTP/1.1; whoever asks for another protocol cannot go on without it.
+function isIgnorableUpgrade(protocols: string): boolean {
+  return protocols.toLowerCase() === 'h2c'
+}
+
+// A refused or early answer leaves a body unread. The connection ends with it: reading on would be work for a stranger, and
+// a client that was never told to continue may send its next request instead of the body.
+function closeIfUnread(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: SendDone): void {
+  const { raw } = request
+  if (!raw.complete && hasUnreadBody(raw)) reply.header('connection', 'close')
+  done(null, payload)
+}
+
+type SendDone = (error: Error | null, payload?: unknown) => void
+
+const smallBodyBytes = 16_384
+
+// A short body has arrived or will at once; Node reads it off the connection, within the limit for a whole request.
+function hasUnreadBody({ headers }: IncomingMessage): boolean {
+  if (headers['transfer-encoding'] !== undefined || headers.expect !== undefined) return true
+  const length = headers['content-length']
+  return length !== undefined && Number(length) > smallBodyBytes
+}
+
+// Own routes: the policy has passed when the body is about to be read, so this is when a waiting client is told to go on.
+function continueBeforeBody(route: RouteOptions): void {
+  if (route.config?.streamsBody === true) return
+  const hooks = route.preParsing === undefined ? [] : [route.preParsing].flat()
+  route.preParsing = [...hooks, sendContinue]
+}
+
+function sendContinue(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  _payload: unknown,
+  done: (error: null) => void,
+): void {
+  if (request.raw.headers.expect !== undefined) reply.raw.writeContinue()
+  done(null)
+}
+
+function guardServer(server: Server): void {
+  // 0: Node drops fields beyond its count without a word; ours refuses, and `maxHeaderSize` bounds the number.
+  server.maxHeadersCount = 0
+  // Without these, Node answers by itself: 100 before any policy was asked, 417 with no body, and a bare end.
+  const answer = (request: IncomingMessage, response: ServerResponse) => server.emit('request', request, response)
+  server.on('checkContinue', answer)
+  server.on('checkExpectation', answer)
+  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
+    writeToConnection(socket, 'method_not_implemented'),
+  )
+  server.on('timeout', (socket: Socket) => {
+    if (!longRunning.has(socket)) socket.destroy()
+  })
+}
+
+// What Node's parser or its clocks refuse: there is no request, only a connection.
+function onClientError(limits: RequestLimits, error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && longRunning.has(socket)) return
+  refuseConnection(error, socket, limits)
+}
+
+// What the router refuses before any hook has run: escapes that decode to nothing.
+function refuseUnrouted(error: Error & { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal =
+    error.code === 'FST_ERR_BAD_URL' ? problem('path_not_canonical', { reason: 'path_bad_escape' }) : toProblem(error)
+  writeProblem(refusal, request, reply)
+}
+
+/** Fastify plugin: the rules for raw requests. Registered right after `errors`, before anything that has hooks. */
+export default fp(requestGuard, { name: 'request-guard', fastify: '5.x', dependencies: ['errors'] })

@@ -1,0 +1,42 @@
+// The scene of the attacks on the wire: a gateway, a service that records what reached it, and a client that sends bytes.
+import type { Test } from 'tap'
+import { asAlice, type Gateway, startGateway } from '../forward/gateway.ts'
+import { type FakeUpstream, type RawAnswer, sendRaw, startFakeUpstream, statusesIn } from '../upstream.ts'
+
+/** Host and identity of an honest client. */
+export const fields = `Host: gateway\r\n${asAlice}\r\n`
+
+/** What an attacker would have the service take for a request of its own. */
+export const smuggled = 'GET /open/smuggled HTTP/1.1\r\nHost: gateway\r\n\r\n'
+
+export interface Outcome extends RawAnswer {
+  statuses: number[]
+  /** Targets that reached the service. */
+  reached: string[]
+}
+
+export interface Wire {
+  gateway: Gateway
+  upstream: FakeUpstream
+  /** Sends bytes on a connection of their own; what reached the service before is forgotten. */
+  attack(bytes: string | string[], deadlineMs?: number): Promise<Outcome>
+}
+
+/** Opens the scene for a whole file: `/orders` needs an identity, `/open` does not. */
+export async function openWire(t: Pick<Test, 'teardown'>): Promise<Wire> {
+  const upstream = await startFakeUpstream()
+  const gateway = await startGateway([
+    { prefix: '/orders', upstream: upstream.url },
+    { prefix: '/open', upstream: upstream.url, policy: 'public' },
+  ])
+  t.teardown(async () => {
+    await gateway.app.close()
+    await upstream.close()
+  })
+  const attack = async (bytes: string | string[], deadlineMs = 5000) => {
+    upstream.received.length = 0
+    const answer = await sendRaw(gateway.port, bytes, { deadlineMs })
+    return { ...answer, statuses: statusesIn(answer.text), reached: upstream.received.map(({ url }) => url) }
+  }
+  return { gateway, upstream, attack }
+}
