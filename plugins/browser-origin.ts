@@ -1,0 +1,94 @@
+// Cross-site request forgery: requests that a browser sends with our cookie must come from our own pages or an allowed origin.
+// `sameOriginOnly` is the onRequest hook of every route that reads or sets the refresh cookie. It must never guess: what the
+// two fields do not clearly allow is refused (OWASP CSRF sheet, Fetch Metadata; RFC 6454 section 7).
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { hasRefreshCookie } from './cookies.ts'
+import { problem } from './errors.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    browserOrigins: BrowserOrigins
+  }
+}
+
+export interface BrowserOriginOptions {
+  /** The gateway's own origin, as browsers write it. */
+  ownOrigin: string
+  /** Other origins whose pages may send cookie requests, exactly as browsers write them. */
+  allowedOrigins: string[]
+}
+
+/** Whose pages may send cookie requests. */
+export interface BrowserOrigins {
+  own: string
+  allowed: ReadonlySet<string>
+}
+
+export type OriginVerdict =
+  | { ok: true }
+  | { ok: false; why: 'headers_missing' | 'site_unknown' | 'not_a_navigation' | 'site_foreign' | 'origin_foreign' }
+
+/**
+ * An onRequest hook that refuses what did not come from an allowed page.
+ * @throws Problem `origin_refused`
+ */
+export async function sameOriginOnly(request: FastifyRequest): Promise<void> {
+  const verdict = judgeOrigin(request, request.server.browserOrigins)
+  if (verdict.ok) return
+  request.server.usage.record(request, { reason: 'origin_refused', granted: false, detail: verdict.why })
+  throw problem('origin_refused', { reason: verdict.why })
+}
+
+/**
+ * The rule, pure: `Origin`, where sent, is ours or an allowed one; `Sec-Fetch-Site`, where sent, is `same-origin`, or
+ * `none` for a read, or anything else together with an allowed origin.
+ * @param origins ours and the allowed ones
+ */
+export function judgeOrigin(request: FastifyRequest, origins: BrowserOrigins): OriginVerdict {
+  const { origin, 'sec-fetch-site': site } = request.headers
+  if (origin === undefined && site === undefined) {
+    // No browser of today sends a POST without both. A cookie in such a request is not worth the doubt.
+    return hasRefreshCookie(request) ? { ok: false, why: 'headers_missing' } : { ok: true }
+  }
+  const isAllowed = origin !== undefined && origins.allowed.has(origin)
+  if (origin !== undefined && !isAllowed && !isOwn(origin, request, origins))
+    return { ok: false, why: 'origin_foreign' }
+  switch (site) {
+    case undefined:
+    case 'same-origin':
+      return { ok: true }
+    case 'none':
+      return isRead(request) ? { ok: true } : { ok: false, why: 'not_a_navigation' }
+    case 'same-site':
+    case 'cross-site':
+      return isAllowed ? { ok: true } : { ok: false, why: 'site_foreign' }
+    default:
+      return { ok: false, why: 'site_unknown' }
+  }
+}
+
+// The address a request was sent to is its page's own origin too: development is reached by more than one name. A page of
+// another host cannot choose our Host field, and a page of the same host over http is `cross-site` to https.
+function isOwn(origin: string, request: FastifyRequest, origins: BrowserOrigins): boolean {
+  return origin === origins.own || origin === `${request.protocol}://${request.host.toLowerCase()}`
+}
+
+function isRead(request: FastifyRequest): boolean {
+  return request.method === 'GET' || request.method === 'HEAD'
+}
+
+async function browserOrigin(app: FastifyInstance, options: BrowserOriginOptions): Promise<void> {
+  app.decorate('browserOrigins', {
+    own: options.ownOrigin,
+    allowed: new Set(options.allowedOrigins.filter((origin) => origin !== 'null')),
+  })
+}
+
+/** Fastify plugin: decorates `app.browserOrigins`, which `sameOriginOnly` reads. */
+export default fp(browserOrigin, {
+  name: 'browser-origin',
+  fastify: '5.x',
+  dependencies: ['usage', 'cookies'],
+  decorators: { fastify: ['usage'] },
+})

@@ -1,0 +1,143 @@
+// Local identities: checks a user name and password with constant work, and writes users. Decorates `app.credentials`.
+// Called by the login, password and admin routes. It must never answer faster or otherwise for a user that does not exist.
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem } from '../errors.ts'
+import type { User, UserChange, UserStore } from '../session-store/store.ts'
+import { HashingQueue } from './hashing-queue.ts'
+import { type HashingCost, hashPassword, needsRehash, owaspCost, passwordProblem, verifyPassword } from './password.ts'
+import { canonicalUserName } from './user-name.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    credentials: Credentials
+  }
+}
+
+export interface CredentialsOptions {
+  /** Hashes at a time, and hashes that may wait. */
+  concurrency: number
+  queue: number
+  /** Cost of new hashes; cheaper ones are replaced at the next login. Default: OWASP's. */
+  cost?: HashingCost
+  clock?: () => number
+}
+
+/** A user to create, as typed. */
+export interface Registration {
+  username: string
+  password: string
+  roles: readonly string[]
+  scope: string
+}
+
+export type CreateUserOutcome =
+  | { outcome: 'created'; sub: string }
+  | { outcome: 'exists'; sub: string }
+  /** `field` cannot be used, `message` says why. Nothing was written. */
+  | { outcome: 'invalid'; field: 'username' | 'password'; message: string }
+
+// No user has this subject, so that a name that is not canonical costs the same look-up as one that is.
+const noSubject = ''
+
+/** The checks and writes behind `app.credentials`. */
+export class Credentials {
+  readonly #users: UserStore
+  readonly #queue: HashingQueue
+  readonly #cost: HashingCost
+  readonly #dummyHash: string
+
+  constructor(users: UserStore, queue: HashingQueue, cost: HashingCost, dummyHash: string) {
+    this.#users = users
+    this.#queue = queue
+    this.#cost = cost
+    this.#dummyHash = dummyHash
+  }
+
+  /**
+   * Checks a user name and password: one look-up and one hash, whoever it is. A hash of lower cost is replaced.
+   * @param password one that `passwordProblem` has nothing against
+   * @returns the user, or undefined: unknown, disabled, or another password
+   * @throws Problem `overloaded` when hashing has no room; StoreUnavailable
+   */
+  async check(username: string, password: string): Promise<User | undefined> {
+    const user = await this.#users.find(canonicalUserName(username) ?? noSubject)
+    const passwordHash = user?.passwordHash ?? this.#dummyHash
+    const matches = await this.#queue.run(() => verifyPassword(passwordHash, password))
+    if (!matches || !user || user.disabled) return undefined
+    if (needsRehash(user.passwordHash, this.#cost)) await this.#rehash(user, password)
+    return user
+  }
+
+  /**
+   * Creates a user.
+   * @returns what became of it: `created`, `exists` (nothing changed) or `invalid`
+   * @throws Problem `overloaded`; StoreUnavailable
+   */
+  async create(registration: Registration): Promise<CreateUserOutcome> {
+    const sub = canonicalUserName(registration.username)
+    if (sub === undefined) return { outcome: 'invalid', field: 'username', message: userNameRule }
+    const message = passwordProblem(registration.password)
+    if (message) return { outcome: 'invalid', field: 'password', message }
+    const passwordHash = await this.hash(registration.password)
+    const { roles, scope } = registration
+    const added = await this.#users.add({ sub, passwordHash, roles, scope })
+    return { outcome: added ? 'created' : 'exists', sub }
+  }
+
+  /**
+   * Sets a password. The caller ends the user's sessions.
+   * @param password one that `passwordProblem` has nothing against
+   * @returns false when there is no such user
+   * @throws Problem `overloaded`; StoreUnavailable
+   */
+  async setPassword(sub: string, password: string): Promise<boolean> {
+    return this.change(sub, { passwordHash: await this.hash(password) })
+  }
+
+  /**
+   * Changes a user; a login in flight is refused by its revision. The caller ends the user's sessions.
+   * @returns false when there is no such user
+   * @throws StoreUnavailable
+   */
+  change(sub: string, change: UserChange): Promise<boolean> {
+    return this.#users.change(sub, change)
+  }
+
+  /**
+   * Hashes a password in its turn.
+   * @throws Problem `overloaded`
+   */
+  hash(password: string): Promise<string> {
+    return this.#queue.run(() => hashPassword(password, this.#cost))
+  }
+
+  async #rehash(user: User, password: string): Promise<void> {
+    try {
+      await this.#users.rehash(user.sub, user.passwordHash, await this.hash(password))
+    } catch (error) {
+      // The password was right: a full queue only puts the new hash off to the next login.
+      if (!(error instanceof Problem)) throw error
+    }
+  }
+}
+
+const userNameRule =
+  'A user name has 1 to 64 characters of a-z, 0-9 and . _ @ + -, the first one a letter or a digit; case does not matter.'
+
+async function credentials(app: FastifyInstance, options: CredentialsOptions): Promise<void> {
+  const cost = options.cost ?? owaspCost
+  const dummyHash = await hashPassword(randomBytes(16).toString('hex'), cost)
+  const onRefused = () => app.usage.record(undefined, { reason: 'hashing_overloaded', granted: false })
+  const queue = new HashingQueue({ ...options, onRefused })
+  app.decorate('credentials', new Credentials(app.store.users, queue, cost, dummyHash))
+}
+
+/** Fastify plugin: decorates `app.credentials`. */
+export default fp(credentials, {
+  name: 'credentials',
+  fastify: '5.x',
+  dependencies: ['session-store', 'usage'],
+  decorators: { fastify: ['store', 'usage'] },
+})

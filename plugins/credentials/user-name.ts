@@ -1,0 +1,31 @@
+// The canonical user name: the one form in which a user is stored, looked up, limited and named in tokens (`sub`).
+// Called by the credentials plugin, the login limit and the command line. It must never map two people to one name silently:
+// what is outside the narrow character set is refused, not repaired.
+
+/** What a canonical user name looks like, for schemas of names that are canonical already. */
+export const userNamePattern = '^[a-z0-9][a-z0-9._@+-]{0,63}$'
+
+/** Longest text that is looked at, in UTF-16 units. */
+export const userNameInputLimit = 256
+
+const canonicalForm = new RegExp(userNamePattern)
+
+/**
+ * The canonical form of a user name as typed: NFKC, lower case, `[a-z0-9._@+-]`, 1 to 64 characters, first one alphanumeric.
+ * @param name as typed
+ * @returns the name, or undefined when there can be no such user
+ */
+export function canonicalUserName(name: string): string | undefined {
+  if (name.length > userNameInputLimit) return undefined
+  const folded = name.normalize('NFKC').toLowerCase()
+  return canonicalForm.test(folded) ? folded : undefined
+}
+
+/**
+ * Under which name a login try is counted: every spelling of one user is one, and what cannot be a user is counted too.
+ * @param name as typed
+ * @returns the canonical name, or a bounded text that no user can have
+ */
+export function triedName(name: string): string {
+  return canonicalUserName(name) ?? `?${name.slice(0, userNameInputLimit).normalize('NFKC').toLowerCase().slice(0, 64)}`
+}

@@ -1,0 +1,133 @@
+// /admin/users: local users, to create, list and change. Registered by `admin.ts`, whose hooks guard it. A change of what a
+// session was granted by ends the user's sessions before it is answered.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { problem, refusals } from '../../plugins/errors.ts'
+import { isScope } from '../../plugins/scope.ts'
+import type { EndReason, User, UserChange } from '../../plugins/session-store/store.ts'
+import {
+  changedUser,
+  type NewUserBody,
+  newUserBody,
+  noQuery,
+  subjectParams,
+  type UserChangeBody,
+  type UserPage,
+  type UserView,
+  userChangeBody,
+  userList,
+  userPage,
+  userSchema,
+} from '../schemas.ts'
+import { timestamp } from '../session-view.ts'
+import { type AdminOptions, adminRefusals, adminSchema } from './admin-route.ts'
+import { demandPassword } from './login.ts'
+
+const bodyRefusals = [...adminRefusals, 'body_too_large', 'unsupported_media_type', 'overloaded'] as const
+
+export const adminUsers: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { bodyLimitBytes: bodyLimit }) => {
+  app.post('/admin/users', {
+    bodyLimit,
+    schema: {
+      ...adminSchema,
+      operationId: 'createUser',
+      summary: 'Create a user',
+      description: 'The subject is the canonical form of the user name: NFKC, lower case.',
+      querystring: noQuery,
+      body: newUserBody,
+      response: { 201: userSchema, ...refusals(...bodyRefusals, 'conflict') },
+    },
+    handler: (request, reply) => createUser(app, request, reply, request.body),
+  })
+
+  app.get('/admin/users', {
+    schema: {
+      ...adminSchema,
+      operationId: 'listUsers',
+      summary: 'List users',
+      description: 'Users in order of their subjects, a page at a time.',
+      querystring: userPage,
+      response: { 200: userList, ...refusals(...adminRefusals) },
+    },
+    handler: (request) => listUsers(app, request.query),
+  })
+
+  app.patch('/admin/users/:sub', {
+    bodyLimit,
+    schema: {
+      ...adminSchema,
+      operationId: 'changeUser',
+      summary: 'Change a user',
+      description: 'Sets what is given and ends every session of the user, with the reason that fits the change.',
+      params: subjectParams,
+      querystring: noQuery,
+      body: userChangeBody,
+      response: { 200: changedUser, ...refusals(...bodyRefusals, 'not_found') },
+    },
+    handler: (request) => changeUser(app, request, request.params.sub, request.body),
+  })
+}
+
+async function createUser(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, body: NewUserBody) {
+  const { username, password, roles = [], scope = '' } = body
+  demandScopeForm(scope)
+  const created = await app.credentials.create({ username, password, roles, scope })
+  if (created.outcome === 'invalid') {
+    const errors = [{ in: 'body', path: `/${created.field}`, message: created.message }]
+    throw problem('invalid_request', { reason: `${created.field}_unusable`, errors })
+  }
+  if (created.outcome === 'exists') throw problem('conflict', { reason: 'user_exists' })
+  app.usage.record(request, { reason: 'user_added', granted: true, sub: created.sub })
+  reply.code(201)
+  return userView(await readUser(app, created.sub))
+}
+
+const defaultPageLimit = 50
+
+async function listUsers(app: FastifyInstance, page: UserPage) {
+  const limit = page.limit === undefined ? defaultPageLimit : Number(page.limit)
+  // One more than asked for tells whether there is a next page.
+  const found = await app.store.users.list(page.after ?? '', limit + 1)
+  const users = found.slice(0, limit)
+  const last = users.at(-1)
+  return { users: users.map(userView), ...(found.length > limit && last && { next: last.sub }) }
+}
+
+async function changeUser(app: FastifyInstance, request: FastifyRequest, sub: string, body: UserChangeBody) {
+  if (body.scope !== undefined) demandScopeForm(body.scope)
+  if (body.password !== undefined) demandPassword(body.password, '/password')
+  // Before the hash, so that a name that is not there costs nothing.
+  await readUser(app, sub)
+  const changed = await app.credentials.change(sub, await userChange(app, body))
+  if (!changed) throw problem('not_found', { reason: 'user_unknown' })
+  app.usage.record(request, { reason: 'user_changed', granted: true, sub, detail: Object.keys(body).sort().join(' ') })
+  // After the change: a login that has read the old record is refused by its revision, so no session slips through.
+  const ended = await app.sessions.endAll(sub, endReasonOf(body), undefined, request)
+  return { user: userView(await readUser(app, sub)), ended }
+}
+
+async function userChange(app: FastifyInstance, { password, ...rest }: UserChangeBody): Promise<UserChange> {
+  return password === undefined ? rest : { ...rest, passwordHash: await app.credentials.hash(password) }
+}
+
+function endReasonOf(body: UserChangeBody): EndReason {
+  if (body.disabled === true) return 'user_disabled'
+  return body.password === undefined ? 'revoked_by_admin' : 'password_changed'
+}
+
+function demandScopeForm(scope: string): void {
+  if (scope === '' || isScope(scope)) return
+  const errors = [{ in: 'body', path: '/scope', message: 'must be scope tokens separated by single spaces' }]
+  throw problem('invalid_request', { reason: 'scope_malformed', errors })
+}
+
+async function readUser(app: FastifyInstance, sub: string): Promise<User> {
+  const user = await app.store.users.find(sub)
+  if (!user) throw problem('not_found', { reason: 'user_unknown' })
+  return user
+}
+
+function userView(user: User): UserView {
+  const { sub, scope, disabled } = user
+  return { sub, roles: [...user.roles], scope, disabled, created_at: timestamp(user.createdAt) }
+}

@@ -1,0 +1,110 @@
+// POST /auth/login: a user name and password for a session. The order is part of the contract: origin, shape, limit, look-up,
+// hash, session. It must never tell an unknown user from a wrong password, by answer or by time.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { sameOriginOnly } from '../../plugins/browser-origin.ts'
+import { clearRefreshCookie, readRefreshCookie } from '../../plugins/cookies.ts'
+import { passwordProblem } from '../../plugins/credentials/password.ts'
+import { canonicalUserName, triedName } from '../../plugins/credentials/user-name.ts'
+import { problem, refusals } from '../../plugins/errors.ts'
+import { narrowScope } from '../../plugins/scope.ts'
+import type { User } from '../../plugins/session-store/store.ts'
+import {
+  type LoginBody,
+  loginBody,
+  noQuery,
+  type TokenResponse,
+  tokenResponse as tokenResponseSchema,
+} from '../schemas.ts'
+import { audienceOf, type TokenRouteOptions, tokenResponse } from '../token-response.ts'
+
+const login: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, options) => {
+  app.post('/auth/login', {
+    bodyLimit: options.bodyLimitBytes,
+    onRequest: sameOriginOnly,
+    schema: {
+      operationId: 'login',
+      tags: ['auth'],
+      summary: 'Sign in',
+      description:
+        'Starts a session. With delivery `cookie` the refresh token is set as an HttpOnly cookie and is not in the answer; ' +
+        'with `body` it is. A session whose refresh cookie comes along is ended: a sign-in never continues an old one.',
+      security: [],
+      querystring: noQuery,
+      body: loginBody,
+      response: {
+        200: tokenResponseSchema,
+        ...refusals(
+          'invalid_request',
+          'invalid_scope',
+          'invalid_target',
+          'invalid_credentials',
+          'origin_refused',
+          'body_too_large',
+          'unsupported_media_type',
+          'too_many_requests',
+          'overloaded',
+          'store_unavailable',
+        ),
+      },
+    },
+    handler: (request, reply) => signIn(app, options, request, reply, request.body),
+  })
+}
+
+async function signIn(
+  app: FastifyInstance,
+  options: TokenRouteOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  body: LoginBody,
+): Promise<TokenResponse> {
+  const delivery = body.delivery ?? 'cookie'
+  const previousToken = readRefreshCookie(request)
+  const audience = audienceOf(body.resource, options.audiences)
+  demandPassword(body.password, '/password')
+  await app.loginLimit.demand(request, triedName(body.username))
+  const user = await app.credentials.check(body.username, body.password)
+  if (!user) throw refusal(app, request, body.username)
+  const scope = narrowScope(user.scope, body.scope)
+  if (scope === undefined) throw problem('invalid_scope', { reason: 'login_scope' })
+  await endPrevious(app, request, user, previousToken)
+  const grant = await app.sessions.start(user, scope, request)
+  if (!grant) throw refusal(app, request, body.username)
+  app.usage.record(request, { reason: 'login_ok', granted: true, sub: user.sub, sid: grant.session.sid })
+  // A cookie client that changes to tokens in the body must not keep the dead cookie.
+  if (delivery === 'body' && previousToken !== undefined) clearRefreshCookie(reply)
+  return tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+}
+
+/**
+ * Refuses what can be nobody's password, before anything is hashed.
+ * @param path where in the body it stands, a JSON pointer
+ * @throws Problem `invalid_request`
+ */
+export function demandPassword(password: string, path: string): void {
+  const message = passwordProblem(password)
+  if (message)
+    throw problem('invalid_request', { reason: 'password_unusable', errors: [{ in: 'body', path, message }] })
+}
+
+function refusal(app: FastifyInstance, request: FastifyRequest, username: string) {
+  // A name that no user can have may be a password typed into the wrong field: it is not recorded.
+  app.usage.record(request, { reason: 'login_failed', granted: false, sub: canonicalUserName(username) })
+  return problem('invalid_credentials', { reason: 'login_failed' })
+}
+
+// ASVS 7.2.4. Only the subject's own session: another one's cookie in this browser is no reason to sign that one out.
+async function endPrevious(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  user: User,
+  refreshToken: string | undefined,
+): Promise<void> {
+  const sid = refreshToken === undefined ? undefined : app.sessions.sidOf(refreshToken)
+  if (sid === undefined) return
+  const session = await app.sessions.read(sid)
+  if (session?.sub === user.sub) await app.sessions.end(sid, 'logout', request)
+}
+
+export default login

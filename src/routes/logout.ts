@@ -1,0 +1,87 @@
+// POST /auth/logout: ends the session that a cookie, a refresh token or an access token belongs to. The answer is 204 whether
+// there was one or not; only a store that is away is told, because then nothing has ended.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { bearerToken } from '../../plugins/authenticate.ts'
+import { sameOriginOnly } from '../../plugins/browser-origin.ts'
+import { clearRefreshCookie, readRefreshCookie } from '../../plugins/cookies.ts'
+import { refusals } from '../../plugins/errors.ts'
+import formBody, { isForm } from '../../plugins/form-body.ts'
+import { type LogoutBody, logoutBody, noQuery, nothing } from '../schemas.ts'
+
+export interface LogoutOptions {
+  bodyLimitBytes: number
+}
+
+const logout: FastifyPluginAsyncTypebox<LogoutOptions> = async (app, options) => {
+  await app.register(formBody)
+  app.post('/auth/logout', {
+    bodyLimit: options.bodyLimitBytes,
+    onRequest: sameOriginOnly,
+    preValidation: settleBody,
+    schema: {
+      operationId: 'logout',
+      tags: ['auth'],
+      summary: 'Sign out',
+      description:
+        'Ends the session of the refresh cookie, of `refresh_token` in the body, or of the access token, and clears the ' +
+        'cookie. Answers 204 also when there was nothing to end.',
+      security: [{ refreshCookie: [] }, { bearer: [] }, {}],
+      consumes: ['application/json', 'application/x-www-form-urlencoded'],
+      querystring: noQuery,
+      body: logoutBody,
+      response: {
+        204: nothing,
+        ...refusals(
+          'invalid_request',
+          'origin_refused',
+          'body_too_large',
+          'unsupported_media_type',
+          'store_unavailable',
+        ),
+      },
+    },
+    handler: (request, reply) => signOut(app, request, reply, request.body),
+  })
+}
+
+async function signOut(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  body: LogoutBody,
+): Promise<null> {
+  const sids = new Set(
+    [
+      sidOfRefreshToken(app, readRefreshCookie(request)),
+      sidOfRefreshToken(app, body.refresh_token),
+      sidOfAccessToken(app, request),
+    ].filter((sid) => sid !== undefined),
+  )
+  for (const sid of sids) await app.sessions.end(sid, 'logout', request)
+  clearRefreshCookie(reply)
+  reply.code(204).header('cache-control', 'no-store')
+  return null
+}
+
+function sidOfRefreshToken(app: FastifyInstance, refreshToken: string | undefined): string | undefined {
+  return refreshToken === undefined ? undefined : app.sessions.sidOf(refreshToken)
+}
+
+// Of any audience: the token says whose session it is, and ending that is all that is done with it.
+function sidOfAccessToken(app: FastifyInstance, request: FastifyRequest): string | undefined {
+  const token = bearerToken(request.raw.rawHeaders)
+  if (token === undefined) return undefined
+  const verified = app.accessTokens.verify(token)
+  return verified.ok ? verified.claims.sid : undefined
+}
+
+// No body at all is the ordinary case; of a form only what is known counts (RFC 6749 section 3.2).
+async function settleBody(request: FastifyRequest): Promise<void> {
+  if (request.body === undefined) request.body = {}
+  if (!isForm(request)) return
+  const refreshToken = new Map(Object.entries(request.body ?? {})).get('refresh_token')
+  request.body = refreshToken === undefined ? {} : { refresh_token: refreshToken }
+}
+
+export default logout

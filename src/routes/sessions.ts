@@ -1,0 +1,88 @@
+// /auth/sessions: a user's own sessions, to see and to end (ASVS 7.5.2). Another subject's session is answered like one that
+// never was.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { requires } from '../../plugins/authenticate.ts'
+import { problem, refusals } from '../../plugins/errors.ts'
+import type { AccessClaims } from '../../plugins/jwt/claims.ts'
+import { ended, exceptQuery, noQuery, nothing, sessionList, sidParams } from '../schemas.ts'
+import { sessionView } from '../session-view.ts'
+
+const shared = { tags: ['sessions'], security: [{ bearer: [] }] }
+const tokenRefusals = [
+  'invalid_request',
+  'unauthenticated',
+  'invalid_token',
+  'revocation_unknown',
+  'store_unavailable',
+] as const
+
+const sessions: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', requires('authenticated'))
+
+  app.get('/auth/sessions', {
+    schema: {
+      ...shared,
+      operationId: 'listOwnSessions',
+      summary: 'List the caller’s sessions',
+      description: 'The live sessions of the access token’s subject, newest sign-in first.',
+      querystring: noQuery,
+      response: { 200: sessionList, ...refusals(...tokenRefusals) },
+    },
+    handler: (request) => listOwn(app, accessOf(request)),
+  })
+
+  app.delete('/auth/sessions', {
+    schema: {
+      ...shared,
+      operationId: 'endOwnSessions',
+      summary: 'End all of the caller’s sessions',
+      description: 'Ends every session of the subject; with `?except=current` every other one.',
+      querystring: exceptQuery,
+      response: { 200: ended, ...refusals(...tokenRefusals) },
+    },
+    handler: (request) => endAllOwn(app, request, request.query.except === 'current'),
+  })
+
+  app.delete('/auth/sessions/:sid', {
+    schema: {
+      ...shared,
+      operationId: 'endOwnSession',
+      summary: 'End one of the caller’s sessions',
+      description: 'Ends the session; 204 also when it had ended before.',
+      params: sidParams,
+      querystring: noQuery,
+      response: { 204: nothing, ...refusals(...tokenRefusals, 'not_found') },
+    },
+    handler: (request, reply) => endOwn(app, request, reply, request.params.sid),
+  })
+}
+
+async function listOwn(app: FastifyInstance, access: AccessClaims) {
+  const own = await app.sessions.list(access.sub)
+  return { sessions: own.map((session) => sessionView(session, access.sid)) }
+}
+
+async function endAllOwn(app: FastifyInstance, request: FastifyRequest, exceptCurrent: boolean) {
+  const { sub, sid } = accessOf(request)
+  return { ended: await app.sessions.endAll(sub, 'revoked_by_user', exceptCurrent ? sid : undefined, request) }
+}
+
+async function endOwn(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, sid: string) {
+  const session = await app.sessions.read(sid)
+  if (session?.sub !== accessOf(request).sub) throw problem('not_found', { reason: 'session_not_own' })
+  await app.sessions.end(sid, 'revoked_by_user', request)
+  reply.code(204)
+  return null
+}
+
+/**
+ * The claims of a request that `requires` has let through.
+ * @throws Problem `unauthenticated`, on a route that forgot the hook
+ */
+export function accessOf(request: FastifyRequest): AccessClaims {
+  if (!request.access) throw problem('unauthenticated', { reason: 'token_missing' })
+  return request.access
+}
+
+export default sessions

@@ -1,0 +1,64 @@
+// The token response of RFC 6749 section 5.1, for login and refresh alike: the access token in the body, the refresh token
+// where the client wants it. It must never put a refresh token into the body of a cookie client's answer.
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { setRefreshCookie } from '../plugins/cookies.ts'
+import { problem } from '../plugins/errors.ts'
+import type { Grant } from '../plugins/session-store/sessions.ts'
+import type { TokenResponse } from './schemas.ts'
+import { refreshExpiryMs } from './session-view.ts'
+
+export type Delivery = 'cookie' | 'body'
+
+/** What the routes that give tokens need to know. */
+export interface TokenRouteOptions {
+  /** Audiences an access token can be for; the first one is the default. */
+  audiences: readonly string[]
+  bodyLimitBytes: number
+  /** ms */
+  clock: () => number
+}
+
+export interface TokenRequest {
+  delivery: Delivery
+  audience: string | undefined
+  /** Scope of the access token. */
+  scope: string
+  nowMs: number
+}
+
+/**
+ * Makes the access token, writes the refresh token where it goes, and forbids storing (RFC 6749 section 5.1: MUST).
+ * @returns the body to send
+ */
+export function tokenResponse(
+  app: FastifyInstance,
+  reply: FastifyReply,
+  grant: Grant,
+  request: TokenRequest,
+): TokenResponse {
+  const { session, refreshToken } = grant
+  const { audience, scope, delivery } = request
+  const access = app.accessTokens.issue(session, { scope, ...(audience !== undefined && { audience }) })
+  const refreshExpiresInSeconds = Math.max(0, Math.floor((refreshExpiryMs(session) - request.nowMs) / 1000))
+  if (delivery === 'cookie') setRefreshCookie(reply, refreshToken, refreshExpiresInSeconds)
+  reply.header('cache-control', 'no-store')
+  return {
+    access_token: access.token,
+    token_type: 'Bearer',
+    expires_in: access.expiresInSeconds,
+    ...(delivery === 'body' && { refresh_token: refreshToken }),
+    refresh_expires_in: refreshExpiresInSeconds,
+    session_id: session.sid,
+    scope,
+  }
+}
+
+/**
+ * The audience a `resource` parameter asks for (RFC 8707 section 2).
+ * @returns undefined for the default one
+ * @throws Problem `invalid_target`
+ */
+export function audienceOf(resource: string | undefined, audiences: readonly string[]): string | undefined {
+  if (resource === undefined || audiences.includes(resource)) return resource
+  throw problem('invalid_target', { reason: 'audience_unknown' })
+}

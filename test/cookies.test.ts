@@ -1,0 +1,132 @@
+// The refresh cookie: which cookie it is, what happens when there are two, and the bytes it is set with.
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import cookies, {
+  clearRefreshCookie,
+  hasRefreshCookie,
+  readRefreshCookie,
+  refreshCookieName,
+  setRefreshCookie,
+} from '../plugins/cookies.ts'
+import errors from '../plugins/errors.ts'
+import { browserHeaders, cookiePair, password, startGateway } from './gateway.ts'
+
+async function startApp(t: Test) {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(errors)
+  await app.register(cookies)
+  app.get('/read', async (request) => ({ has: hasRefreshCookie(request), value: readRefreshCookie(request) ?? null }))
+  app.get('/set', async (_request, reply) => setRefreshCookie(reply, 'the-token', 60))
+  app.get('/clear', async (_request, reply) => clearRefreshCookie(reply))
+  return app
+}
+
+t.test('the cookie is read by its exact name only', async (t) => {
+  const app = await startApp(t)
+  const read = async (cookie: string) => (await app.inject({ url: '/read', headers: { cookie } })).json()
+  const found: [string, string][] = [
+    [`${refreshCookieName}=a`, 'a'],
+    [`x=1; ${refreshCookieName}=a; y=2`, 'a'],
+    [`x=1;${refreshCookieName}=a;y=2`, 'a'],
+    [` \t${refreshCookieName} =\ta ;;;`, 'a'],
+    [`${refreshCookieName}=`, ''],
+    [`${refreshCookieName}=a; ${refreshCookieName.toLowerCase()}=b`, 'a'],
+    [`${refreshCookieName}=a=b==`, 'a=b=='],
+    [`${refreshCookieName}="a"`, '"a"'],
+    [`${refreshCookieName}=%61`, '%61'],
+  ]
+  for (const [cookie, value] of found) t.strictSame(await read(cookie), { has: true, value }, cookie)
+  const others = [
+    '',
+    'x=1',
+    `${refreshCookieName.toLowerCase()}=a`,
+    `${refreshCookieName.toUpperCase()}=a`,
+    'cardea_refresh=a',
+    '__Secure-cardea_refresh=a',
+    `${refreshCookieName}2=a`,
+    `x${refreshCookieName}=a`,
+    `__Host%2Dcardea_refresh=a`,
+    `"${refreshCookieName}"=a`,
+    `\u00a0${refreshCookieName}=a`,
+    `=${refreshCookieName}=a`,
+    `x=${refreshCookieName}=a`,
+    refreshCookieName,
+    `x=1, ${refreshCookieName}=a`,
+  ]
+  for (const cookie of others) t.strictSame(await read(cookie), { has: false, value: null }, cookie)
+})
+
+t.test('two cookies of the name are a refusal, equal or not, in one field or two', async (t) => {
+  const app = await startApp(t)
+  for (const cookie of [
+    `${refreshCookieName}=a; ${refreshCookieName}=b`,
+    `${refreshCookieName}=a; ${refreshCookieName}=a`,
+    `${refreshCookieName}=a;x=1;\t${refreshCookieName} =`,
+    `${refreshCookieName}=; ${refreshCookieName}=a`,
+  ]) {
+    const answer = await app.inject({ url: '/read', headers: { cookie } })
+    t.match(answer.json(), { status: 400, code: 'invalid_request' }, cookie)
+  }
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const answer = await fetch(`${app.listeningOrigin}/read`, {
+    headers: [
+      ['cookie', `${refreshCookieName}=a`],
+      ['cookie', `${refreshCookieName}=b`],
+    ],
+  })
+  t.equal(answer.status, 400)
+})
+
+t.test('the cookie is set and cleared with the same attributes', async (t) => {
+  const app = await startApp(t)
+  const set = String((await app.inject('/set')).headers['set-cookie'])
+  t.equal(set, `${refreshCookieName}=the-token; Max-Age=60; Path=/; HttpOnly; Secure; SameSite=Strict`)
+  const clear = String((await app.inject('/clear')).headers['set-cookie'])
+  t.equal(
+    clear,
+    `${refreshCookieName}=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict`,
+  )
+  t.notOk(/domain/i.test(set + clear), 'no Domain')
+})
+
+t.test('cookie tossing: two refresh cookies are 400 on every route that reads them, and end nothing', async (t) => {
+  const { app, post } = await startGateway(t)
+  const login = await post('/auth/login', { username: 'alice', password })
+  const headers = browserHeaders(`${cookiePair(login)}; ${refreshCookieName}=tossed`)
+  for (const [url, body] of [
+    ['/auth/login', { username: 'alice', password }],
+    ['/auth/token', { grant_type: 'refresh_token' }],
+    ['/auth/logout', {}],
+  ] as const) {
+    const answer = await post(url, body, { headers })
+    t.match(answer.json(), { status: 400, code: 'invalid_request' }, url)
+    t.equal(answer.headers['set-cookie'], undefined)
+  }
+  t.equal((await app.sessions.read(login.json().session_id))?.revokedAt, undefined)
+})
+
+t.test('odd cookie bytes are never more than a refusal, and quick', async (t) => {
+  const { post } = await startGateway(t)
+  const login = await post('/auth/login', { username: 'alice', password })
+  const odd = [
+    Array.from({ length: 500 }, (_, i) => `c${i}=${i}`).join('; '),
+    ';'.repeat(8192),
+    '='.repeat(8192),
+    `${refreshCookieName}${' '.repeat(8000)}=a`,
+    `${refreshCookieName}=${'"'.repeat(4000)}`,
+    `${refreshCookieName}=\u0001\u007f\u0080`,
+    `${refreshCookieName}=%`,
+    `${refreshCookieName}=%zz%00`,
+    '__proto__=1; constructor=2; toString=3',
+    '\u0000',
+    '\u00ff'.repeat(1000),
+    `${cookiePair(login)}; __proto__=x`,
+  ]
+  for (const cookie of odd) {
+    const before = performance.now()
+    const answer = await post('/auth/token', { grant_type: 'refresh_token' }, { headers: browserHeaders(cookie) })
+    t.ok([200, 400].includes(answer.statusCode), `${answer.statusCode} ${cookie.slice(0, 30)}`)
+    t.ok(performance.now() - before < 1000)
+  }
+})

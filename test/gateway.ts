@@ -1,0 +1,168 @@
+// The gateway for tests of its routes: the real app on an embedded store in memory, a clock the test holds, a user `alice`,
+// an administrator `root`, cheap hashing, and every log line kept. Used through `app.inject`; closed by the test's teardown.
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { pino } from 'pino'
+import type { Test } from 'tap'
+import { type HashingCost, hashPassword } from '../plugins/credentials/password.ts'
+import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
+import type { Store } from '../plugins/session-store/store.ts'
+import { buildApp } from '../src/app.ts'
+import type { Config } from '../src/config.ts'
+
+export const password = 'correct horse battery staple'
+export const ownOrigin = 'https://gateway.test'
+
+/** argon2id at its cheapest: a fraction of a millisecond. */
+export const cheapCost: HashingCost = { memoryKib: 8, passes: 1, lanes: 1 }
+
+/** Time stands still until a test moves it. */
+export class HeldClock {
+  nowMs = Date.parse('2026-11-01T12:00:00Z')
+
+  readonly read = (): number => this.nowMs
+
+  advance(ms: number): void {
+    this.nowMs += ms
+  }
+}
+
+/** A line of the log, parsed. */
+export type LogLine = Record<string, unknown>
+
+export interface Gateway {
+  app: FastifyInstance
+  store: Store
+  clock: HeldClock
+  /** Everything logged so far. */
+  log: LogLine[]
+  /** The lines of events with this reason. */
+  events(reason: string): LogLine[]
+  /** POSTs JSON. */
+  post(url: string, body?: object, options?: InjectOptions): Promise<LightMyRequestResponse>
+  /** POSTs a form, as text. */
+  postForm(url: string, form: string, options?: InjectOptions): Promise<LightMyRequestResponse>
+  /** Signs in with delivery `body` and returns the token response. */
+  signIn(username?: string, options?: InjectOptions): Promise<Tokens>
+}
+
+export interface Tokens {
+  access_token: string
+  token_type: string
+  expires_in: number
+  refresh_token: string
+  refresh_expires_in: number
+  session_id: string
+  scope: string
+}
+
+export interface GatewayOverrides {
+  config?: Partial<Config>
+  cost?: HashingCost
+  /** Hash of alice's password; by default made with the cost. */
+  passwordHash?: string
+}
+
+/** Starts the gateway; it ends with the test. */
+export async function startGateway(t: Test, overrides: GatewayOverrides = {}): Promise<Gateway> {
+  const clock = new HeldClock()
+  const store = openEmbeddedStore({ file: ':memory:', clock: clock.read })
+  const log: LogLine[] = []
+  const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) })
+  const cost = overrides.cost ?? cheapCost
+  const app = await buildApp(configOf(overrides), { store, logger, clock: clock.read, hashingCost: cost })
+  t.teardown(() => app.close())
+  await app.ready()
+  const passwordHash = overrides.passwordHash ?? (await hashPassword(password, cost))
+  await store.users.add({ sub: 'alice', passwordHash, roles: ['user'], scope: 'orders:read orders:write' })
+  await store.users.add({ sub: 'root', passwordHash: await hashPassword(password, cost), roles: ['admin'], scope: '' })
+  return gatewayOf({ app, store, clock, log })
+}
+
+function gatewayOf(parts: Pick<Gateway, 'app' | 'store' | 'clock' | 'log'>): Gateway {
+  const { app, log } = parts
+  const post: Gateway['post'] = (url, body, options = {}) =>
+    app.inject({ method: 'POST', url, ...(body && { payload: body }), ...options })
+  return {
+    ...parts,
+    post,
+    events: (reason) => log.filter((line) => line['event'] === reason),
+    postForm: (url, form, { headers, ...options } = {}) =>
+      app.inject({
+        method: 'POST',
+        url,
+        payload: form,
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+        ...options,
+      }),
+    signIn: async (username = 'alice', options = {}) => {
+      const answer = await post('/auth/login', { username, password, delivery: 'body' }, options)
+      if (answer.statusCode !== 200) throw new Error(`login answered ${answer.statusCode}: ${answer.body}`)
+      return answer.json<Tokens>()
+    },
+  }
+}
+
+function configOf({ config }: GatewayOverrides): Config {
+  return {
+    production: false,
+    listen: { host: '127.0.0.1', port: 0 },
+    issuer: ownOrigin,
+    audiences: [ownOrigin, 'https://orders.test'],
+    clientId: 'cardea',
+    secrets: ['a secret for tests that is long enough to be one'],
+    dataDir: '/nowhere',
+    redisUrl: undefined,
+    adminPassword: undefined,
+    accessTtlSeconds: 300,
+    clockToleranceSeconds: 0,
+    idleTtlSeconds: 7 * 86_400,
+    absoluteTtlSeconds: 30 * 86_400,
+    graceMs: 10_000,
+    maxSessions: 100,
+    loginLimit: { max: 1000, windowMs: 60_000 },
+    trustedProxies: [],
+    allowedOrigins: [],
+    signing: { alg: 'ES256', rotateEverySeconds: 30 * 86_400 },
+    hashing: { concurrency: 2, queue: 64 },
+    limits: {
+      headerBytes: 16_384,
+      headerCount: 100,
+      targetBytes: 8192,
+      loginBodyBytes: 4096,
+      bodyBytes: 1_048_576,
+      headersTimeoutMs: 10_000,
+      keepAliveTimeoutMs: 5000,
+      requestTimeoutMs: 30_000,
+    },
+    docs: false,
+    hsts: false,
+    logLevel: 'silent',
+    maxStalenessMs: 30_000,
+    onStale: 'reject',
+    stopDelayMs: 1000,
+    routes: [],
+    notes: [],
+    ...config,
+  }
+}
+
+/** `Authorization: Bearer` of a token response. */
+export function bearer({ access_token }: Pick<Tokens, 'access_token'>): { authorization: string } {
+  return { authorization: `Bearer ${access_token}` }
+}
+
+/** What a browser on our own page sends with a cookie. */
+export function browserHeaders(cookie?: string): Record<string, string> {
+  return { origin: ownOrigin, 'sec-fetch-site': 'same-origin', ...(cookie !== undefined && { cookie }) }
+}
+
+/** The one Set-Cookie field of an answer, or undefined. */
+export function setCookieOf(answer: LightMyRequestResponse): string | undefined {
+  const field = answer.headers['set-cookie']
+  return Array.isArray(field) ? field.join(' & ') : field
+}
+
+/** `name=value` of the cookie an answer sets. */
+export function cookiePair(answer: LightMyRequestResponse): string {
+  return setCookieOf(answer)?.split(';', 1)[0] ?? ''
+}

@@ -1,0 +1,192 @@
+// /admin: who may, what it does to users and sessions, and that each event names who did it.
+import t from 'tap'
+import { bearer, password, startGateway } from '../gateway.ts'
+
+t.test('nothing under /admin is answered without the role admin', async (t) => {
+  const { app, signIn } = await startGateway(t)
+  const alice = await signIn()
+  const routes = [
+    ['POST', '/admin/users'],
+    ['GET', '/admin/users'],
+    ['PATCH', '/admin/users/alice'],
+    ['GET', '/admin/sessions?sub=alice'],
+    ['GET', `/admin/sessions/${alice.session_id}`],
+    ['DELETE', `/admin/sessions/${alice.session_id}`],
+    ['DELETE', '/admin/subjects/alice/sessions'],
+    ['GET', '/admin/usage'],
+    ['POST', '/admin/keys/rotate'],
+  ] as const
+  for (const [method, url] of routes) {
+    const anonymous = await app.inject({ method, url })
+    t.match([anonymous.statusCode, anonymous.headers], [401, { 'www-authenticate': /^Bearer/ }], `${method} ${url}`)
+    const user = await app.inject({ method, url, headers: bearer(alice) })
+    t.match(user.json(), { status: 403, code: 'forbidden' }, `${method} ${url}`)
+  }
+  t.equal((await app.sessions.read(alice.session_id))?.revokedAt, undefined)
+})
+
+t.test('an administrator creates a user, who can sign in with what was set', async (t) => {
+  const { post, signIn, events } = await startGateway(t)
+  const headers = bearer(await signIn('root'))
+  const body = { username: 'Bob.Ｎ', password: 'pass 1 ünïcode', roles: ['user', 'ops'], scope: 'a:read b' }
+  const created = await post('/admin/users', body, { headers })
+  t.equal(created.statusCode, 201)
+  t.strictSame(created.json(), {
+    sub: 'bob.n',
+    roles: ['user', 'ops'],
+    scope: 'a:read b',
+    disabled: false,
+    created_at: '2026-11-01T12:00:00.000Z',
+  })
+  t.match(events('user_added'), [{ sub: 'bob.n', actor: 'root', granted: true }])
+  const login = await post('/auth/login', { username: 'BOB.N', password: body.password })
+  t.match([login.statusCode, login.json()], [200, { scope: 'a:read b' }])
+  const again = await post('/admin/users', { ...body, username: 'bob.n', password: 'another' }, { headers })
+  t.match(again.json(), { status: 409, code: 'conflict' })
+  t.equal((await post('/auth/login', { username: 'bob.n', password: 'another' })).statusCode, 401)
+  const least = await post('/admin/users', { username: 'carol', password: 'x' }, { headers })
+  t.match(least.json(), { sub: 'carol', roles: [], scope: '' })
+})
+
+t.test('a user that cannot be is 400, with the place', async (t) => {
+  const { post, signIn, store } = await startGateway(t)
+  const headers = bearer(await signIn('root'))
+  const before = await store.users.count()
+  const good = { username: 'bob', password }
+  const bodies: [object, string][] = [
+    [{ ...good, username: '-bob' }, '/username'],
+    [{ ...good, username: 'bob smith' }, '/username'],
+    [{ ...good, username: 'b'.repeat(65) }, '/username'],
+    [{ ...good, username: 'bób' }, '/username'],
+    [{ ...good, username: 'bob/../root' }, '/username'],
+    [{ ...good, username: '' }, '/username'],
+    [{ ...good, username: 7 }, '/username'],
+    [{ ...good, password: 'p\0' }, '/password'],
+    [{ ...good, password: 'p'.repeat(257) }, '/password'],
+    [{ ...good, password: '' }, '/password'],
+    [{ username: 'bob' }, '/password'],
+    [{ ...good, roles: 'admin' }, '/roles'],
+    [{ ...good, roles: ['a,b'] }, '/roles/0'],
+    [{ ...good, roles: ['a', 'a'] }, '/roles'],
+    [{ ...good, roles: [''] }, '/roles/0'],
+    [{ ...good, scope: 'a  b' }, '/scope'],
+    [{ ...good, scope: 'a"b' }, '/scope'],
+    [{ ...good, sub: 'root' }, '/sub'],
+    [{ ...good, disabled: true }, '/disabled'],
+  ]
+  for (const [body, path] of bodies) {
+    const answer = await post('/admin/users', body, { headers })
+    t.match(
+      answer.json(),
+      { status: 400, code: 'invalid_request', errors: [{ in: 'body', path }] },
+      JSON.stringify(body),
+    )
+  }
+  t.equal(await store.users.count(), before)
+})
+
+t.test('users are listed a page at a time, without their hashes', async (t) => {
+  const { app, store, signIn } = await startGateway(t)
+  for (const sub of ['c1', 'c2', 'c3']) await store.users.add({ sub, passwordHash: 'x', roles: [], scope: '' })
+  const headers = bearer(await signIn('root'))
+  const page = async (query: string) => (await app.inject({ url: `/admin/users${query}`, headers })).json()
+  const subs = (body: { users: { sub: string }[] }) => body.users.map(({ sub }) => sub)
+  const first = await page('?limit=2')
+  t.strictSame([subs(first), first.next], [['alice', 'c1'], 'c1'])
+  const second = await page('?limit=2&after=c1')
+  t.strictSame([subs(second), second.next], [['c2', 'c3'], 'c3'])
+  const last = await page('?limit=2&after=c3')
+  t.strictSame([subs(last), last.next], [['root'], undefined])
+  t.strictSame(subs(await page('')), ['alice', 'c1', 'c2', 'c3', 'root'])
+  t.strictSame(Object.keys(first.users[0]).sort(), ['created_at', 'disabled', 'roles', 'scope', 'sub'])
+  for (const query of ['?limit=0', '?limit=201', '?limit=-1', '?limit=x', '?limit=1&limit=2', '?offset=1']) {
+    t.equal((await page(query)).code, 'invalid_request', query)
+  }
+})
+
+t.test('a change of a user ends every session of that user, with its reason, before it is answered', async (t) => {
+  const { app, post, signIn, events } = await startGateway(t)
+  const root = bearer(await signIn('root'))
+  const change = (sub: string, payload: object) =>
+    app.inject({ method: 'PATCH', url: `/admin/users/${sub}`, headers: root, payload })
+  const cases = [
+    [{ roles: ['ops'] }, 'revoked_by_admin'],
+    [{ scope: '' }, 'revoked_by_admin'],
+    [{ password: 'a new password' }, 'password_changed'],
+    [{ disabled: true, password: 'another password' }, 'user_disabled'],
+  ] as const
+  for (const [body, reason] of cases) {
+    await change('alice', { password, disabled: false })
+    const before = await signIn()
+    const answer = await change('alice', body)
+    t.match([answer.statusCode, answer.json()], [200, { user: { sub: 'alice' }, ended: 1 }], reason)
+    t.equal((await app.sessions.read(before.session_id))?.endReason, reason)
+    t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(before) })).statusCode, 401)
+    t.notOk(answer.body.includes('argon2'))
+  }
+  t.equal((await post('/auth/login', { username: 'alice', password: 'another password' })).statusCode, 401, 'disabled')
+  await change('alice', { disabled: false })
+  t.equal((await post('/auth/login', { username: 'alice', password: 'another password' })).statusCode, 200)
+  t.equal((await app.inject({ url: '/admin/users', headers: root })).statusCode, 200, 'nobody else is touched')
+  t.ok(events('user_changed').every((line) => line['actor'] === 'root' && line['sub'] === 'alice'))
+  for (const line of events('user_changed')) t.notOk(JSON.stringify(line).includes('another password'))
+  t.match((await change('nobody', { disabled: true })).json(), { status: 404, code: 'not_found' })
+  for (const body of [
+    {},
+    { sub: 'x' },
+    { disabled: 'true' },
+    { disabled: null },
+    { password: 'a\0' },
+    { scope: ' ' },
+  ]) {
+    t.equal((await change('alice', body)).statusCode, 400, JSON.stringify(body))
+  }
+  t.equal((await change('ALICE', { disabled: true })).statusCode, 400, 'a subject is canonical')
+})
+
+t.test('an administrator sees and ends sessions, and each end names who did it', async (t) => {
+  const { app, signIn, events } = await startGateway(t)
+  const root = await signIn('root')
+  const headers = bearer(root)
+  const [a, b, c] = [await signIn(), await signIn(), await signIn()]
+  const listed = await app.inject({ url: '/admin/sessions?sub=alice', headers })
+  t.equal(listed.json().sessions.length, 3)
+  t.match(listed.json().sessions[0], { sub: 'alice', generation: 1, current: false, roles: ['user'], device: String })
+  t.equal((await app.inject({ method: 'DELETE', url: `/admin/sessions/${a.session_id}`, headers })).statusCode, 204)
+  t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(a) })).statusCode, 401)
+  t.match(events('revoked_by_admin'), [{ sid: a.session_id, sub: 'alice', actor: 'root' }])
+  const tombstone = await app.inject({ url: `/admin/sessions/${a.session_id}`, headers })
+  t.match(tombstone.json(), { sid: a.session_id, ended_at: '2026-11-01T12:00:00.000Z', end_reason: 'revoked_by_admin' })
+  t.equal((await app.inject({ method: 'DELETE', url: `/admin/sessions/${a.session_id}`, headers })).statusCode, 204)
+  const unknown = 'A'.repeat(32)
+  t.equal((await app.inject({ method: 'DELETE', url: `/admin/sessions/${unknown}`, headers })).statusCode, 404)
+  t.equal((await app.inject({ url: `/admin/sessions/${unknown}`, headers })).statusCode, 404)
+  const all = await app.inject({ method: 'DELETE', url: '/admin/subjects/alice/sessions', headers })
+  t.strictSame(all.json(), { ended: 2 })
+  for (const ended of [b, c]) {
+    t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(ended) })).statusCode, 401)
+  }
+  t.equal((await app.inject({ url: '/auth/sessions', headers })).statusCode, 200)
+  for (const url of [
+    '/admin/sessions',
+    '/admin/sessions?sub=',
+    '/admin/sessions?sub=Alice',
+    '/admin/sessions?sub=a&sub=b',
+  ]) {
+    t.equal((await app.inject({ url, headers })).statusCode, 400, url)
+  }
+})
+
+t.test('usage is counted by reason, and keys are rotated on demand', async (t) => {
+  const { app, post, signIn, events } = await startGateway(t)
+  const root = await signIn('root')
+  const headers = bearer(root)
+  await post('/auth/login', { username: 'alice', password: 'wrong' })
+  const usage = await app.inject({ url: '/admin/usage', headers })
+  t.match(usage.json(), { counts: { login_ok: 1, login_failed: 1, reused: 0 } })
+  const rotated = await post('/admin/keys/rotate', undefined, { headers })
+  t.equal(rotated.statusCode, 200)
+  t.match(rotated.json(), { kid: String, active_from: /^2026-/ })
+  t.match(events('keys_rotation_asked'), [{ actor: 'root', detail: rotated.json().kid }])
+  t.equal((await app.inject({ url: '/admin/usage', headers })).statusCode, 200, 'tokens of the old key still count')
+})

@@ -1,0 +1,361 @@
+// POST /auth/login and /auth/password: what is granted, every refusal, and that a refusal tells nothing.
+import t from 'tap'
+import { hashPassword, needsRehash, owaspCost } from '../../plugins/credentials/password.ts'
+import { deriveSecrets } from '../../plugins/secrets.ts'
+import { readRefreshToken } from '../../plugins/session-store/refresh-token.ts'
+import { StoreUnavailable } from '../../plugins/session-store/store.ts'
+import { bearer, browserHeaders, cheapCost, cookiePair, password, setCookieOf, startGateway } from '../gateway.ts'
+
+t.test('a login with delivery cookie sets the cookie and keeps the refresh token out of the answer', async (t) => {
+  const { post, events } = await startGateway(t)
+  const answer = await post('/auth/login', { username: 'alice', password })
+  t.equal(answer.statusCode, 200)
+  t.equal(answer.headers['cache-control'], 'no-store')
+  const body = answer.json()
+  t.strictSame(Object.keys(body).sort(), [
+    'access_token',
+    'expires_in',
+    'refresh_expires_in',
+    'scope',
+    'session_id',
+    'token_type',
+  ])
+  t.match(body, { token_type: 'Bearer', scope: 'orders:read orders:write', refresh_expires_in: 7 * 86_400 })
+  t.ok(body.expires_in > 280 && body.expires_in <= 300)
+  const [pair, ...attributes] = (setCookieOf(answer) ?? '').split('; ')
+  t.match(pair, /^__Host-cardea_refresh=[A-Za-z0-9_-]{94}$/)
+  t.strictSame(attributes.sort(), ['HttpOnly', 'Max-Age=604800', 'Path=/', 'SameSite=Strict', 'Secure'])
+  t.ok((setCookieOf(answer) ?? '').length < 4096)
+  t.notOk(answer.body.includes(pair?.split('=')[1] ?? 'x'))
+  t.match(events('login_ok'), [{ sub: 'alice', sid: body.session_id, granted: true }])
+})
+
+t.test('a login with delivery body gives the refresh token and no cookie', async (t) => {
+  const { app, post, signIn } = await startGateway(t)
+  const tokens = await signIn()
+  const answer = await post('/auth/login', { username: 'alice', password, delivery: 'body' })
+  t.equal(setCookieOf(answer), undefined)
+  t.not(answer.json().session_id, tokens.session_id, 'each login is a session of its own')
+  const claims = readRefreshToken(
+    tokens.refresh_token,
+    deriveSecrets(['a secret for tests that is long enough to be one']),
+  )
+  t.equal(claims?.sid, tokens.session_id)
+  const listed = await app.inject({ url: '/auth/sessions', headers: bearer(tokens) })
+  t.equal(listed.json().sessions.length, 2)
+})
+
+t.test('the cookie lives no longer than the session can', async (t) => {
+  const { post } = await startGateway(t, { config: { idleTtlSeconds: 1000, absoluteTtlSeconds: 600 } })
+  const answer = await post('/auth/login', { username: 'alice', password })
+  t.equal(answer.json().refresh_expires_in, 600)
+  t.match(setCookieOf(answer), /; Max-Age=600;/)
+})
+
+t.test('every spelling of a user name signs in to the same subject', async (t) => {
+  const { post } = await startGateway(t)
+  for (const username of ['alice', 'ALICE', 'Alice', 'ａｌｉｃｅ']) {
+    const answer = await post('/auth/login', { username, password })
+    t.equal(answer.statusCode, 200, username)
+  }
+})
+
+t.test('a wrong password, an unknown, a disabled and an impossible user get the same answer', async (t) => {
+  const { store, post, events } = await startGateway(t)
+  await store.users.add({ sub: 'mallory', passwordHash: await hashPassword(password, cheapCost), roles: [], scope: '' })
+  await store.users.change('mallory', { disabled: true })
+  const tries = [
+    { username: 'alice', password: `${password} ` },
+    { username: 'alice', password: password.toUpperCase() },
+    { username: 'nobody', password },
+    { username: 'mallory', password },
+    { username: 'alice ', password },
+    { username: ' ../../etc', password },
+    { username: '__proto__', password },
+    { username: 'constructor', password },
+    { username: 'álice', password },
+    { username: "alice' or 1=1 --", password },
+    { username: 'a'.repeat(256), password },
+  ]
+  const answers = await Promise.all(tries.map((body) => post('/auth/login', body)))
+  const seen = new Set(
+    answers.map((answer) => {
+      const { 'x-request-id': _id, date: _date, ...headers } = answer.headers
+      const { request_id: _requestId, ...body } = answer.json()
+      return JSON.stringify([answer.statusCode, headers, body])
+    }),
+  )
+  t.equal(seen.size, 1, 'status, headers and body are the same')
+  t.match(answers[0]?.json(), { status: 401, code: 'invalid_credentials' })
+  t.match(answers[0]?.headers, { 'www-authenticate': /^Bearer/, 'cache-control': 'no-store' })
+  t.equal(events('login_failed').length, tries.length)
+  t.ok(
+    events('login_failed').every((line) => line['sub'] === undefined || /^[a-z0-9._@+-]+$/.test(String(line['sub']))),
+    'a name that no user can have is not logged',
+  )
+})
+
+t.test('an unknown user costs the same store calls and about the same time as a wrong password', async (t) => {
+  const { store, post } = await startGateway(t, { cost: owaspCost })
+  const calls: string[] = []
+  const find = store.users.find.bind(store.users)
+  store.users.find = (sub) => {
+    calls.push(sub)
+    return find(sub)
+  }
+  const times: Record<string, number[]> = { alice: [], nobody: [], 'no body': [] }
+  for (let round = 0; round < 15; round++) {
+    for (const [username, measured] of Object.entries(times)) {
+      const before = performance.now()
+      await post('/auth/login', { username, password: 'wrong' })
+      measured.push(performance.now() - before)
+    }
+  }
+  t.equal(calls.length, 45)
+  const [alice, nobody, impossible] = Object.values(times).map(median)
+  for (const other of [nobody, impossible]) {
+    t.ok(Math.abs((alice ?? 0) - (other ?? 0)) < Math.max(4, (alice ?? 0) * 0.4), `${alice} and ${other} ms`)
+  }
+})
+
+const login = { username: 'alice', password }
+const notLogins: [name: string, body: string][] = [
+  ['nothing', ''],
+  ['null', 'null'],
+  ['an array', '[]'],
+  ['a string', '"alice"'],
+  ['not JSON', '{username:alice}'],
+  ['cut off', '{"username":"alice"'],
+  ['no password', JSON.stringify({ username: 'alice' })],
+  ['no user name', JSON.stringify({ password })],
+  ['an unknown field', JSON.stringify({ ...login, admin: true })],
+  ['a number as password', JSON.stringify({ username: 'alice', password: 1 })],
+  ['an array as user name', JSON.stringify({ username: ['alice'], password })],
+  ['an object as password', JSON.stringify({ username: 'alice', password: { $ne: '' } })],
+  ['null as password', JSON.stringify({ username: 'alice', password: null })],
+  ['true as user name', JSON.stringify({ username: true, password })],
+  ['an unknown delivery', JSON.stringify({ ...login, delivery: 'Cookie' })],
+  ['a list as delivery', JSON.stringify({ ...login, delivery: ['body'] })],
+  ['__proto__', `{"username":"alice","password":"${password}","__proto__":{"delivery":"body"}}`],
+  ['escaped __proto__', `{"username":"alice","password":"${password}","\\u005f_proto__":1}`],
+  ['constructor', `{"username":"alice","password":"${password}","constructor":{"prototype":{}}}`],
+  ['a repeated name', `{"username":"alice","password":"x","password":"${password}"}`],
+  ['a repeated name, escaped', `{"username":"alice","password":"x","passwor\\u0064":"${password}"}`],
+  ['depth', `{"username":${'['.repeat(50)}${']'.repeat(50)},"password":"x"}`],
+  ['an empty user name', JSON.stringify({ ...login, username: '' })],
+  ['a long user name', JSON.stringify({ ...login, username: 'a'.repeat(257) })],
+  ['an empty password', JSON.stringify({ ...login, password: '' })],
+  ['257 characters', JSON.stringify({ ...login, password: 'p'.repeat(257) })],
+  // 256 characters are at most 1024 bytes as they stand; normalised, one of these becomes three.
+  ['more than 1024 bytes after NFC', JSON.stringify({ ...login, password: '\u{1d160}'.repeat(100) })],
+  ['NUL', JSON.stringify({ ...login, password: 'a\0b' })],
+  ['a lone surrogate', `{"username":"alice","password":"\\ud800"}`],
+  ['a byte order mark', `\ufeff${JSON.stringify(login)}`],
+]
+
+t.test('what is not exactly a login is 400, before any look-up', async (t) => {
+  const { app, store, post } = await startGateway(t)
+  store.users.find = async () => {
+    throw new Error('looked up')
+  }
+  for (const [name, payload] of notLogins) {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await app.inject({ method: 'POST', url: '/auth/login', headers, payload })
+    t.match(
+      { status: answer.statusCode, body: answer.json() },
+      { status: 400, body: { code: 'invalid_request' } },
+      name,
+    )
+    t.notOk(/ajv|fastify|node_modules|\bat .*:\d/i.test(answer.body), 'no library, no stack')
+  }
+  const invalidUtf8 = Buffer.concat([
+    Buffer.from('{"username":"alice","password":"'),
+    Buffer.of(0xff),
+    Buffer.from('"}'),
+  ])
+  const answer = await app.inject({
+    method: 'POST',
+    url: '/auth/login',
+    headers: { 'content-type': 'application/json' },
+    payload: invalidUtf8,
+  })
+  t.equal(answer.statusCode, 400)
+  t.equal((await post('/auth/login?username=alice', login)).statusCode, 400, 'nothing is read from the query')
+  const big = await post('/auth/login', { ...login, scope: 'x'.repeat(5000) })
+  t.match(big.json(), { status: 413, code: 'body_too_large' })
+})
+
+t.test('only application/json is taken, in whatever case and with whatever parameters', async (t) => {
+  const { app } = await startGateway(t)
+  const tryType = (type: string | undefined, payload = JSON.stringify({ username: 'alice', password })) =>
+    app.inject({
+      method: 'POST',
+      url: '/auth/login',
+      headers: type === undefined ? {} : { 'content-type': type },
+      payload,
+    })
+  for (const type of [
+    'application/json',
+    'APPLICATION/JSON',
+    'Application/Json; charset=UTF-8',
+    'application/json;charset="utf-8"',
+    'application/json ; x=y',
+  ]) {
+    t.equal((await tryType(type)).statusCode, 200, type)
+  }
+  for (const type of [
+    'text/plain',
+    'text/plain; application/json',
+    'TEXT/PLAIN;charset=utf-8',
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded',
+    'application/json garbage',
+    'application/json\tx',
+    'application/jsonx',
+    'application/json, text/plain',
+    'application/json; charset=utf-16',
+    'application/vnd.api+json',
+    'application',
+    '/',
+    ';',
+    'undefined',
+  ]) {
+    t.match((await tryType(type)).json(), { status: 415, code: 'unsupported_media_type' }, type)
+  }
+  t.equal((await tryType(undefined)).statusCode, 415, 'no type')
+})
+
+t.test('a scope asked for narrows the session; more than the user has is refused', async (t) => {
+  const { post } = await startGateway(t)
+  const login = { username: 'alice', password, delivery: 'body' }
+  const narrow = await post('/auth/login', { ...login, scope: 'orders:read' })
+  t.equal(narrow.json().scope, 'orders:read')
+  const wider = { grant_type: 'refresh_token', refresh_token: narrow.json().refresh_token, scope: 'orders:write' }
+  t.match((await post('/auth/token', wider)).json(), { code: 'invalid_scope' })
+  for (const scope of ['orders:read admin', '', ' ', 'orders:read ', 'orders:read  orders:write', 'a"b', 'ä']) {
+    t.match((await post('/auth/login', { ...login, scope })).json(), { status: 400, code: 'invalid_scope' }, scope)
+  }
+  const wrong = await post('/auth/login', { ...login, password: 'wrong', scope: 'admin' })
+  t.equal(wrong.statusCode, 401, 'the scope of a user is not told without the password')
+})
+
+t.test('a resource is the audience of the access token, if it is configured', async (t) => {
+  const { post } = await startGateway(t)
+  const login = { username: 'alice', password, delivery: 'body' }
+  const answer = await post('/auth/login', { ...login, resource: 'https://orders.test' })
+  const payload = JSON.parse(Buffer.from(answer.json().access_token.split('.')[1], 'base64url').toString())
+  t.equal(payload.aud, 'https://orders.test')
+  for (const resource of ['https://orders.test/', 'https://other.test', '', 'HTTPS://ORDERS.TEST']) {
+    t.match(
+      (await post('/auth/login', { ...login, resource })).json(),
+      { status: 400, code: 'invalid_target' },
+      resource,
+    )
+  }
+})
+
+t.test('a login ends the session whose cookie it brings, if it is the same subject’s', async (t) => {
+  const { app, post, events } = await startGateway(t)
+  const first = await post('/auth/login', { username: 'alice', password })
+  const headers = browserHeaders(cookiePair(first))
+  const other = await post('/auth/login', { username: 'root', password }, { headers })
+  t.equal(other.statusCode, 200)
+  t.equal(
+    (await app.sessions.read(first.json().session_id))?.endReason,
+    undefined,
+    'another subject’s session lives on',
+  )
+  const second = await post('/auth/login', { username: 'alice', password }, { headers })
+  t.not(cookiePair(second), cookiePair(first))
+  t.equal((await app.sessions.read(first.json().session_id))?.endReason, 'logout')
+  t.equal(events('logout').length, 1)
+  const wrong = await post(
+    '/auth/login',
+    { username: 'alice', password: 'x' },
+    { headers: browserHeaders(cookiePair(second)) },
+  )
+  t.equal(wrong.statusCode, 401)
+  t.equal((await app.sessions.read(second.json().session_id))?.endReason, undefined, 'a failed login ends nothing')
+  const forged = `${cookiePair(second).slice(0, -4)}AAAA`
+  t.equal(
+    (await post('/auth/login', { username: 'alice', password }, { headers: browserHeaders(forged) })).statusCode,
+    200,
+  )
+  t.equal((await app.sessions.read(second.json().session_id))?.endReason, undefined, 'a forged cookie ends nothing')
+  const changed = await post(
+    '/auth/login',
+    { username: 'alice', password, delivery: 'body' },
+    { headers: browserHeaders(cookiePair(second)) },
+  )
+  t.match(
+    setCookieOf(changed),
+    /^__Host-cardea_refresh=; Max-Age=0; Path=\/; Expires=Thu, 01 Jan 1970 .*; Secure; SameSite=Strict$/,
+  )
+})
+
+t.test('a hash of lower cost is replaced at login, once, and the password stays right', async (t) => {
+  const cost = { memoryKib: 16, passes: 2, lanes: 1 }
+  const { store, post } = await startGateway(t, { cost, passwordHash: await hashPassword(password, cheapCost) })
+  t.equal((await post('/auth/login', { username: 'alice', password: 'wrong' })).statusCode, 401)
+  t.ok(needsRehash((await store.users.find('alice'))?.passwordHash ?? '', cost), 'a wrong password replaces nothing')
+  t.equal((await post('/auth/login', { username: 'alice', password })).statusCode, 200)
+  const replaced = (await store.users.find('alice'))?.passwordHash ?? ''
+  t.match(replaced, /^\$argon2id\$v=19\$m=16,t=2,p=1\$/)
+  t.equal((await post('/auth/login', { username: 'alice', password })).statusCode, 200)
+  t.equal((await store.users.find('alice'))?.passwordHash, replaced)
+})
+
+t.test('a user changed between the password check and the session is refused', async (t) => {
+  const { app, store, post, events } = await startGateway(t)
+  const check = app.credentials.check.bind(app.credentials)
+  app.credentials.check = async (username, given) => {
+    const user = await check(username, given)
+    await store.users.change('alice', { disabled: true })
+    return user
+  }
+  const answer = await post('/auth/login', { username: 'alice', password })
+  t.match(answer.json(), { status: 401, code: 'invalid_credentials' })
+  t.equal(setCookieOf(answer), undefined)
+  t.equal(events('login_ok').length, 0)
+})
+
+t.test('a store that is away is 503 with Retry-After, and no session', async (t) => {
+  const { store, post } = await startGateway(t)
+  const away = async () => {
+    throw new StoreUnavailable('away')
+  }
+  const { create } = store.sessions
+  store.sessions.create = away
+  const answer = await post('/auth/login', { username: 'alice', password })
+  t.match(answer.json(), { status: 503, code: 'store_unavailable' })
+  t.ok(Number(answer.headers['retry-after']) >= 1)
+  t.equal(setCookieOf(answer), undefined)
+  store.sessions.create = create
+  store.users.find = away
+  t.equal((await post('/auth/login', { username: 'alice', password })).statusCode, 503)
+})
+
+t.test('a change of the own password ends every other session and needs the current one', async (t) => {
+  const { app, post, signIn, events } = await startGateway(t, { config: { loginLimit: { max: 8, windowMs: 60_000 } } })
+  const here = await signIn()
+  const elsewhere = await signIn()
+  const change = (current_password: string, new_password: string) =>
+    post('/auth/password', { current_password, new_password }, { headers: bearer(here) })
+  t.match((await change('wrong', 'a new one')).json(), { status: 401, code: 'invalid_credentials' })
+  t.equal((await change(password, 'a\0b')).statusCode, 400)
+  t.equal((await change(password, 'x'.repeat(257))).statusCode, 400)
+  t.equal((await post('/auth/password', { current_password: password, new_password: 'x' })).statusCode, 401)
+  t.equal((await change(password, 'a new one')).statusCode, 204)
+  t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(elsewhere) })).statusCode, 401)
+  t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(here) })).statusCode, 200)
+  t.match(events('password_changed'), [{ sid: elsewhere.session_id }])
+  t.equal((await post('/auth/login', { username: 'alice', password })).statusCode, 401)
+  t.equal((await post('/auth/login', { username: 'alice', password: 'a new one' })).statusCode, 200)
+  await change('guess', 'x')
+  await change('guess', 'x')
+  t.equal((await change('guess', 'x')).statusCode, 429, 'guesses are limited like logins')
+})
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+}

@@ -1,0 +1,109 @@
+// /auth/sessions: a user's own sessions, and nobody else's.
+import t from 'tap'
+import { bearer, startGateway } from '../gateway.ts'
+
+t.test('a user sees the own live sessions, newest first, and nothing that can be presented', async (t) => {
+  const { app, post, signIn, clock } = await startGateway(t)
+  await signIn('root')
+  const laptop = await signIn('alice', {
+    headers: { 'user-agent': `Laptop\u00e9 ${'x'.repeat(100)}` },
+    remoteAddress: '192.0.2.7',
+  })
+  clock.advance(60_000)
+  const phone = await signIn('alice', { headers: { 'user-agent': 'Phone' }, remoteAddress: '2001:db8::1' })
+  clock.advance(60_000)
+  await post('/auth/token', { grant_type: 'refresh_token', refresh_token: laptop.refresh_token })
+  const answer = await app.inject({ url: '/auth/sessions', headers: bearer(phone) })
+  t.equal(answer.statusCode, 200)
+  t.strictSame(answer.json(), {
+    sessions: [
+      {
+        sid: phone.session_id,
+        current: true,
+        created_at: '2026-11-01T12:01:00.000Z',
+        last_used_at: '2026-11-01T12:01:00.000Z',
+        expires_at: '2026-11-08T12:01:00.000Z',
+        device: 'Phone',
+        ip: '2001:db8::1',
+        amr: ['pwd'],
+      },
+      {
+        sid: laptop.session_id,
+        current: false,
+        created_at: '2026-11-01T12:00:00.000Z',
+        last_used_at: '2026-11-01T12:02:00.000Z',
+        expires_at: '2026-11-08T12:02:00.000Z',
+        device: answer.json().sessions[1].device,
+        ip: '192.0.2.7',
+        amr: ['pwd'],
+      },
+    ],
+  })
+  const { device } = answer.json().sessions[1]
+  t.ok(device.startsWith('Laptop') && Buffer.byteLength(device) <= 64)
+})
+
+t.test('a user ends one own session; another subject’s and an unknown one are the same 404', async (t) => {
+  const { app, signIn } = await startGateway(t)
+  const [here, there, root] = [await signIn(), await signIn(), await signIn('root')]
+  const end = (sid: string) => app.inject({ method: 'DELETE', url: `/auth/sessions/${sid}`, headers: bearer(here) })
+  t.equal((await end(there.session_id)).statusCode, 204)
+  t.equal((await app.sessions.read(there.session_id))?.endReason, 'revoked_by_user')
+  t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(there) })).statusCode, 401)
+  t.equal((await end(there.session_id)).statusCode, 204, 'ended is ended')
+  const foreign = await end(root.session_id)
+  const unknown = await end('A'.repeat(32))
+  t.match(foreign.json(), { status: 404, code: 'not_found' })
+  const same = ({ request_id: _, ...rest }: Record<string, unknown>) => rest
+  t.strictSame(same(foreign.json()), same(unknown.json()))
+  t.equal((await app.sessions.read(root.session_id))?.revokedAt, undefined)
+  for (const sid of [
+    'x',
+    `${'A'.repeat(31)}\0`,
+    'A'.repeat(33),
+    '__proto__',
+    `${'A'.repeat(31)}/`,
+    'a'.repeat(500),
+    "' or 1",
+  ]) {
+    t.ok([400, 404].includes((await end(encodeURIComponent(sid))).statusCode), sid)
+  }
+  t.equal((await end(here.session_id)).statusCode, 204)
+  t.equal((await end(here.session_id)).statusCode, 401, 'the own session ended with it')
+})
+
+t.test('a user ends every other session, or all of them', async (t) => {
+  const { app, signIn, events } = await startGateway(t)
+  const [here, a, b, root] = [await signIn(), await signIn(), await signIn(), await signIn('root')]
+  const others = await app.inject({ method: 'DELETE', url: '/auth/sessions?except=current', headers: bearer(here) })
+  t.strictSame(others.json(), { ended: 2 })
+  for (const ended of [a, b]) {
+    t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(ended) })).statusCode, 401)
+  }
+  for (const query of ['except=all', 'except=', 'except=current&except=current', 'sub=root']) {
+    const answer = await app.inject({ method: 'DELETE', url: `/auth/sessions?${query}`, headers: bearer(here) })
+    t.equal(answer.statusCode, 400, query)
+  }
+  const all = await app.inject({ method: 'DELETE', url: '/auth/sessions', headers: bearer(here) })
+  t.strictSame(all.json(), { ended: 1 })
+  t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(here) })).statusCode, 401)
+  t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(root) })).statusCode, 200)
+  t.equal(events('revoked_by_user').length, 3)
+})
+
+t.test('nothing here is answered without an access token', async (t) => {
+  const { app, signIn } = await startGateway(t)
+  const { access_token, refresh_token } = await signIn()
+  for (const [method, url] of [
+    ['GET', '/auth/sessions'],
+    ['DELETE', '/auth/sessions'],
+    ['DELETE', `/auth/sessions/${'A'.repeat(32)}`],
+  ] as const) {
+    for (const authorization of [undefined, `Bearer ${refresh_token}`, `Basic ${access_token}`, 'Bearer x']) {
+      const answer = await app.inject({ method, url, headers: authorization === undefined ? {} : { authorization } })
+      t.equal(answer.statusCode, 401, `${method} ${authorization}`)
+      t.match(answer.headers['www-authenticate'], /^Bearer realm=/)
+    }
+    t.equal((await app.inject({ method, url: `${url}?access_token=${access_token}` })).statusCode, 401)
+  }
+})
