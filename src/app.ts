@@ -1,0 +1,148 @@
+// The wiring: which plugins the gateway takes from the shelf, in the order in which a request meets them, and its routes.
+// Called by `server.ts` and by the tests. It reads no environment and opens nothing but what it is given.
+import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors'
+import fastifyHelmet, { type FastifyHelmetOptions } from '@fastify/helmet'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import manifest from '../package.json' with { type: 'json' }
+import authenticate from '../plugins/authenticate.ts'
+import browserOrigin from '../plugins/browser-origin.ts'
+import cookies, { refreshCookieName } from '../plugins/cookies.ts'
+import credentials from '../plugins/credentials/index.ts'
+import type { HashingCost } from '../plugins/credentials/password.ts'
+import errors from '../plugins/errors.ts'
+import forward from '../plugins/forward/index.ts'
+import jsonBody from '../plugins/json-body.ts'
+import accessTokens from '../plugins/jwt/index.ts'
+import loginLimit from '../plugins/rate-limit.ts'
+import requestGuard, { serverOptions } from '../plugins/request-guard.ts'
+import revocation from '../plugins/revocation/index.ts'
+import { deriveSecrets } from '../plugins/secrets.ts'
+import sessionStore from '../plugins/session-store/index.ts'
+import type { Store } from '../plugins/session-store/store.ts'
+import swagger from '../plugins/swagger.ts'
+import usage from '../plugins/usage.ts'
+import type { Config } from './config.ts'
+import { requestIds } from './request-ids.ts'
+import admin from './routes/admin.ts'
+import health from './routes/health.ts'
+import login from './routes/login.ts'
+import logout from './routes/logout.ts'
+import metadata from './routes/metadata.ts'
+import password from './routes/password.ts'
+import sessions from './routes/sessions.ts'
+import token from './routes/token.ts'
+import upstreams from './routes/upstreams.ts'
+
+export interface AppOptions {
+  /** An open store; the app closes it. */
+  store: Store
+  /** This node's clock, ms, for access tokens. The store has its own. */
+  clock?: () => number
+  logger?: FastifyBaseLogger
+  /** Cost of password hashes; OWASP's when absent. */
+  hashingCost?: HashingCost
+}
+
+/**
+ * Builds the gateway.
+ * @param config every knob, checked
+ * @returns an app that is ready to listen or to be injected
+ * @throws StoreUnavailable when the store does not answer; Error when its keys are sealed under another secret
+ */
+export async function buildApp(config: Config, options: AppOptions): Promise<FastifyInstance> {
+  const { logger } = options
+  const app = Fastify({
+    ...serverOptions(config.limits),
+    ...(logger ? { loggerInstance: logger } : { logger: { level: config.logLevel } }),
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: requestIds(),
+    trustProxy: config.trustedProxies.length > 0 ? config.trustedProxies : false,
+    // A value is what it says it is: nothing is coerced, dropped or filled in before it is judged.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+  })
+  await registerHttp(app, config)
+  await registerTokens(app, config, options)
+  await registerRoutes(app, config, options.clock ?? Date.now)
+  return app
+}
+
+// How requests are read and answered, whoever sends them.
+async function registerHttp(app: FastifyInstance, config: Config): Promise<void> {
+  await app.register(errors)
+  await app.register(requestGuard, { limits: config.limits })
+  await app.register(usage)
+  await app.register(fastifyHelmet, helmetOptions(config))
+  if (config.allowedOrigins.length > 0) await app.register(fastifyCors, corsOptions(config))
+  await app.register(jsonBody)
+  await app.register(cookies)
+  await app.register(browserOrigin, { ownOrigin: new URL(config.issuer).origin, allowedOrigins: config.allowedOrigins })
+  await app.register(swagger, { enabled: config.docs, refreshCookieName, version: manifest.version })
+}
+
+// Who may do what: sessions and their tokens, from the store up.
+async function registerTokens(app: FastifyInstance, config: Config, options: AppOptions): Promise<void> {
+  const { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, clockToleranceSeconds } = config
+  const secrets = deriveSecrets(config.secrets)
+  const clock = options.clock ?? Date.now
+  await app.register(sessionStore, {
+    store: options.store,
+    secrets,
+    policy: { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions },
+  })
+  await app.register(revocation, {
+    keepForSeconds: config.accessTtlSeconds + clockToleranceSeconds,
+    maxStalenessMs: config.maxStalenessMs,
+    onStale: config.onStale,
+  })
+  await app.register(accessTokens, {
+    secrets,
+    issuer: config.issuer,
+    audiences: config.audiences,
+    clientId: config.clientId,
+    alg: config.signing.alg,
+    ttlSeconds: config.accessTtlSeconds,
+    rotateEverySeconds: config.signing.rotateEverySeconds,
+    clockToleranceSeconds,
+    clock,
+  })
+  await app.register(authenticate)
+  await app.register(credentials, { ...config.hashing, ...(options.hashingCost && { cost: options.hashingCost }) })
+  await app.register(loginLimit, { ...config.loginLimit, clock })
+  await app.register(forward)
+}
+
+async function registerRoutes(app: FastifyInstance, config: Config, clock: () => number): Promise<void> {
+  const { audiences, issuer, limits, routes } = config
+  const bodyLimitBytes = limits.loginBodyBytes
+  await app.register(health)
+  await app.register(metadata, { issuer })
+  await app.register(login, { audiences, bodyLimitBytes, clock })
+  await app.register(token, { audiences, bodyLimitBytes, clock })
+  await app.register(logout, { bodyLimitBytes })
+  await app.register(password, { bodyLimitBytes })
+  await app.register(sessions)
+  await app.register(admin, { bodyLimitBytes: limits.bodyBytes })
+  await app.register(upstreams, { routes })
+}
+
+// Headers of the gateway's own answers; a forwarded answer keeps its service's.
+function helmetOptions(config: Config): FastifyHelmetOptions {
+  return {
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    strictTransportSecurity: config.hsts ? { maxAge: 31_536_000, includeSubDomains: true } : false,
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+    referrerPolicy: { policy: 'no-referrer' },
+  }
+}
+
+// An exact list, never reflected: an origin that is not on it gets no CORS field at all.
+function corsOptions(config: Config): FastifyCorsOptions {
+  return {
+    origin: config.allowedOrigins,
+    credentials: true,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    maxAge: 600,
+    // An OPTIONS that is no preflight is a request like any other.
+    strictPreflight: false,
+  }
+}

@@ -1,0 +1,92 @@
+// What a command of the command line is, and how commands speak: tables for people, JSON for programs, sentences for refusals.
+// Used by cli.ts and the groups of commands beside this file. Nothing that is printed here can steer a terminal.
+import type { Store } from '../../plugins/session-store/store.ts'
+
+/** The command line is wrong: exit code 2, and the usage is shown. */
+export class UsageError extends Error {}
+
+/** The command cannot be done: exit code 1. */
+export class CliError extends Error {}
+
+/** A command line, read. */
+export interface Invocation {
+  flags: ReadonlyMap<string, string | boolean | (string | boolean)[] | undefined>
+  positionals: string[]
+}
+
+interface Described {
+  synopsis: string
+  meaning: string
+  options: Record<string, { type: 'string' | 'boolean'; multiple?: boolean }>
+  /** Least and most number of words that are not options. */
+  positionals: readonly [least: number, most: number]
+}
+
+export type Command = Described &
+  (
+    | { needs: 'nothing'; run: (invocation: Invocation) => Promise<void> }
+    /** `new store`: the file is made when it is not there. */
+    | { needs: 'store' | 'new store'; run: (invocation: Invocation, store: Store) => Promise<void> }
+  )
+
+/** Whether a switch such as `--json` was given. */
+export function isGiven({ flags }: Invocation, name: string): boolean {
+  return flags.get(name) === true
+}
+
+/**
+ * The texts of an option, however often it was given.
+ * @returns empty when it was not given
+ */
+export function textsOf({ flags }: Invocation, name: string): string[] {
+  const value = flags.get(name)
+  return [value].flat().filter((text) => typeof text === 'string')
+}
+
+/** Prints one line for people. */
+export function say(line: string): void {
+  process.stdout.write(`${printable(line)}\n`)
+}
+
+/**
+ * Prints rows: as a table, or as one JSON array.
+ * @param rows members in the order of the columns; texts, numbers, booleans and lists of texts
+ */
+export function printRows(rows: readonly Record<string, unknown>[], asJson: boolean): void {
+  if (asJson) {
+    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
+    return
+  }
+  if (rows.length === 0) {
+    say('none')
+    return
+  }
+  const columns = Object.keys(rows[0] ?? {})
+  const lines = [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))]
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)))
+  for (const line of lines)
+    say(
+      line
+        .map((text, at) => text.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+}
+
+function cell(value: unknown): string {
+  const text = Array.isArray(value) ? value.join(' ') : String(value ?? '')
+  return printable(text) || '-'
+}
+
+// A device label comes from a client: an escape sequence in it must not reach the terminal of an operator.
+function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}]/gu,
+    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** A time of the store as people read it. */
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString()
+}

@@ -1,0 +1,28 @@
+// `keys list`. Called by cli.ts with an open store. Only names and times: what is in a key, the command line never sees.
+
+import type { Store } from '../../plugins/session-store/store.ts'
+import { type Command, type Invocation, isGiven, printRows, timeOf } from './command.ts'
+
+/** The commands by their two words. */
+export const keyCommands: Record<string, Command> = {
+  'keys list': {
+    synopsis: 'keys list [--json]',
+    meaning: 'lists the keys in the store by their names and times',
+    options: { json: { type: 'boolean' } },
+    positionals: [0, 0],
+    needs: 'store',
+    run: listKeys,
+  },
+}
+
+async function listKeys(invocation: Invocation, store: Store): Promise<void> {
+  const keys = await store.keys.list()
+  const rows = keys.map(({ id, use, alg, createdAt, activeFrom }) => ({
+    kid: id,
+    use,
+    alg,
+    created_at: timeOf(createdAt),
+    active_from: timeOf(activeFrom),
+  }))
+  printRows(rows, isGiven(invocation, 'json'))
+}

@@ -1,0 +1,188 @@
+// What must hold between the values of a config, each of which is right by itself. Called by the loader of the config.
+// A rule never throws and never repairs: it says what is wrong, where, and what to write. No sentence holds a secret.
+import { passwordProblem } from '../plugins/credentials/password.ts'
+import type { RouteConfig } from '../plugins/forward/route.ts'
+import type { Path } from './config-file.ts'
+import { type KnobMember, type KnobValues, knobs } from './knobs.ts'
+import { findRouteMistakes } from './route-rules.ts'
+import { shortcomingOf, weaknessOf } from './secret-strength.ts'
+
+/** A config before it is known to be right: values that could be read, and where they were written. */
+export interface Draft {
+  production: boolean
+  values: Partial<KnobValues>
+  /** Only of values that were written somewhere; the others are defaults. */
+  places: ReadonlyMap<KnobMember, string>
+  routes: RouteConfig[]
+  /** Where something of a route is written. */
+  placeInRoutes(path: Path): string
+}
+
+/** What the rules found. */
+export interface Conflicts {
+  /** The gateway must not start. */
+  mistakes: string[]
+  /** It may start, and should say so. */
+  notes: string[]
+}
+
+/**
+ * Applies every rule. Defaults that a written value leaves no room for yield to it (a shorter absolute TTL shortens the others).
+ * @param draft its `values` of TTLs may be lowered
+ * @returns every mistake and every note
+ */
+export function findConflicts(draft: Draft): Conflicts {
+  const found: Conflicts = { mistakes: [], notes: [] }
+  checkTtls(draft, found)
+  checkIssuer(draft, found)
+  checkSecrets(draft, found)
+  checkAdminPassword(draft, found)
+  checkOrigins(draft, found)
+  checkListening(draft, found)
+  checkProcesses(draft, found)
+  if (draft.values.signingAlg === 'HS256') {
+    found.notes.push('With HS256 there is no JWKS: no other service can check an access token, only this gateway.')
+  }
+  found.mistakes.push(...findRouteMistakes(draft))
+  return found
+}
+
+function nameOf({ places }: Draft, member: KnobMember): string {
+  return places.get(member) ?? knobs[member].name
+}
+
+function checkTtls(draft: Draft, { mistakes, notes }: Conflicts): void {
+  const { values, places } = draft
+  const { absoluteTtlSeconds: absolute, graceMs } = values
+  if (absolute !== undefined) {
+    if (!places.has('idleTtlSeconds')) lower(values, 'idleTtlSeconds', absolute)
+    if (!places.has('accessTtlSeconds')) lower(values, 'accessTtlSeconds', Math.max(1, Math.floor(absolute / 2)))
+    const [idle, access] = [values.idleTtlSeconds ?? 0, values.accessTtlSeconds ?? 0]
+    if (idle > absolute) {
+      mistakes.push(
+        `${nameOf(draft, 'idleTtlSeconds')} is ${idle}s, longer than the absolute TTL of ${absolute}s: shorten it, or lengthen ${nameOf(draft, 'absoluteTtlSeconds')}`,
+      )
+    }
+    if (places.has('accessTtlSeconds') && access >= absolute) {
+      mistakes.push(
+        `${nameOf(draft, 'accessTtlSeconds')} is ${access}s, not shorter than the absolute TTL of ${absolute}s: shorten it, or lengthen ${nameOf(draft, 'absoluteTtlSeconds')}`,
+      )
+    }
+  }
+  const access = values.accessTtlSeconds
+  if (graceMs !== undefined && access !== undefined && graceMs >= access * 1000) {
+    notes.push(
+      `The grace (${graceMs}ms) is not shorter than the life of an access token (${access}s); a few seconds are enough.`,
+    )
+  }
+}
+
+function lower(values: Partial<KnobValues>, member: 'idleTtlSeconds' | 'accessTtlSeconds', mostSeconds: number): void {
+  const value = values[member]
+  if (value !== undefined) values[member] = Math.min(value, mostSeconds)
+}
+
+function checkIssuer(draft: Draft, { mistakes }: Conflicts): void {
+  const { issuer } = draft.values
+  if (issuer === undefined) {
+    if (draft.production && !draft.places.has('issuer')) {
+      mistakes.push('CARDEA_ISSUER is missing: write the https URL of this gateway as clients see it')
+    }
+    return
+  }
+  const wants = issuerMistake(issuer, draft.production)
+  if (wants) mistakes.push(`${nameOf(draft, 'issuer')} is ${JSON.stringify(withoutUserinfo(issuer))}: ${wants}`)
+}
+
+// RFC 8414 section 2: "a URL that uses the "https" scheme and has no query or fragment components". Departure: in
+// development a loopback address may do without TLS, as there is nobody to listen.
+function issuerMistake(issuer: string, production: boolean): string | undefined {
+  const url = new URL(issuer)
+  if (url.username || url.password || issuer.includes('@')) return 'write it without a user name and password'
+  if (issuer.includes('?') || issuer.includes('#')) return 'write it without a query and fragment'
+  if (url.protocol === 'http:' && production) return 'write an https URL, as this is production'
+  if (url.protocol === 'http:' && !isLoopback(url.hostname))
+    return 'write an https URL; http is for loopback addresses only'
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'write an https URL'
+  if (url.href !== issuer && url.href !== `${issuer}/`) return `write it in its normal form, ${url.href}`
+  return undefined
+}
+
+function withoutUserinfo(url: string): string {
+  return url.replace(/\/\/[^/]*@/, '//…@')
+}
+
+/**
+ * Tells whether a host can only be this machine (RFC 6761 section 6.3 for the name).
+ * @param hostname as `URL` gives it: lower case, IPv6 in brackets
+ */
+export function isLoopback(hostname: string): boolean {
+  return /^(localhost|[a-z0-9.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|::1)$/.test(hostname)
+}
+
+function checkSecrets(draft: Draft, { mistakes, notes }: Conflicts): void {
+  const { secrets } = draft.values
+  if (secrets === undefined) {
+    if (draft.production && !draft.places.has('secrets')) {
+      mistakes.push(
+        'CARDEA_SECRET is missing: write at least 32 random characters, for example from `openssl rand -base64 48`',
+      )
+    }
+    return
+  }
+  secrets.forEach((secret, at) => {
+    const which = secrets.length === 1 ? 'CARDEA_SECRET' : `CARDEA_SECRET (number ${at + 1} of ${secrets.length})`
+    const advice = 'write at least 32 random characters, for example from `openssl rand -base64 48`'
+    const shortcoming = shortcomingOf(secret)
+    const weakness = weaknessOf(secret)
+    if (shortcoming) mistakes.push(`${which} ${shortcoming}: ${advice}`)
+    else if (weakness && draft.production) mistakes.push(`${which} ${weakness}: ${advice}`)
+    else if (weakness) notes.push(`${which} ${weakness}; production would refuse it.`)
+  })
+}
+
+const shortAdminPassword = 12
+
+function checkAdminPassword(draft: Draft, { mistakes, notes }: Conflicts): void {
+  const password = draft.values.adminPassword
+  if (password === undefined) return
+  const wrong = passwordProblem(password)
+  if (wrong) mistakes.push(`CARDEA_ADMIN_PASSWORD cannot be used: ${wrong}`)
+  else if (draft.production && [...password].length < shortAdminPassword) {
+    notes.push(
+      `CARDEA_ADMIN_PASSWORD is shorter than ${shortAdminPassword} characters; the first admin deserves a longer one.`,
+    )
+  }
+}
+
+function checkOrigins(draft: Draft, { mistakes }: Conflicts): void {
+  for (const origin of draft.production ? (draft.values.allowedOrigins ?? []) : []) {
+    const { protocol, hostname } = new URL(origin)
+    if (protocol === 'http:' && !isLoopback(hostname)) {
+      mistakes.push(
+        `${nameOf(draft, 'allowedOrigins')} holds ${JSON.stringify(origin)}: write an https origin, as this is production`,
+      )
+    }
+  }
+}
+
+function checkListening({ values, production }: Draft, { notes }: Conflicts): void {
+  if (production || values.host === undefined || isLoopback(values.host)) return
+  notes.push(
+    `This is development, reachable from elsewhere at ${values.host}: set NODE_ENV=production before others depend on it.`,
+  )
+}
+
+function checkProcesses(draft: Draft, { mistakes }: Conflicts): void {
+  if (draft.places.has('redisUrl')) {
+    mistakes.push(
+      `${nameOf(draft, 'redisUrl')} is set, but the Redis store is not part of this version: remove it to use the embedded store`,
+    )
+  }
+  const { workers } = draft.values
+  if (workers !== undefined && workers !== 1) {
+    mistakes.push(
+      `${nameOf(draft, 'workers')} is ${workers}: several processes need Redis, which is not part of this version; write 1`,
+    )
+  }
+}

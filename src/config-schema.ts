@@ -1,0 +1,135 @@
+// The schema of the config file, made from the table of knobs and the schema of a route: what is enforced is what is published.
+// Used by the loader to find mistakes and by `config schema` to print it for editors (docs/cardea.config.schema.json).
+import Type, { type TObject, type TSchema } from 'typebox'
+import { Settings } from 'typebox/system'
+import Value from 'typebox/value'
+import { routeSchema } from '../plugins/forward/route.ts'
+import type { Path } from './config-file.ts'
+import type { Knob } from './knob.ts'
+import { knobs } from './knobs.ts'
+
+// More routes than any gateway has; the file as a whole is bounded as well.
+const maxRoutes = 1000
+
+const table: Knob<unknown>[] = Object.values(knobs)
+
+/** The schema of the whole file (JSON Schema draft 2020-12). */
+export const configSchema = Type.Object(
+  {
+    $schema: Type.Optional(Type.String({ description: 'Where an editor finds this schema; not read.' })),
+    ...knobProperties(),
+    routes: Type.Optional(
+      Type.Array(routeSchema, {
+        maxItems: maxRoutes,
+        description: 'What is forwarded where; the longest prefix wins.',
+      }),
+    ),
+  },
+  {
+    title: 'Cardea configuration',
+    description: 'Routes and knobs of the Cardea gateway. The environment beats this file.',
+    additionalProperties: false,
+  },
+)
+
+// A dotted key is a member of a group, `signing.alg`; groups are one level deep.
+function knobProperties(): Record<string, TSchema> {
+  const properties: Record<string, TSchema> = {}
+  const groups: Record<string, Record<string, TSchema>> = {}
+  for (const knob of table) {
+    const [first, second] = knob.key?.split('.') ?? []
+    if (first === undefined) continue
+    if (second === undefined) properties[first] = describe(knob)
+    else groups[first] = { ...groups[first], [second]: describe(knob) }
+  }
+  for (const [name, members] of Object.entries(groups)) {
+    properties[name] = Type.Optional(Type.Object(members, { additionalProperties: false }))
+  }
+  return properties
+}
+
+function describe(knob: Knob<unknown>): TSchema {
+  const description = `${knob.meaning} Default: ${knob.otherwise}. In the environment: ${knob.name}.`
+  return Type.Optional(Type.Unsafe({ ...knob.kind.schema, description }))
+}
+
+/** A place in the file that does not fit the schema. */
+export type Misfit =
+  | { what: 'unknown key'; path: Path; known: string[] }
+  | { what: 'missing key'; path: Path; key: string }
+  | { what: 'wrong value'; path: Path; wants: string }
+
+// TypeBox stops collecting at 8 errors; people want all of them at once.
+const maxErrors = 10_000
+
+/**
+ * Finds everything in a file that does not fit the schema.
+ * @param value what the file holds
+ * @returns every misfit once, in the order of the file's schema
+ */
+export function findMisfits(value: unknown): Misfit[] {
+  const before = Settings.Get().maxErrors
+  Settings.Set({ maxErrors })
+  const errors = Value.Errors(configSchema, value)
+  Settings.Set({ maxErrors: before })
+  const unions = errors.filter(({ keyword }) => keyword === 'anyOf').map(({ schemaPath }) => `${schemaPath}/anyOf/`)
+  const seen = new Set<string>()
+  return errors
+    .filter(
+      ({ keyword, schemaPath }) => keyword !== 'boolean' && !unions.some((union) => `${schemaPath}/`.startsWith(union)),
+    )
+    .flatMap((error) => misfitsOf(error))
+    .filter((misfit) => isNew(seen, misfit))
+}
+
+type SchemaError = ReturnType<typeof Value.Errors>[number]
+
+function misfitsOf(error: SchemaError): Misfit[] {
+  const path = pathOf(error.instancePath)
+  if (error.keyword === 'additionalProperties') {
+    const known = Object.keys(propertiesAt(error.schemaPath))
+    return error.params.additionalProperties.map((key) => ({ what: 'unknown key', path: [...path, key], known }))
+  }
+  if (error.keyword === 'required') {
+    return error.params.requiredProperties.map((key) => ({ what: 'missing key', path, key }))
+  }
+  return [{ what: 'wrong value', path, wants: wantsOf(error) }]
+}
+
+// A value can break two keywords at once (pattern and length); people mend it once.
+function isNew(seen: Set<string>, misfit: Misfit): boolean {
+  const id = JSON.stringify([misfit.path, misfit.what === 'missing key' ? misfit.key : ''])
+  return !seen.has(id) && Boolean(seen.add(id))
+}
+
+function pathOf(pointer: string): Path {
+  const steps = pointer
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return steps.map((step) => (/^(0|[1-9][0-9]*)$/.test(step) ? Number(step) : step))
+}
+
+// What a schema says of itself is for people; of a choice, also what it says of each part.
+function wantsOf(error: SchemaError): string {
+  const node = schemaAt(error.schemaPath)
+  const parts = isRecord(node) && Array.isArray(node['anyOf']) ? [node, ...node['anyOf']] : [node]
+  const descriptions = parts.flatMap((part) => (isRecord(part) ? [part['description']] : [])).filter(Boolean)
+  return descriptions.length > 0 ? `wanted here: ${descriptions.join(' ')}` : `it ${error.message}`
+}
+
+function propertiesAt(schemaPath: string): object {
+  const node = schemaAt(schemaPath)
+  const properties = isRecord(node) ? node['properties'] : undefined
+  return isRecord(properties) ? properties : {}
+}
+
+function schemaAt(schemaPath: string): unknown {
+  let node: unknown = configSchema satisfies TObject
+  for (const step of schemaPath.split('/').slice(1)) node = isRecord(node) ? node[step] : undefined
+  return node
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

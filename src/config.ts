@@ -1,0 +1,289 @@
+// The config of the gateway: read from the file and the environment, judged as a whole, and handed on as plain data.
+// Called by the process and the command line. It writes nothing; a config with one mistake is no config at all.
+import { basename, isAbsolute, join } from 'node:path'
+import type { RouteConfig } from '../plugins/forward/route.ts'
+import { type ConfigFile, type Path, readConfigFile } from './config-file.ts'
+import { type Draft, findConflicts } from './config-rules.ts'
+import { findMisfits, type Misfit } from './config-schema.ts'
+import type { Knob } from './knob.ts'
+import { configFileKnob, type KnobMember, type KnobValues, knobs } from './knobs.ts'
+import { nearestName } from './nearest-name.ts'
+import { audiencesOfRoutes } from './route-rules.ts'
+
+export interface Config {
+  /** NODE_ENV is `production`. */
+  production: boolean
+  listen: { host: string; port: number }
+  issuer: string
+  /** The first one is the default. */
+  audiences: string[]
+  clientId: string
+  /** Newest first. Empty in development when none is given: `development.ts` makes one. */
+  secrets: string[]
+  dataDir: string
+  /** Always undefined in this version. */
+  redisUrl: string | undefined
+  adminPassword: string | undefined
+  accessTtlSeconds: number
+  clockToleranceSeconds: number
+  idleTtlSeconds: number
+  absoluteTtlSeconds: number
+  graceMs: number
+  /** Live sessions a subject may have. */
+  maxSessions: number
+  loginLimit: { max: number; windowMs: number }
+  /** Addresses or networks (CIDR). */
+  trustedProxies: string[]
+  /** Exact origins beside our own. */
+  allowedOrigins: string[]
+  signing: { alg: 'ES256' | 'EdDSA' | 'RS256' | 'PS256' | 'HS256'; rotateEverySeconds: number }
+  hashing: { concurrency: number; queue: number }
+  limits: {
+    headerBytes: number
+    headerCount: number
+    targetBytes: number
+    loginBodyBytes: number
+    bodyBytes: number
+    headersTimeoutMs: number
+    keepAliveTimeoutMs: number
+    requestTimeoutMs: number
+  }
+  /** Swagger UI is served. */
+  docs: boolean
+  hsts: boolean
+  logLevel: string
+  maxStalenessMs: number
+  onStale: 'reject' | 'serve'
+  /** How long requests in flight may take to finish when the gateway is stopped. */
+  stopDelayMs: number
+  routes: RouteConfig[]
+  /** Sentences for the log: nothing is wrong, but somebody should know. */
+  notes: string[]
+}
+
+/** Thrown when the config cannot be used; holds every mistake, each with its place, what is there and what to write. */
+export class ConfigError extends Error {
+  readonly mistakes: string[]
+
+  constructor(mistakes: string[]) {
+    super(
+      `The configuration has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`,
+    )
+    this.name = 'ConfigError'
+    this.mistakes = mistakes
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface LoadOptions {
+  /** The environment variables. */
+  env: Environment
+  /** Where relative paths begin. */
+  directory: string
+}
+
+/**
+ * Loads the config: defaults, beaten by the file, beaten by the environment.
+ * @param options environment and folder; the process's own when absent
+ * @returns the config; in development without CARDEA_SECRET its `secrets` are empty
+ * @throws ConfigError with every mistake at once
+ */
+export function loadConfig({ env, directory }: LoadOptions = { env: process.env, directory: process.cwd() }): Config {
+  const mistakes: string[] = []
+  const production = isProduction(env, mistakes)
+  const file = readFile(env, directory, mistakes)
+  const wrong = file ? collectMisfits(file, mistakes) : []
+  const draft = readKnobs({ env, file, wrong, production }, mistakes)
+  mistakes.push(...unknownVariables(env))
+  const conflicts = findConflicts(draft)
+  mistakes.push(...conflicts.mistakes)
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  const notes = [...conflicts.notes, ...missingFileNotes(production, file)]
+  return assemble(draft, directory, notes)
+}
+
+// A misspelt `production` must not start a gateway with a secret of its own making and Swagger UI open.
+function isProduction(env: Environment, mistakes: string[]): boolean {
+  const value = env['NODE_ENV'] || 'development'
+  if (!['production', 'development', 'test'].includes(value)) {
+    mistakes.push(`NODE_ENV is ${show(value)}: write production or development`)
+  }
+  return value === 'production'
+}
+
+function readFile(env: Environment, directory: string, mistakes: string[]): ConfigFile | undefined {
+  const named = env[configFileKnob.name] || undefined
+  const path = named ?? configFileKnob.otherwise
+  const read = readConfigFile(isAbsolute(path) ? path : join(directory, path), basename(path))
+  if (read.outcome === 'read') return read.file
+  if (read.outcome === 'wrong') mistakes.push(...read.mistakes)
+  else if (named !== undefined) mistakes.push(`${configFileKnob.name} is ${show(named)}: there is no such file`)
+  return undefined
+}
+
+/** Adds what is wrong with the file and returns the paths of it that must not be read further. */
+function collectMisfits(file: ConfigFile, mistakes: string[]): Path[] {
+  const misfits = findMisfits(file.value)
+  for (const misfit of misfits) mistakes.push(describeMisfit(file, misfit))
+  return misfits.map(({ path }) => path)
+}
+
+function describeMisfit(file: ConfigFile, misfit: Misfit): string {
+  const place = file.place(misfit.path)
+  if (misfit.what === 'missing key') return `${place} lacks ${show(misfit.key)}: add it`
+  if (misfit.what === 'unknown key')
+    return `${place} is not known: ${suggest(String(misfit.path.at(-1)), misfit.known)}`
+  const knob = table.find(([, { key }]) => key === misfit.path.join('.'))?.[1]
+  const seen = knob?.secret ? 'not right' : show(valueAt(file.value, misfit.path))
+  return `${place} is ${seen}: ${knob ? `write ${knob.kind.wants}` : misfit.wants}`
+}
+
+function suggest(name: string, known: readonly string[]): string {
+  const nearest = nearestName(name, known)
+  return nearest ? `did you mean ${nearest}?` : `remove it; known here: ${known.join(', ')}`
+}
+
+const shownCharacters = 80
+
+/**
+ * Writes a value of a mistake: as JSON, so that nothing in it can pretend to be something else, never long, and without
+ * the password that somebody may have put into a URL.
+ * @param value never a secret
+ */
+export function show(value: unknown): string {
+  const text = value === undefined ? 'missing' : JSON.stringify(value).replace(/\/\/[^/"]*@/g, '//…@')
+  return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at: unknown = value
+  for (const step of path) {
+    at = typeof at === 'object' && at !== null ? Object.getOwnPropertyDescriptor(at, step)?.value : undefined
+  }
+  return at
+}
+
+// Object.entries cannot know that the keys are the members of the table.
+const table = Object.entries(knobs) as [KnobMember, Knob<unknown>][]
+
+interface Sources {
+  env: Environment
+  file: ConfigFile | undefined
+  /** Paths of the file that are reported already. */
+  wrong: Path[]
+  production: boolean
+}
+
+function readKnobs(sources: Sources, mistakes: string[]): Draft {
+  const values: Partial<Record<KnobMember, unknown>> = {}
+  const places = new Map<KnobMember, string>()
+  for (const [member, knob] of table) {
+    const found = findRaw(knob, sources)
+    if (found === 'reported') continue
+    if (found) places.set(member, found.place)
+    const raw = found ? found.raw : knob.fallback === undefined ? undefined : knob.kind.fromText(knob.fallback)
+    if (raw === undefined) continue
+    const reading = knob.kind.read(raw)
+    if (reading.ok) values[member] = reading.value
+    else
+      mistakes.push(`${found?.place ?? knob.name} is ${knob.secret ? 'not right' : show(raw)}: write ${reading.wants}`)
+  }
+  return {
+    production: sources.production,
+    // Each value was made by the kind of its own knob, which is what KnobValues says.
+    values: values as Partial<KnobValues>,
+    places,
+    ...readRoutes(sources),
+  }
+}
+
+function findRaw(
+  knob: Knob<unknown>,
+  { env, file, wrong }: Sources,
+): { raw: unknown; place: string } | 'reported' | undefined {
+  const text = env[knob.name]
+  // An empty variable counts as unset: that is what `${NAME:-}` in a compose file makes of an absent one.
+  if (text) return { raw: knob.kind.fromText(text), place: knob.name }
+  if (!file || knob.key === undefined) return undefined
+  const path = knob.key.split('.')
+  if (wrong.some((other) => path.join('.').startsWith(other.join('.')))) return 'reported'
+  const raw = valueAt(file.value, path)
+  return raw === undefined ? undefined : { raw, place: file.place(path) }
+}
+
+// Routes that do not fit their schema are reported already; what the others say together is still asked.
+function readRoutes({ file, wrong }: Sources): Pick<Draft, 'routes' | 'placeInRoutes'> {
+  const all = file && valueAt(file.value, ['routes'])
+  const unfit = new Set(wrong.filter(([first]) => first === 'routes').map(([, at]) => at))
+  const fitting = Array.isArray(all) && !unfit.has(undefined) ? [...all.entries()].filter(([at]) => !unfit.has(at)) : []
+  return {
+    // The schema has just been checked: this is where its type begins.
+    routes: fitting.map(([, route]) => route as RouteConfig),
+    placeInRoutes: ([at, ...rest]) => file?.place(['routes', fitting[Number(at)]?.[0] ?? 0, ...rest]) ?? 'routes',
+  }
+}
+
+// What Kubernetes adds to every pod beside a Service that is called `cardea`.
+const serviceLink = /^CARDEA_(SERVICE_(HOST|PORT)(_\w+)?=|PORT_\d+_(TCP|UDP)(_\w+)?=|PORT=(tcp|udp):)/
+
+function unknownVariables(env: Environment): string[] {
+  const known = [configFileKnob.name, ...table.map(([, { name }]) => name)]
+  return Object.keys(env)
+    .filter((name) => name.startsWith('CARDEA_') && !known.includes(name) && !serviceLink.test(`${name}=${env[name]}`))
+    .map((name) => `${name} is not known: ${suggest(name, known)}`)
+}
+
+function missingFileNotes(production: boolean, file: ConfigFile | undefined): string[] {
+  if (!production || file) return []
+  return [
+    `There is no ${configFileKnob.otherwise}, so nothing is forwarded; write one or name one in ${configFileKnob.name}.`,
+  ]
+}
+
+function assemble({ production, values, routes }: Draft, directory: string, notes: string[]): Config {
+  // There were no mistakes, so every knob with a default has its value.
+  const all = values as KnobValues
+  const issuer = all.issuer ?? `http://127.0.0.1:${all.port || 3000}`
+  const audiences = all.audiences ?? [issuer]
+  return {
+    production,
+    listen: { host: all.host, port: all.port },
+    issuer,
+    audiences: [...audiences, ...audiencesOfRoutes(routes, audiences)],
+    clientId: all.clientId,
+    secrets: all.secrets ?? [],
+    dataDir: isAbsolute(all.dataDir) ? all.dataDir : join(directory, all.dataDir),
+    redisUrl: all.redisUrl,
+    adminPassword: all.adminPassword,
+    accessTtlSeconds: all.accessTtlSeconds,
+    clockToleranceSeconds: all.clockToleranceSeconds,
+    idleTtlSeconds: all.idleTtlSeconds,
+    absoluteTtlSeconds: all.absoluteTtlSeconds,
+    graceMs: all.graceMs,
+    maxSessions: all.maxSessions,
+    loginLimit: all.loginLimit,
+    trustedProxies: all.trustedProxies ?? [],
+    allowedOrigins: all.allowedOrigins ?? [],
+    signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },
+    hashing: { concurrency: all.hashingConcurrency, queue: all.hashingQueue },
+    limits: {
+      headerBytes: all.headerBytes,
+      headerCount: all.headerCount,
+      targetBytes: all.targetBytes,
+      loginBodyBytes: all.loginBodyBytes,
+      bodyBytes: all.bodyBytes,
+      headersTimeoutMs: all.headersTimeoutMs,
+      keepAliveTimeoutMs: all.keepAliveTimeoutMs,
+      requestTimeoutMs: all.requestTimeoutMs,
+    },
+    docs: all.docs ?? !production,
+    hsts: all.hsts,
+    logLevel: all.logLevel ?? (production ? 'info' : 'warn'),
+    maxStalenessMs: all.maxStalenessMs,
+    onStale: all.onStale,
+    stopDelayMs: all.stopDelayMs,
+    routes,
+    notes,
+  }
+}

@@ -1,0 +1,226 @@
+// Every knob of the gateway, once: its name in the environment, its key in the file, its default, its meaning.
+// The loader, the published schema, the CLI and the test of README's table all read this table; nothing else names a knob.
+import { type Fixed, fixed, type Knob, open } from './knob.ts'
+import {
+  choice,
+  durationMs,
+  durationSeconds,
+  flag,
+  integer,
+  isAddressOrNetwork,
+  isOrigin,
+  list,
+  text,
+  workers,
+} from './knob-kinds.ts'
+import { limits, protection } from './protection-knobs.ts'
+
+const isPlain = (value: string) => /^[\x21-\x7e]+$/.test(value)
+const isUrl = (value: string) => URL.canParse(value)
+const anything = () => true
+
+const listening = {
+  port: fixed(
+    { name: 'PORT', key: 'port', meaning: 'Port to listen on; 0 takes a free one.' },
+    integer(0, 65535),
+    '3000',
+  ),
+  host: fixed(
+    { name: 'HOST', key: 'host', meaning: 'Address to listen on; 0.0.0.0 in the image.' },
+    text('an address or host name', isPlain, 255),
+    '127.0.0.1',
+  ),
+  trustedProxies: open(
+    {
+      name: 'CARDEA_TRUSTED_PROXIES',
+      key: 'trustedProxies',
+      meaning: 'Addresses or networks of proxies whose X-Forwarded-For counts; comma separated.',
+    },
+    list('addresses or networks such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, but not everyone (/0)', isAddressOrNetwork),
+    'none',
+  ),
+  allowedOrigins: open(
+    {
+      name: 'CARDEA_ALLOWED_ORIGINS',
+      key: 'allowedOrigins',
+      meaning: 'Web origins beside our own that may use the refresh cookie; comma separated.',
+    },
+    list('exact origins such as https://app.example.com, without a path or trailing slash', isOrigin),
+    'none',
+  ),
+  hsts: fixed(
+    { name: 'CARDEA_HSTS', key: 'hsts', meaning: 'Sends Strict-Transport-Security (one year) with our own answers.' },
+    flag(),
+    'false',
+  ),
+  docs: open(
+    { name: 'CARDEA_DOCS', key: 'docs', meaning: 'Serves Swagger UI at /docs.' },
+    flag(),
+    'true in development, false in production',
+  ),
+  stopDelayMs: fixed(
+    {
+      name: 'CARDEA_STOP_DELAY',
+      key: 'stopDelay',
+      meaning: 'How long requests in flight may take to finish when the gateway is stopped.',
+    },
+    durationMs('0s', '1h'),
+    '10s',
+  ),
+  logLevel: open(
+    { name: 'CARDEA_LOG_LEVEL', key: 'logLevel', meaning: 'Least level that is logged.' },
+    choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    'warn in development, info in production',
+  ),
+}
+
+const identity = {
+  issuer: open(
+    {
+      name: 'CARDEA_ISSUER',
+      key: 'issuer',
+      meaning: '`iss` of the tokens: our URL as clients see it; https in production.',
+    },
+    text('a URL such as https://login.example.com', isUrl),
+    'http://127.0.0.1:<PORT> in development, required in production',
+  ),
+  audiences: open(
+    {
+      name: 'CARDEA_AUDIENCES',
+      key: 'audiences',
+      meaning: '`aud` values that tokens can be asked for; the first is the default; comma separated.',
+    },
+    list('audiences without blanks', isPlain),
+    'the issuer',
+  ),
+  clientId: fixed(
+    {
+      name: 'CARDEA_CLIENT_ID',
+      key: 'clientId',
+      meaning: '`client_id` in the access tokens of people who sign in here.',
+    },
+    text('a client id without blanks', isPlain, 255),
+    'cardea',
+  ),
+  secrets: open(
+    {
+      name: 'CARDEA_SECRET',
+      meaning: 'One or more secrets, comma separated, newest first; all keys are derived from or sealed under them.',
+      secret: true,
+    },
+    list('secrets of at least 32 characters, newest first', anything),
+    'made in development, required in production',
+  ),
+  adminPassword: open(
+    {
+      name: 'CARDEA_ADMIN_PASSWORD',
+      meaning: 'Password of the first admin, user name `admin`; read while there are no users.',
+      secret: true,
+    },
+    text('a password', anything, 1024),
+    'made and printed once at the first start in development',
+  ),
+}
+
+const tokens = {
+  accessTtlSeconds: fixed(
+    { name: 'CARDEA_ACCESS_TTL', key: 'accessTtl', meaning: 'Life of an access token.' },
+    durationSeconds('1s', '1d'),
+    '5m',
+  ),
+  idleTtlSeconds: fixed(
+    { name: 'CARDEA_IDLE_TTL', key: 'idleTtl', meaning: 'A session that is not refreshed for this long ends.' },
+    durationSeconds('1s', '400d'),
+    '7d',
+  ),
+  absoluteTtlSeconds: fixed(
+    { name: 'CARDEA_ABSOLUTE_TTL', key: 'absoluteTtl', meaning: 'A session ends after this time, however it is used.' },
+    durationSeconds('1s', '400d'),
+    '30d',
+  ),
+  graceMs: fixed(
+    {
+      name: 'CARDEA_GRACE',
+      key: 'grace',
+      meaning: 'How long a superseded refresh token still gets its successor (concurrent tabs); 0s turns it off.',
+    },
+    durationMs('0s', '10m'),
+    '10s',
+  ),
+  clockToleranceSeconds: fixed(
+    {
+      name: 'CARDEA_CLOCK_TOLERANCE',
+      key: 'clockTolerance',
+      meaning: 'How long after its expiry an access token is still taken, for clocks of nodes that differ.',
+    },
+    durationSeconds('0s', '60s'),
+    '0s',
+  ),
+  maxSessions: fixed(
+    {
+      name: 'CARDEA_MAX_SESSIONS',
+      key: 'maxSessions',
+      meaning: 'Live sessions a subject may have; beyond it the oldest ends.',
+    },
+    integer(1, 10_000),
+    '100',
+  ),
+  signingAlg: fixed(
+    {
+      name: 'CARDEA_SIGNING_ALG',
+      key: 'signing.alg',
+      meaning: 'JWS algorithm of access tokens; with HS256 there is no JWKS.',
+    },
+    choice('ES256', 'EdDSA', 'RS256', 'PS256', 'HS256'),
+    'ES256',
+  ),
+  rotateEverySeconds: fixed(
+    { name: 'CARDEA_ROTATE_EVERY', key: 'signing.rotateEvery', meaning: 'How often a new signing key takes over.' },
+    durationSeconds('1m', '3650d'),
+    '30d',
+  ),
+}
+
+const process = {
+  dataDir: fixed(
+    { name: 'CARDEA_DATA_DIR', key: 'dataDir', meaning: 'Folder of the embedded store and the development secret.' },
+    text('a folder', (value) => !value.includes('\0')),
+    './data',
+  ),
+  redisUrl: open(
+    {
+      name: 'REDIS_URL',
+      key: 'redisUrl',
+      meaning: 'Redis in place of the embedded store; not in this version.',
+      secret: true,
+    },
+    text('a URL such as redis://127.0.0.1:6379', isUrl),
+    'none: embedded store',
+  ),
+  workers: fixed(
+    { name: 'CARDEA_WORKERS', key: 'workers', meaning: 'Processes; more than 1 needs Redis, so not in this version.' },
+    workers(),
+    '1',
+  ),
+}
+
+/** The table of knobs, by the member they fill. CARDEA_CONFIG stands beside it: it says where the file is. */
+export const knobs = { ...listening, ...identity, ...tokens, ...protection, ...limits, ...process }
+
+export type KnobMember = keyof typeof knobs
+
+/** What the knobs hold: always a value where there is a fixed default. */
+export type KnobValues = {
+  [M in KnobMember]: (typeof knobs)[M] extends Fixed<infer T>
+    ? T
+    : (typeof knobs)[M] extends Knob<infer T>
+      ? T | undefined
+      : never
+}
+
+/** The one knob that cannot stand in the file. */
+export const configFileKnob = {
+  name: 'CARDEA_CONFIG',
+  otherwise: 'cardea.config.yaml',
+  meaning: 'File of the routes and of every other knob (YAML or JSON); the environment beats it.',
+} as const

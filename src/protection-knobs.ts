@@ -1,0 +1,92 @@
+// The knobs that bound what anybody can do to the gateway: tries, hashing, staleness, and the size and time of a request.
+// A part of the table of knobs; nothing else reads it.
+import { fixed } from './knob.ts'
+import { choice, durationMs, integer, rate } from './knob-kinds.ts'
+
+const bytes = (most: number) => integer(256, most)
+const mebibyte = 1024 * 1024
+
+/** Against too many tries, too much work and too little news. */
+export const protection = {
+  loginLimit: fixed(
+    { name: 'CARDEA_LOGIN_LIMIT', key: 'loginLimit', meaning: 'Login tries per subject and per address.' },
+    rate(),
+    '10/1m',
+  ),
+  hashingConcurrency: fixed(
+    { name: 'CARDEA_HASHING_CONCURRENCY', key: 'hashing.concurrency', meaning: 'Password hashes computed at once.' },
+    integer(1, 64),
+    '2',
+  ),
+  hashingQueue: fixed(
+    { name: 'CARDEA_HASHING_QUEUE', key: 'hashing.queue', meaning: 'Password hashes that may wait; beyond it 503.' },
+    integer(0, 10_000),
+    '64',
+  ),
+  maxStalenessMs: fixed(
+    {
+      name: 'CARDEA_MAX_STALENESS',
+      key: 'maxStaleness',
+      meaning: 'After this long without news of revocations the gateway no longer knows them.',
+    },
+    durationMs('100ms', '1h'),
+    '30s',
+  ),
+  onStale: fixed(
+    { name: 'CARDEA_ON_STALE', key: 'onStale', meaning: 'Then forwarded requests get 503 (reject) or pass (serve).' },
+    choice('reject', 'serve'),
+    'reject',
+  ),
+}
+
+/** What one request may cost. */
+export const limits = {
+  headerBytes: fixed(
+    {
+      name: 'CARDEA_LIMIT_HEADER_BYTES',
+      key: 'limits.headerBytes',
+      meaning: 'Bytes of a request line and its header fields.',
+    },
+    integer(2048, mebibyte),
+    '16384',
+  ),
+  headerCount: fixed(
+    { name: 'CARDEA_LIMIT_HEADER_COUNT', key: 'limits.headerCount', meaning: 'Header fields of a request.' },
+    integer(16, 2000),
+    '100',
+  ),
+  targetBytes: fixed(
+    { name: 'CARDEA_LIMIT_TARGET_BYTES', key: 'limits.targetBytes', meaning: 'Bytes of a request target.' },
+    bytes(mebibyte),
+    '8192',
+  ),
+  loginBodyBytes: fixed(
+    { name: 'CARDEA_LIMIT_LOGIN_BODY_BYTES', key: 'limits.loginBodyBytes', meaning: 'Bytes of a body to /auth/login.' },
+    bytes(mebibyte),
+    '4096',
+  ),
+  bodyBytes: fixed(
+    {
+      name: 'CARDEA_LIMIT_BODY_BYTES',
+      key: 'limits.bodyBytes',
+      meaning: 'Bytes of a body to any other route of our own.',
+    },
+    bytes(64 * mebibyte),
+    '1048576',
+  ),
+  headersTimeoutMs: fixed(
+    { name: 'CARDEA_HEADERS_TIMEOUT', key: 'limits.headersTimeout', meaning: 'Time for the header fields to arrive.' },
+    durationMs('100ms', '10m'),
+    '10s',
+  ),
+  keepAliveTimeoutMs: fixed(
+    { name: 'CARDEA_KEEP_ALIVE_TIMEOUT', key: 'limits.keepAliveTimeout', meaning: 'Idle time of a kept connection.' },
+    durationMs('100ms', '10m'),
+    '5s',
+  ),
+  requestTimeoutMs: fixed(
+    { name: 'CARDEA_REQUEST_TIMEOUT', key: 'limits.requestTimeout', meaning: 'Time for a whole request to arrive.' },
+    durationMs('100ms', '1h'),
+    '30s',
+  ),
+}

@@ -1,0 +1,47 @@
+// What must hold for the routes of a config beyond their schema, said with the places of the file.
+// Called by the rules of the config. The room `forward` judges routes by themselves; here they meet the rest of the config.
+import { type RouteConfig, routeMistakes } from '../plugins/forward/route.ts'
+import type { Path } from './config-file.ts'
+import type { Draft } from './config-rules.ts'
+
+/**
+ * Checks the routes.
+ * @param draft routes that fit their schema, and where they are written
+ * @returns one sentence for each mistake
+ */
+export function findRouteMistakes({ routes, values, placeInRoutes }: Draft): string[] {
+  const mistakes = routeMistakes(routes).map(({ path, message }) => `${placeInRoutes(pathOf(path))}: ${message}`)
+  routes.forEach((route, at) => {
+    const loop = [route.upstream].flat().find((upstream) => isOurselves(upstream, values))
+    if (loop === undefined) return
+    mistakes.push(
+      `${placeInRoutes([at, 'upstream'])} is ${JSON.stringify(loop)}: this is the gateway itself; name the service behind it`,
+    )
+  })
+  return mistakes
+}
+
+function pathOf(pointer: string): Path {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((step) => (/^\d+$/.test(step) ? Number(step) : step))
+}
+
+// A request that comes back to where it was sent from never ends.
+function isOurselves(upstream: string, { host, port }: Draft['values']): boolean {
+  if (!URL.canParse(upstream)) return false
+  const url = new URL(upstream)
+  const upstreamPort = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
+  return upstreamPort === port && [host, '127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
+}
+
+/**
+ * Audiences that routes ask for and the config does not list: a route that names one declares it.
+ * @param routes routes without mistakes
+ * @param listed audiences that are known
+ */
+export function audiencesOfRoutes(routes: readonly RouteConfig[], listed: readonly string[]): string[] {
+  const asked = routes.flatMap(({ audience }) => audience ?? [])
+  return [...new Set(asked)].filter((audience) => !listed.includes(audience))
+}

@@ -1,0 +1,102 @@
+// The gateway as a process of its own: started, stopped, killed and restarted on one data folder. For tests of what only a
+// real process shows; everything else uses the app in this process.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { eventually } from './eventually.ts'
+
+const root = new URL('..', import.meta.url).pathname
+const startDeadlineMs = 20_000
+
+export class GatewayProcess {
+  /** Everything the process printed since its last start. */
+  output: string[] = []
+  adminPassword = ''
+  url = ''
+  readonly #env: Record<string, string>
+  #child: ChildProcess | undefined
+
+  private constructor(env: Record<string, string>) {
+    this.#env = env
+  }
+
+  /**
+   * Starts a gateway and waits until it is ready.
+   * @param env knobs; PORT is a free one unless given
+   */
+  static async start(env: Record<string, string>): Promise<GatewayProcess> {
+    const port = env['PORT'] ?? String(await freePort())
+    const gateway = new GatewayProcess({ HOST: '127.0.0.1', PORT: port, ...env })
+    gateway.url = `http://127.0.0.1:${port}`
+    await gateway.#spawn()
+    return gateway
+  }
+
+  /** Ends the process if it lives, and starts it again with the same knobs. */
+  async restart(): Promise<void> {
+    await this.stop()
+    await this.#spawn()
+  }
+
+  /** SIGTERM; resolves when the process has exited. @returns its exit code */
+  async stop(): Promise<number | null> {
+    const child = this.#child
+    if (!child) return null
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
+    return child.exitCode
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal)
+  }
+
+  /** Runs the CLI on this gateway's data. @returns its standard output */
+  async cli(args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(process.execPath, ['src/cli.ts', ...args], {
+      cwd: root,
+      env: this.#environment(),
+    })
+    return stdout
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    // Nothing of the developer's own environment may turn a knob here.
+    const { PATH, HOME } = process.env
+    return { PATH, HOME, CARDEA_CONFIG: undefined, ...this.#env }
+  }
+
+  async #spawn(): Promise<void> {
+    this.output = []
+    const child = spawn(process.execPath, ['src/server.ts'], { cwd: root, env: this.#environment() })
+    this.#child = child
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => this.output.push(line))
+    }
+    await this.#ready(child)
+    this.adminPassword ||= /password\W+(\S+)/i.exec(this.output.join('\n'))?.[1] ?? ''
+  }
+
+  async #ready(child: ChildProcess): Promise<void> {
+    const isReady = async () => {
+      if (child.exitCode !== null) throw new Error(`the gateway did not start:\n${this.output.join('\n')}`)
+      return (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok === true
+    }
+    await eventually('the gateway is ready', isReady, startDeadlineMs)
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port was given')
+  return address.port
+}
