@@ -8,33 +8,51 @@ export interface Refreshed {
   p99Ms: number
 }
 
+export interface Compared extends Refreshed {
+  /** Median over rounds of these refreshes/s by the first gateway's in the same round. */
+  ratio: number
+}
+
 const sessions = 32
 
+/** One round of rotating as fast as answers come. */
+export type RefreshRound = (seconds: number) => Promise<Refreshed>
+
 /**
- * Rotates many sessions at once.
+ * Signs many sessions in, and warms the gateway up.
  * @param url the gateway
  * @param signIn gives the refresh token of a new session
- * @param rounds measured rounds; the medians are returned
- * @param seconds how long each lasts
  */
-export async function measureRefreshing(
-  url: string,
-  signIn: () => Promise<string>,
-  rounds: number,
-  seconds: number,
-): Promise<Refreshed> {
+export async function prepareRefreshing(url: string, signIn: () => Promise<string>): Promise<RefreshRound> {
   const pool = new Pool(url, { connections: sessions })
   const tokens: string[] = []
   for (let i = 0; i < sessions; i++) tokens.push(await signIn())
   await rotateFor(pool, tokens, 1)
-  const measured: Refreshed[] = []
-  for (let round = 0; round < rounds; round++) measured.push(await rotateFor(pool, tokens, seconds))
-  await pool.close()
-  return {
-    refreshesPerSecond: median(measured.map((round) => round.refreshesPerSecond)),
-    p50Ms: median(measured.map((round) => round.p50Ms)),
-    p99Ms: median(measured.map((round) => round.p99Ms)),
+  return (seconds) => rotateFor(pool, tokens, seconds)
+}
+
+/**
+ * Measures gateways in alternating rounds, so that a noisy machine disturbs all of them.
+ * @param gateways each prepared; the first is what the others are compared with
+ * @param rounds measured rounds of each; the medians are returned
+ * @param seconds how long each lasts
+ */
+export async function measureRefreshing(
+  gateways: readonly RefreshRound[],
+  rounds: number,
+  seconds: number,
+): Promise<Compared[]> {
+  const measured = gateways.map((): Refreshed[] => [])
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, refresh] of gateways.entries()) measured[i]?.push(await refresh(seconds))
   }
+  const [first = []] = measured
+  return measured.map((own) => ({
+    refreshesPerSecond: median(own.map((round) => round.refreshesPerSecond)),
+    p50Ms: median(own.map((round) => round.p50Ms)),
+    p99Ms: median(own.map((round) => round.p99Ms)),
+    ratio: median(own.map((round, i) => round.refreshesPerSecond / (first[i]?.refreshesPerSecond ?? Number.NaN))),
+  }))
 }
 
 async function rotateFor(pool: Pool, tokens: string[], seconds: number): Promise<Refreshed> {

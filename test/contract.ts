@@ -1,6 +1,7 @@
 // The store contract: what any store must do for the gateway, whatever it is made of. Run by the test of each adapter; an
 // adapter that needs a line changed here is wrong, or the port is.
 import t from 'tap'
+import type { Clock } from './clock.ts'
 import { testCreating } from './contract/creating.ts'
 import { testDelivery } from './contract/delivery.ts'
 import { testEnding } from './contract/ending.ts'
@@ -9,10 +10,11 @@ import { testKeys } from './contract/keys.ts'
 import { testReuse } from './contract/reuse.ts'
 import { testRevocations } from './contract/revocations.ts'
 import { testRotating } from './contract/rotating.ts'
-import type { Clock, OpenStore } from './contract/scene.ts'
+import type { OpenStore } from './contract/scene.ts'
+import { testTries } from './contract/tries.ts'
 import { testUsers } from './contract/users.ts'
 
-export { Clock } from './contract/scene.ts'
+export { Clock } from './clock.ts'
 
 /**
  * Holds an adapter to the port (plugins/session-store/store.ts).
@@ -31,6 +33,7 @@ export function storeContract(name: string, open: OpenStore, clock: Clock): void
     'the revocation log': testRevocations,
     users: testUsers,
     keys: testKeys,
+    'counted tries': testTries,
   }
   for (const [title, part] of Object.entries(parts)) t.test(`${name}: ${title}`, async (t) => part(t, open, clock))
 }

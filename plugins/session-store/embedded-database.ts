@@ -3,11 +3,12 @@
 import { closeSync, fchmodSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { prepareSchema } from './embedded-schema.ts'
+import { prepareSchema, rewrite } from './embedded-schema.ts'
 import { StoreUnavailable } from './store.ts'
 
-// How long a verb waits for another process (the CLI) to finish its transaction. The event loop stands still meanwhile.
-const busyTimeoutMs = 1000
+// How long a verb waits for another process (the CLI) to finish its transaction. The event loop stands still meanwhile, and
+// with it everything that is forwarded; so once one has waited in vain, none waits any more until the lock was free again.
+const busyTimeoutMs = 300
 
 /** The name that stands for a database without a file. */
 export const inMemory = ':memory:'
@@ -23,6 +24,8 @@ type Durability = 'NORMAL' | 'FULL'
 export class Database {
   readonly #connection: DatabaseSync
   #durability: Durability | undefined
+  #isLocked = false
+  #hasFailed = false
 
   /**
    * @param file path, or `:memory:`; the folder is made when missing
@@ -70,6 +73,17 @@ export class Database {
     return this.#transaction('FULL', body, () => true).result
   }
 
+  /**
+   * Takes and gives back the write lock: a file that can be read but not written serves nobody. After a failure it writes
+   * too, until that has succeeded: on a full disk everything but a write goes well.
+   * @throws StoreUnavailable when nothing can be written now
+   */
+  prove(): void {
+    const rewriteIfDoubtful = () => this.#hasFailed && rewrite(this.#connection)
+    this.#transaction('NORMAL', rewriteIfDoubtful, () => true)
+    this.#hasFailed = false
+  }
+
   /** Closes the file. Idempotent; every later call throws StoreUnavailable. */
   close(): void {
     if (this.#connection.isOpen) this.#connection.close()
@@ -80,11 +94,13 @@ export class Database {
       this.#setDurability(durability)
       // IMMEDIATE takes the write lock first, so what is read inside is what is decided upon, whoever else has the file open.
       this.#connection.exec('BEGIN IMMEDIATE')
+      this.#noteLocked(false)
       const result = body()
       const committed = accept(result)
       this.#connection.exec(committed ? 'COMMIT' : 'ROLLBACK')
       return { committed, result }
     } catch (error) {
+      this.#hasFailed = true
       this.#rollBack()
       throw this.#translate(error)
     }
@@ -95,6 +111,12 @@ export class Database {
     if (this.#durability === durability) return
     this.#connection.exec(`PRAGMA synchronous = ${durability}`)
     this.#durability = durability
+  }
+
+  #noteLocked(isLocked: boolean): void {
+    if (this.#isLocked === isLocked) return
+    this.#isLocked = isLocked
+    this.#connection.exec(`PRAGMA busy_timeout = ${isLocked ? 0 : busyTimeoutMs}`)
   }
 
   // A full disk or a failing one may have rolled back already; the error that brought us here is the one to report.
@@ -108,6 +130,7 @@ export class Database {
 
   #translate(error: unknown): unknown {
     if (!this.#connection.isOpen) return new StoreUnavailable('the store is closed', { cause: error })
+    if (resultCodeOf(error) === busy) this.#noteLocked(true)
     return asUnavailable(error) ?? error
   }
 }
@@ -155,7 +178,15 @@ function asUnavailable(error: unknown, prefix = ''): StoreUnavailable | undefine
 }
 
 function isOutage(error: Error): boolean {
-  // The low byte is the primary result code; the rest says more about it.
-  if ('errcode' in error && typeof error.errcode === 'number') return !programmingErrors.has(error.errcode & 0xff)
-  return 'syscall' in error
+  const code = resultCodeOf(error)
+  return code === undefined ? 'syscall' in error : !programmingErrors.has(code)
+}
+
+// SQLITE_BUSY: another process holds the lock that is needed.
+const busy = 5
+
+// The low byte is the primary result code; the rest says more about it.
+function resultCodeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
+  return error.errcode & 0xff
 }

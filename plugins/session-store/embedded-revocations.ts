@@ -8,7 +8,7 @@ import type { LogPosition, Revocation, RevocationPage } from './store.ts'
 export const revocationLogAgeMs = 2 * 24 * 60 * 60 * 1000
 
 /** Most entries of one page; a reader that gets a full page comes again at once. */
-export const revocationPageSize = 1000
+const revocationPageSize = 1000
 
 // How soon an entry written by another process (the CLI) is seen. Entries of this process wake their readers at once.
 const otherWritersPollMs = 25

@@ -63,7 +63,7 @@ const migrations = [
 ]
 
 /** The version of the tables that this program reads and writes (`PRAGMA user_version`). */
-export const schemaVersion = migrations.length
+const schemaVersion = migrations.length
 
 /**
  * Makes the tables of a new file, or brings those of an older one up to date, in one transaction.
@@ -75,6 +75,13 @@ export function prepareSchema(connection: DatabaseSync, file: string): void {
   if (versionOf(connection, file) < schemaVersion) migrate(connection, file)
   // Write-ahead log: readers never wait, and a commit is one sequential write. In memory there is no log; the answer says so.
   connection.exec('PRAGMA journal_mode = WAL')
+}
+
+/**
+ * Writes to the file what stands there already, inside a transaction: for whoever wants to know whether it can be written.
+ */
+export function rewrite(connection: DatabaseSync): void {
+  connection.exec(`PRAGMA application_id = ${applicationId}`)
 }
 
 function migrate(connection: DatabaseSync, file: string): void {

@@ -33,10 +33,10 @@ export class EmbeddedUsers implements UserStore {
   }
 
   // On the disk before it is answered: a password change or a disabling that a power cut undid would let someone back in.
-  async change(sub: string, change: UserChange): Promise<boolean> {
+  async change(sub: string, change: UserChange, atRevision?: number): Promise<boolean> {
     return this.#database.writeDurably(() => {
       const user = this.#find(sub)
-      if (!user) return false
+      if (!user || user.revision !== (atRevision ?? user.revision)) return false
       this.#statements.update.run(toRow({ ...user, ...change, revision: user.revision + 1 }))
       return true
     })

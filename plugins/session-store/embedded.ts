@@ -4,6 +4,7 @@ import { Database, inMemory } from './embedded-database.ts'
 import { EmbeddedKeys } from './embedded-keys.ts'
 import { RevocationLog, revocationLogAgeMs } from './embedded-revocations.ts'
 import { EmbeddedSessions } from './embedded-sessions.ts'
+import { EmbeddedTries } from './embedded-tries.ts'
 import { EmbeddedUsers } from './embedded-users.ts'
 import { type Store, StoreUnavailable } from './store.ts'
 
@@ -36,6 +37,7 @@ class EmbeddedStore implements Store {
   readonly sessions: EmbeddedSessions
   readonly users: EmbeddedUsers
   readonly keys: EmbeddedKeys
+  readonly tries: EmbeddedTries
   readonly #database: Database
   readonly #log: RevocationLog
   readonly #clock: () => number
@@ -51,6 +53,7 @@ class EmbeddedStore implements Store {
     this.sessions = new EmbeddedSessions(this.#database, this.#log, clock)
     this.users = new EmbeddedUsers(this.#database, clock)
     this.keys = new EmbeddedKeys(this.#database)
+    this.tries = new EmbeddedTries(clock)
     this.#schedulePurge(purgeEveryMs)
   }
 
@@ -59,11 +62,7 @@ class EmbeddedStore implements Store {
   }
 
   async ping(): Promise<void> {
-    // Takes and gives back the write lock: a file that can be read but not written serves nobody.
-    this.#database.write(
-      () => undefined,
-      () => false,
-    )
+    this.#database.prove()
   }
 
   async close(): Promise<void> {

@@ -44,6 +44,14 @@ export function expiryOf(session: Session, nowMs: number): 'absolute' | 'idle' |
   return undefined
 }
 
+/**
+ * When the session ends if its newest generation is not rotated before, ms. No access token of it may live longer: a session
+ * that has expired can no longer be ended, so nothing would refuse that token.
+ */
+export function endsAt(session: Session): number {
+  return Math.min(session.absoluteExpirySeconds * 1000, newestRotation(session) + session.idleTtlSeconds * 1000)
+}
+
 /** When the newest generation was made, ms. */
 export function newestRotation(session: Session): number {
   return session.rotatedAt[0] ?? session.createdAt

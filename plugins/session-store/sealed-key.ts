@@ -3,6 +3,9 @@
 import { type Secret, seal, unseal } from '../secrets.ts'
 import type { KeyStore, SealedKey } from './store.ts'
 
+/** A key of the store opens with none of the secrets; the message says what to change. */
+export class KeyUnopenable extends Error {}
+
 /** A key of the store before it is sealed. */
 export type KeyName = Omit<SealedKey, 'sealed'>
 
@@ -28,14 +31,14 @@ export function openKey(key: SealedKey, secrets: readonly Secret[]): Buffer | un
  * Opens a key at start, and seals it anew when an older secret had sealed it: after one start under a new secret, the old
  * one protects nothing any more and can leave the list.
  * @returns the key itself
- * @throws Error that says which knob to change, when no secret opens it
+ * @throws KeyUnopenable when no secret opens it
  */
 export async function openAndReseal(keys: KeyStore, key: SealedKey, secrets: readonly Secret[]): Promise<Buffer> {
   const [newest] = secrets
   const current = newest && openKey(key, [newest])
   if (current) return current
   const plaintext = openKey(key, secrets)
-  if (!plaintext) throw new Error(unopenable(key))
+  if (!plaintext) throw new KeyUnopenable(unopenable(key))
   await keys.replace(key.id, sealKey(key, plaintext, secrets).sealed)
   return plaintext
 }
@@ -45,7 +48,7 @@ export function unopenable({ id, use, alg }: KeyName): string {
   const what = alg ? `${use} key ${id} (${alg})` : `${use} key`
   return (
     `The store's ${what} opens with none of the secrets of CARDEA_SECRET: ` +
-    'add the secret it was sealed under to the end of that list, or start with an empty store (CARDEA_DATA_DIR).'
+    'add the secret it was sealed under to the end of that list, or start with an empty store (CARDEA_DATA_DIR, REDIS_URL).'
   )
 }
 

@@ -179,7 +179,7 @@ const deviceLabelBytes = 64
  * A label for people out of a User-Agent field: printable ASCII, at most 64 bytes (longer values would cost the store its
  * compact encoding).
  */
-export function deviceLabel(userAgent: string): string {
+function deviceLabel(userAgent: string): string {
   return userAgent
     .replace(/[^\x20-\x7e]+/g, ' ')
     .trim()

@@ -167,8 +167,12 @@ export interface UserStore {
   find(sub: string): Promise<User | undefined>
   /** @returns false when the subject exists already; nothing is changed then */
   add(user: NewUser): Promise<boolean>
-  /** Applies the change and raises `revision`. @returns false when there is no such user */
-  change(sub: string, change: UserChange): Promise<boolean>
+  /**
+   * Applies the change and raises `revision`.
+   * @param atRevision only if the user is still at this revision; at any when absent
+   * @returns false when there is no such user, or none at that revision; nothing is changed then
+   */
+  change(sub: string, change: UserChange, atRevision?: number): Promise<boolean>
   /** Replaces a hash by one of the same password (new parameters) if it is still `oldHash`; `revision` stays. */
   rehash(sub: string, oldHash: string, newHash: string): Promise<void>
   /** Users in order of `sub`, later than `after` ('' for the first), at most `limit`. */
@@ -202,13 +206,37 @@ export interface KeyStore {
   remove(id: string): Promise<void>
 }
 
-/** One store: three interfaces over one database. */
+/** What a try is counted against. */
+export interface TryLimit {
+  /** Tries a window. */
+  max: number
+  windowMs: number
+  /** A window that begins while the one before it was exhausted is twice as long, so often in a row at most. */
+  doublingLimit: number
+}
+
+/**
+ * Counts tries, for all nodes of the store together, in windows that double while they are exhausted again and again, and
+ * are as short as ever after a quiet one. A refused try never prolongs a window: what was said of its end stays true.
+ */
+export interface TryStore {
+  /**
+   * Counts one try.
+   * @param key who tries what; kept as a keyed hash where others could read it, because people type passwords into the wrong
+   * field
+   * @returns tries in the window, this one included, and when the next window opens, ms from now
+   */
+  count(key: string, limit: TryLimit): Promise<{ tries: number; opensInMs: number }>
+}
+
+/** One store: four interfaces over one database. */
 export interface Store {
   /** `embedded (data/cardea.db)`: for the banner and the operators. */
   readonly description: string
   readonly sessions: SessionStore
   readonly users: UserStore
   readonly keys: KeyStore
+  readonly tries: TryStore
   /** The store's clock, ms. */
   now(): Promise<number>
   /** Rejects when the store cannot serve now. */

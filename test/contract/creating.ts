@@ -1,7 +1,8 @@
 // Contract: what a login writes, when it is refused, and how many sessions a subject may have.
 import type { Test } from 'tap'
 import { StoreUnavailable } from '../../plugins/session-store/store.ts'
-import { absoluteTtlSeconds, type Clock, idleTtlSeconds, type OpenStore, openScene, second } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { absoluteTtlSeconds, idleTtlSeconds, type OpenStore, openScene, second } from './scene.ts'
 
 export function testCreating(t: Test, open: OpenStore, clock: Clock): void {
   t.test('a login starts a session at generation 1, not delivered', async (t) => {

@@ -1,6 +1,7 @@
 // Contract: delivery proof (design 2.2).
 import type { Test } from 'tap'
-import { type Clock, graceMs, type OpenStore, openScene } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { graceMs, type OpenStore, openScene } from './scene.ts'
 
 export function testDelivery(t: Test, open: OpenStore, clock: Clock): void {
   t.test('a mark of the newest generation stays until the next rotation; sent twice it is one', async (t) => {

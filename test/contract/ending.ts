@@ -1,7 +1,8 @@
 // Contract: ending one session, or all of a subject.
 import type { Test } from 'tap'
 import type { EndReason } from '../../plugins/session-store/store.ts'
-import { type Clock, type OpenStore, openScene, second } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { type OpenStore, openScene, second } from './scene.ts'
 
 // A record, so that a new reason cannot be left out.
 const endReasons: Record<EndReason, true> = {

@@ -1,6 +1,7 @@
 // Contract: row `expired` of design 2.1, at the edges.
 import type { Test } from 'tap'
-import { absoluteTtlSeconds, type Clock, graceMs, idleTtlSeconds, type OpenStore, openScene, second } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { absoluteTtlSeconds, graceMs, idleTtlSeconds, type OpenStore, openScene, second } from './scene.ts'
 
 export function testExpiry(t: Test, open: OpenStore, clock: Clock): void {
   t.test('a session is idle at exactly its idle time after the newest rotation, and not before', async (t) => {

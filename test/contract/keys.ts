@@ -1,7 +1,8 @@
 // Contract: sealed keys.
 import type { Test } from 'tap'
 import type { SealedKey } from '../../plugins/session-store/store.ts'
-import { type Clock, type OpenStore, openScene } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { type OpenStore, openScene } from './scene.ts'
 
 const key: SealedKey = { id: 'k1', use: 'signing', alg: 'ES256', createdAt: 5, activeFrom: 9, sealed: 'c2VhbGVk' }
 

@@ -1,6 +1,7 @@
 // Contract: row `reused` of design 2.1: a superseded token that is no longer honoured ends its session, and only that.
 import type { Test } from 'tap'
-import { type Clock, graceMs, hour, type OpenStore, openScene, second } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { graceMs, hour, type OpenStore, openScene, second } from './scene.ts'
 
 export function testReuse(t: Test, open: OpenStore, clock: Clock): void {
   t.test('reuse revokes the session in the same step, and no other session of the subject', async (t) => {

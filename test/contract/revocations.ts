@@ -1,7 +1,8 @@
 // Contract: the revocation log, from which every node learns what ended.
 import type { Test } from 'tap'
 import { StoreUnavailable } from '../../plugins/session-store/store.ts'
-import { type Clock, graceMs, hour, type OpenStore, openScene, type Scene, second, within } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { graceMs, hour, type OpenStore, openScene, type Scene, second, within } from './scene.ts'
 
 const deadlineMs = 5000
 

@@ -1,6 +1,7 @@
 // Contract: rows `unknown`, `revoked`, `rotated`, `retried` and `ahead` of design 2.1, and what races with them.
 import type { Test } from 'tap'
-import { type Clock, graceMs, hour, type OpenStore, openScene, second, sessionOf, tokenOf } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { graceMs, hour, type OpenStore, openScene, second, sessionOf, tokenOf } from './scene.ts'
 
 export function testRotating(t: Test, open: OpenStore, clock: Clock): void {
   t.test(

@@ -8,18 +8,7 @@ import type {
   Session,
   Store,
 } from '../../plugins/session-store/store.ts'
-
-/** A clock that moves when told to. It begins at an odd millisecond, so that a lost fraction of a second shows. */
-export class Clock {
-  nowMs = 1_700_000_000_123
-
-  /** The store reads this; bound, so that it can be passed on as it is. */
-  readonly now = (): number => this.nowMs
-
-  advance(ms: number): void {
-    this.nowMs += ms
-  }
-}
+import type { Clock } from '../clock.ts'
 
 /** Opens an empty store that reads `clock`. */
 export type OpenStore = (clock: Clock) => Promise<Store>

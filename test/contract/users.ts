@@ -1,6 +1,7 @@
 // Contract: local identities.
 import type { Test } from 'tap'
-import { type Clock, type OpenStore, openScene, second } from './scene.ts'
+import type { Clock } from '../clock.ts'
+import { type OpenStore, openScene, second } from './scene.ts'
 
 export function testUsers(t: Test, open: OpenStore, clock: Clock): void {
   t.test('a user is found as added, at revision 1; a second one of the same name changes nothing', async (t) => {
@@ -33,6 +34,16 @@ export function testUsers(t: Test, open: OpenStore, clock: Clock): void {
     t.strictSame(await store.users.find('ana'), { ...user, ...rest, revision: 3 })
     t.equal(await store.users.change('nobody', { disabled: true }), false)
     t.equal(await store.users.find('nobody'), undefined)
+  })
+
+  t.test('a change at a revision is refused when the user has been changed since', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    t.equal(await store.users.change('ana', { passwordHash: 'by an administrator' }, 1), true)
+    const changed = await store.users.find('ana')
+    t.equal(await store.users.change('ana', { passwordHash: 'by a thief who was quick' }, 1), false)
+    t.strictSame(await store.users.find('ana'), changed)
+    t.equal(await store.users.change('ana', { disabled: true }, 2), true)
+    t.equal(await store.users.change('nobody', { disabled: true }, 1), false)
   })
 
   t.test('parallel changes are all kept and all counted', async (t) => {

@@ -1,8 +1,6 @@
 // kill -9 in the middle of refreshes: no session is lost, and every client goes on with the last token it was given.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -10,13 +8,13 @@ import t from 'tap'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
 import type { Presented, Session, Store } from '../../plugins/session-store/store.ts'
 import { absoluteTtlSeconds, idleTtlSeconds, sessionOf, tokenOf } from '../contract/scene.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 
 const child = fileURLToPath(new URL('store-kill-child.ts', import.meta.url))
 const sessionCount = 20
 const refreshesBeforeKill = [1, 40, 1000]
 
-const folder = mkdtempSync(join(tmpdir(), 'cardea-kill-'))
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder(t)
 
 async function login(store: Store, i: number): Promise<Session> {
   const created = await store.sessions.create({

@@ -1,16 +1,15 @@
 // The file of the embedded store: durability of its transactions, full disks, damage, and files that are not ours.
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
 import { Database } from '../../plugins/session-store/embedded-database.ts'
 import { StoreUnavailable } from '../../plugins/session-store/store.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'cardea-database-'))
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder(t)
 
 let files = 0
 function newFile(): string {
@@ -55,6 +54,48 @@ t.test('a full disk is StoreUnavailable, changes nothing, and passes when there 
   limit(4000)
   database.writeDurably(twice)
   t.equal(countKeys(), 2)
+})
+
+t.test('after a verb has failed, asking whether the store serves is a write, until one has succeeded', async (t) => {
+  const file = newFile()
+  const database = new Database(file)
+  t.teardown(() => database.close())
+  const other = new DatabaseSync(file)
+  t.teardown(() => other.close())
+  // Changes when somebody else has written to the file.
+  const version = () => other.prepare('PRAGMA data_version').get()?.['data_version']
+  const untouched = version()
+  database.prove()
+  t.equal(version(), untouched)
+  const fail = () => {
+    throw new Error('on its way')
+  }
+  t.throws(() => database.write(fail, () => false))
+  t.equal(version(), untouched)
+  database.prove()
+  const written = version()
+  t.not(written, untouched, 'a full disk would have told itself now')
+  database.prove()
+  t.equal(version(), written)
+})
+
+t.test('while another process holds the lock, one verb waits for it and the others are refused at once', async (t) => {
+  const file = newFile()
+  const database = new Database(file)
+  t.teardown(() => database.close())
+  const other = new DatabaseSync(file)
+  t.teardown(() => other.close())
+  const patience = () => database.prepare('PRAGMA busy_timeout').get()?.['timeout']
+  const write = () => database.write(patience, () => false)
+  const usual = patience()
+  t.ok(Number(usual) > 0 && Number(usual) <= 500, 'everything that is forwarded stands still for no longer')
+  other.exec('BEGIN IMMEDIATE')
+  t.throws(write, StoreUnavailable)
+  t.equal(patience(), 0)
+  t.throws(() => database.writeDurably(patience), StoreUnavailable)
+  t.equal(patience(), 0)
+  other.exec('ROLLBACK')
+  t.equal(write(), usual, 'patient again once the lock was free')
 })
 
 t.test('a file of a newer version is refused with a sentence, and left as it is', async (t) => {

@@ -1,0 +1,60 @@
+-- Starts a session, unless the user changed since the password was checked; ends the subject's oldest beyond the limit.
+--
+-- KEYS[1] the subject's sessions
+-- KEYS[2] the user's record
+-- KEYS[3] where this session's tombstone would be
+-- KEYS[4] the revocation log; absent in a Cluster
+-- ARGV[1] now, ms; '' for the store's clock      ARGV[2] how long the log is kept, ms
+-- ARGV[3] revision of the user's record that the password was checked against
+-- ARGV[4] the sid without its tag, 18 bytes      ARGV[5] idle time-to-live, s      ARGV[6] absolute time-to-live, s
+-- ARGV[7] live sessions a subject may have, this one included
+-- ARGV[8] how the details of this subject's sessions begin
+-- ARGV[9..12] the details, in one to four pieces
+-- Returns {'user_changed'} or {'exists'}, nothing written; or {'created', record, rest of sid, tombstone, ...}, a pair for
+--         each session that ended
+-- Source: design 2.1; the same call sent twice answers `created` again; a sid that has ended never lives again
+
+local now = clock(ARGV[1])
+local user = redis.call('HMGET', KEYS[2], 'v', 'd')
+if user[1] ~= ARGV[3] or user[2] ~= '0' then return { 'user_changed' } end
+local details = table.concat(ARGV, '', 9)
+local existing = find(KEYS[1], ARGV[4])
+if existing and existing.details == details then return { 'created', record(existing) } end
+if existing or redis.call('EXISTS', KEYS[3]) == 1 then return { 'exists' } end
+
+local live, highest, taken = {}, -1, {}
+for _, s in ipairs(find_all(KEYS[1])) do
+  if now >= kept_until(s) then
+    remove(KEYS[1], s)
+  else
+    highest = math.max(highest, s.number)
+    taken[s.number] = true
+    if is_of(s, ARGV[8]) and not expiry(s, now) then live[#live + 1] = s end
+  end
+end
+table.sort(live, is_older)
+
+-- Numbers rise, so that of two logins in one millisecond the order is known; at their end a free one is taken.
+local number = highest + 1
+if number > highest_number then
+  number = 0
+  while taken[number] do number = number + 1 end
+end
+local created = {
+  number = number, pieces = #ARGV - 8, delivered = 0, generation = 1, created = now,
+  absolute_s = math.floor(now / 1000) + tonumber(ARGV[6]), idle_s = tonumber(ARGV[5]), newest = 0, second = 0, third = 0,
+}
+created.state = pack_state(created)
+local fields = { ARGV[4], created.state }
+for i, name in ipairs(piece_names(created)) do
+  fields[#fields + 1] = name
+  fields[#fields + 1] = ARGV[8 + i]
+end
+redis.call('HSET', KEYS[1], unpack(fields))
+keep(KEYS[1], created, now)
+
+local answer = { 'created', created.state .. details }
+for i = 1, math.min(#live, #live + 1 - tonumber(ARGV[7])) do
+  answer[#answer + 1], answer[#answer + 2] = end_session(KEYS[1], live[i], now, 'session_limit', KEYS[4], ARGV[2])
+end
+return answer

@@ -1,0 +1,46 @@
+-- The rotation decision and its effect, in one step: rotation.ts's `decide` and `succeed` where the session lives.
+--
+-- KEYS[1] the subject's sessions
+-- KEYS[2] the session's tombstone
+-- KEYS[3] the revocation log; absent in a Cluster
+-- ARGV[1] now, ms; '' for the store's clock      ARGV[2] how long the log is kept, ms
+-- ARGV[3] the sid without its tag, 18 bytes      ARGV[4] presented generation
+-- ARGV[5] when the presented token was issued, s ARGV[6] grace, ms; 0: none
+-- Returns {'unknown'} | {'revoked', tombstone} | {'expired', record, 'idle' or 'absolute'} | {'ahead', record}
+--         | {'rotated', record} | {'retried', record, 'lost_answer' or 'concurrent'} | {'reused', tombstone}
+-- Source: design 2.1, RFC 9700 section 4.14.2; sent twice, the second sending is a retry and answers the same generation
+
+local session = find(KEYS[1], ARGV[3])
+if not session then
+  local tombstone = redis.call('GET', KEYS[2])
+  if tombstone then return { 'revoked', tombstone } end
+  return { 'unknown' }
+end
+local now = clock(ARGV[1])
+local why = expiry(session, now)
+if why then return { 'expired', record(session), why } end
+
+local presented = tonumber(ARGV[4])
+if presented > session.generation then return { 'ahead', record(session) } end
+if presented == session.generation then
+  session.generation = presented + 1
+  session.delivered = 0
+  session.newest, session.second, session.third = math.max(0, now - session.created), session.newest, session.second
+  session.state = pack_state(session)
+  redis.call('HSET', KEYS[1], ARGV[3], session.state)
+  keep(KEYS[1], session, now)
+  return { 'rotated', record(session) }
+end
+
+-- The answer that carried g may never have arrived: its client can only come back with g-1, however late.
+if presented == session.generation - 1 and session.delivered == 0 then
+  return { 'retried', record(session), 'lost_answer' }
+end
+-- Generation p was superseded when p+1 was made; older ones than remembered are judged by the token's own issue time.
+local remembered = { session.newest, session.second, session.third }
+local since_created = remembered[session.generation - presented]
+local superseded = since_created and session.created + since_created or ARGV[5] * 1000
+local grace_ms = tonumber(ARGV[6])
+if grace_ms > 0 and now - superseded <= grace_ms then return { 'retried', record(session), 'concurrent' } end
+local _, tombstone = end_session(KEYS[1], session, now, 'revoked_by_reuse', KEYS[3], ARGV[2])
+return { 'reused', tombstone }

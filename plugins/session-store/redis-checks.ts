@@ -1,0 +1,117 @@
+// What a Redis must be before the gateway trusts it: checked once at start by redis.ts. Every complaint says what to change.
+// It must never change anything on the server.
+import type { Redis } from 'ioredis'
+import type { RedisClient } from './redis-client.ts'
+import { StoreUnavailable } from './store.ts'
+
+/** Streams trimmed by age need 6.2. */
+const oldestVersion = [6, 2] as const
+const clockDistanceMs = 1_000
+
+/**
+ * The rule of the gateway's user: exactly the commands that the adapter and ioredis send, on keys `c:` only. `eval` sends a
+ * script's text when the server does not know it; a script may do no more than its user. A Cluster needs
+ * `clusterAclRule` too.
+ */
+export const aclRule =
+  'resetkeys ~c:* resetchannels -@all +evalsha +eval +info +ping +select +time +exists +get +set +pexpire +pttl +hget +hmget ' +
+  '+hset +hsetnx +hdel +hgetall +hvals +hincrby +xadd +xread +xrevrange +zadd +zcard +zrangebylex'
+
+/** What a Cluster needs besides: what ioredis asks it, and the look whether a revocation is in the log already. */
+export const clusterAclRule = '+cluster|slots +cluster|info +asking +xrange'
+
+export interface RedisFindings {
+  /** `Redis 7.0.15`, `Valkey 8.1.1`. */
+  server: string
+  /** Sentences; any of them must stop the start. */
+  refusals: string[]
+  /** Sentences for the log. */
+  warnings: string[]
+}
+
+/**
+ * Looks at every primary: version, memory policy, role, clock, and whether it is part of a Cluster when it should be.
+ * @param isClusterExpected REDIS_URL was redis+cluster://
+ * @throws StoreUnavailable when a server does not answer, or does not let this user ask
+ */
+export async function checkRedis(client: RedisClient, isClusterExpected: boolean): Promise<RedisFindings> {
+  const servers = 'nodes' in client ? client.nodes('master') : [client]
+  const findings = await Promise.all(servers.map((server) => checkServer(server, isClusterExpected)))
+  return {
+    server: findings[0]?.server ?? 'Redis',
+    refusals: [...new Set(findings.flatMap(({ refusals }) => refusals))],
+    warnings: [...new Set(findings.flatMap(({ warnings }) => warnings))],
+  }
+}
+
+async function checkServer(server: Redis, isClusterExpected: boolean): Promise<RedisFindings> {
+  const { info, distanceMs } = await ask(server)
+  return {
+    server: `${info['server_name'] === 'valkey' ? 'Valkey' : 'Redis'} ${info['valkey_version'] ?? info['redis_version']}`,
+    refusals: [
+      ...versionRefusals(info['redis_version'] ?? ''),
+      ...policyRefusals(info['maxmemory_policy']),
+      ...roleRefusals(info['role']),
+      ...clusterRefusals(info['cluster_enabled'] === '1', isClusterExpected),
+    ],
+    warnings: clockWarnings(distanceMs),
+  }
+}
+
+// INFO says the memory policy too, so CONFIG, which managed services forbid, is not needed.
+async function ask(server: Redis): Promise<{ info: Record<string, string>; distanceMs: number }> {
+  try {
+    return { info: parseInfo(await server.info()), distanceMs: await clockDistance(server) }
+  } catch (error) {
+    throw new StoreUnavailable(`Redis: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+function versionRefusals(version: string): string[] {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major > oldestVersion[0] || (major === oldestVersion[0] && minor >= oldestVersion[1])) return []
+  return [`Redis ${oldestVersion.join('.')} or newer is needed; this server is ${version || 'of unknown version'}.`]
+}
+
+function policyRefusals(policy: string | undefined): string[] {
+  if (policy === 'noeviction') return []
+  return [
+    `Redis may evict keys (maxmemory-policy ${policy}): an evicted tombstone would bring an ended session back to life. ` +
+      "Set 'maxmemory-policy noeviction' in redis.conf, or run: redis-cli config set maxmemory-policy noeviction",
+  ]
+}
+
+function roleRefusals(role: string | undefined): string[] {
+  if (role === 'master') return []
+  return [`This Redis is a ${role}, which cannot be written to: point REDIS_URL to the primary, or to the sentinels.`]
+}
+
+function clusterRefusals(isCluster: boolean, isExpected: boolean): string[] {
+  if (isCluster === isExpected) return []
+  return [
+    isCluster
+      ? 'This Redis is part of a Cluster: write REDIS_URL as redis+cluster://host:port,host:port'
+      : 'This Redis is no part of a Cluster: write REDIS_URL as redis://host:port',
+  ]
+}
+
+function clockWarnings(distanceMs: number): string[] {
+  if (Math.abs(distanceMs) <= clockDistanceMs) return []
+  return [
+    `The clock of Redis is ${Math.abs(Math.round(distanceMs))} ms ${distanceMs > 0 ? 'ahead of' : 'behind'} this machine's: ` +
+      'access tokens are judged by this clock, sessions by the other. Set both by NTP.',
+  ]
+}
+
+// Positive: Redis is ahead. Half of the round trip is taken off.
+async function clockDistance(server: Redis): Promise<number> {
+  const sentAt = Date.now()
+  const [seconds, microseconds] = await server.time()
+  const answeredAt = Date.now()
+  return Number(seconds) * 1000 + Number(microseconds) / 1000 - (sentAt + answeredAt) / 2
+}
+
+function parseInfo(text: string): Record<string, string> {
+  const lines = text.split('\r\n').filter((line) => line.includes(':'))
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]))
+}

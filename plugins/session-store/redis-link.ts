@@ -1,0 +1,186 @@
+// One connection to Redis on which nothing hangs: every command is answered, or refused with StoreUnavailable, before its
+// deadline. Called by the redis-*.ts files of this room. It must never send a command after it was refused; one that was sent
+// before may have been carried out, which every verb allows for.
+import { Cluster, Redis } from 'ioredis'
+import type { RedisAddress } from './redis-address.ts'
+import { createClient, type RedisClient } from './redis-client.ts'
+import type { Script } from './redis-scripts.ts'
+import { StoreUnavailable } from './store.ts'
+
+export type Argument = string | number | Buffer
+
+export interface LinkOptions {
+  /** How long a command may take, waiting for a connection included, ms. */
+  deadlineMs: number
+  /** Commands that may be under way; more are refused at once. */
+  commandLimit: number
+}
+
+interface Waiter {
+  settle: (error?: StoreUnavailable) => void
+}
+
+export class RedisLink {
+  readonly #client: RedisClient
+  readonly #options: LinkOptions
+  /** What waits for the link or for an answer. */
+  readonly #connecting = new Set<Waiter>()
+  readonly #underWay = new Set<Waiter>()
+  #lastError: Error | undefined
+  #isClosed = false
+
+  constructor(address: RedisAddress, options: LinkOptions) {
+    this.#options = options
+    this.#client = createClient(address, options.deadlineMs)
+    this.#client.on('error', (error: Error) => {
+      this.#lastError = error
+    })
+    this.#client.on('ready', () => {
+      this.#lastError = undefined
+      settleAll(this.#connecting)
+    })
+  }
+
+  /** The ioredis client, for what only the start-up checks ask. */
+  get client(): RedisClient {
+    return this.#client
+  }
+
+  get deadlineMs(): number {
+    return this.#options.deadlineMs
+  }
+
+  /**
+   * Runs a verb: one EVALSHA; its text follows only when the server does not know it (first use, restart, SCRIPT FLUSH).
+   * @param keys all in one slot
+   * @returns the reply, texts as Buffers
+   * @throws StoreUnavailable
+   */
+  async run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const startedAt = performance.now()
+    const rest = [keys.length, ...keys, ...args]
+    try {
+      return await this.command('EVALSHA', [script.sha1, ...rest])
+    } catch (error) {
+      if (!isNoScript(error)) throw error
+      // EVAL runs and keeps the text in one step, on the very node that did not know it.
+      return this.command('EVAL', [script.text, ...rest], this.#options.deadlineMs - (performance.now() - startedAt))
+    }
+  }
+
+  /**
+   * Sends one command.
+   * @param deadlineMs how long it may take; a blocking command's own wait comes on top
+   * @throws StoreUnavailable
+   */
+  async command(name: string, args: readonly Argument[], deadlineMs = this.#options.deadlineMs): Promise<unknown> {
+    this.assertOpen()
+    if (this.#connecting.size + this.#underWay.size >= this.#options.commandLimit) {
+      throw this.#unavailable(`${this.#options.commandLimit} commands are under way already`)
+    }
+    if (this.#client.status === 'ready') return this.#send(name, args, deadlineMs)
+    const startedAt = performance.now()
+    await this.#untilReady(deadlineMs)
+    return this.#send(name, args, deadlineMs - (performance.now() - startedAt))
+  }
+
+  /** @throws StoreUnavailable when the link does not come up in time; it goes on trying */
+  async open(timeoutMs: number): Promise<void> {
+    if (this.#client.status !== 'ready') await this.#untilReady(timeoutMs)
+  }
+
+  /** @throws StoreUnavailable when the link was closed */
+  assertOpen(): void {
+    if (this.#isClosed) throw this.#unavailable('the store is closed')
+  }
+
+  /** Drops the connection; whatever is under way is refused. */
+  close(): void {
+    this.#isClosed = true
+    this.#client.disconnect()
+    settleAll(this.#connecting, this.#unavailable('the store is closed'))
+    settleAll(this.#underWay, this.#unavailable('the store is closed'))
+  }
+
+  #send(name: string, args: readonly Argument[], deadlineMs: number): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const refuse = (error: StoreUnavailable | undefined) => error && reject(error)
+    const waiter = this.#wait(this.#underWay, deadlineMs, () => this.#dropSilent(), refuse)
+    this.#client.callBuffer(name, [...args]).then(
+      (reply) => {
+        waiter.settle()
+        resolve(reply)
+      },
+      (error: Error) => {
+        waiter.settle(this.#unavailable(error.message, error))
+        // A Cluster's node that closed or refused may have lost its slots.
+        if (this.#client instanceof Cluster && !isNoScript(error)) this.#client.refreshSlotsCache()
+      },
+    )
+    return promise
+  }
+
+  #untilReady(timeoutMs: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#wait(
+      this.#connecting,
+      timeoutMs,
+      () => this.#dropHalfOpen(),
+      (error) => (error ? reject(error) : resolve()),
+    )
+    // 'wait': never connected; 'end': an attempt failed that ioredis does not repeat, such as no sentinel being there.
+    if (this.#client.status === 'wait' || this.#client.status === 'end') this.#client.connect().catch(() => undefined)
+    return promise
+  }
+
+  // `settled` hears undefined when what was waited for came, and the error otherwise; once.
+  #wait(
+    among: Set<Waiter>,
+    timeoutMs: number,
+    expired: () => void,
+    settled: (error: StoreUnavailable | undefined) => void,
+  ): Waiter {
+    const waiter: Waiter = {
+      settle: (error) => {
+        if (!among.delete(waiter)) return
+        clearTimeout(timer)
+        settled(error)
+      },
+    }
+    const timer = setTimeout(
+      () => {
+        waiter.settle(this.#unavailable(`no answer within ${Math.round(timeoutMs)} ms`))
+        expired()
+      },
+      Math.max(0, timeoutMs),
+    )
+    among.add(waiter)
+    return waiter
+  }
+
+  // A connection that answered nothing in time may be dead without a word (a cable, a failover): a new one finds out. A
+  // Cluster has many, which are given up one by one (`socketTimeout`); there the slots may have moved.
+  #dropSilent(): void {
+    if (this.#client instanceof Cluster) this.#client.refreshSlotsCache()
+    else if (this.#client.status === 'ready') this.#client.disconnect(true)
+  }
+
+  // Connected, but the server does not get through the handshake.
+  #dropHalfOpen(): void {
+    if (this.#client instanceof Redis && this.#client.status === 'connect') this.#client.disconnect(true)
+  }
+
+  // ioredis hangs the command on its errors, with all that was sent: a password (AUTH), a password's hash. Only words leave.
+  #unavailable(message: string, error = this.#lastError): StoreUnavailable {
+    return new StoreUnavailable(`Redis: ${message}`, error ? { cause: new Error(error.message) } : {})
+  }
+}
+
+function settleAll(waiters: Set<Waiter>, error?: StoreUnavailable): void {
+  for (const waiter of [...waiters]) waiter.settle(error)
+}
+
+function isNoScript(error: unknown): boolean {
+  const cause = error instanceof StoreUnavailable ? error.cause : error
+  return cause instanceof Error && cause.message.startsWith('NOSCRIPT')
+}

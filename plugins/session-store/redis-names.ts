@@ -1,0 +1,79 @@
+// The names of all keys of the Redis store. Called by the redis-*.ts files of this room. What belongs to one subject has the
+// subject's tag in braces, so that a Cluster keeps it in one slot (the scripts make tombstones' names in the same way).
+
+const sidPattern = /^[A-Za-z0-9_-]{32}$/
+const tagCharacters = 8
+
+/** A session's identifier as Redis has it. */
+export interface SidParts {
+  /** The subject's key: the hash of all its live sessions. */
+  subject: string
+  tombstone: string
+  /** The field of the session in the subject's hash: the 18 random bytes of the sid. */
+  field: Buffer
+}
+
+export class RedisNames {
+  readonly #prefix: string
+  readonly #subjectTag: (sub: string) => string
+
+  /**
+   * @param prefix of every key; short, it is part of each session's size
+   * @param subjectTag the 8 characters every sid of a subject begins with
+   */
+  constructor(prefix: string, subjectTag: (sub: string) => string) {
+    this.#prefix = prefix
+    this.#subjectTag = subjectTag
+  }
+
+  /** The parts of a sid; undefined for text that cannot be one (two texts must never mean one session). */
+  parts(sid: string): SidParts | undefined {
+    if (!sidPattern.test(sid)) return undefined
+    const [tag, rest] = [sid.slice(0, tagCharacters), sid.slice(tagCharacters)]
+    const subject = this.#tagged(tag)
+    return { subject, tombstone: subject + rest, field: Buffer.from(rest, 'base64url') }
+  }
+
+  /** The subject's key. */
+  subject(sub: string): string {
+    return this.#tagged(this.#subjectTag(sub))
+  }
+
+  /** The sid of a field or of the rest of a sid in an answer about this subject. */
+  sid(subject: string, rest: string): string {
+    return subject.slice(this.#prefix.length + 1, this.#prefix.length + 1 + tagCharacters) + rest
+  }
+
+  user(sub: string): string {
+    return `${this.subject(sub)}:${sub}`
+  }
+
+  /** A count of tries: what was tried cannot be read from it. The `t` keeps it apart from whatever belongs to a subject. */
+  tries(key: string): string {
+    return `${this.#prefix}t{${this.#subjectTag(key)}}`
+  }
+
+  /** All user names, in order. */
+  get users(): string {
+    return `${this.#prefix}users`
+  }
+
+  /** Sealed keys. */
+  get keys(): string {
+    return `${this.#prefix}keys`
+  }
+
+  /** The revocation log. */
+  get revocations(): string {
+    return `${this.#prefix}revocations`
+  }
+
+  /** Written to see whether the store can be written to. */
+  get alive(): string {
+    return `${this.#prefix}alive`
+  }
+
+  #tagged(tag: string): string {
+    return `${this.#prefix}{${tag}}`
+  }
+}

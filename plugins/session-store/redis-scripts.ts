@@ -1,0 +1,36 @@
+// The Lua verbs of the Redis store, read once. Called by the redis-*.ts files of this room. The texts are fixed: no value is
+// ever written into one; values come by KEYS and ARGV only.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+/** A verb: its whole text and the name under which Redis keeps it. */
+export interface Script {
+  name: string
+  text: string
+  sha1: string
+}
+
+const session = ['clock', 'session']
+
+/** Every verb by name; each is documented at the head of its file in lua/. */
+export const scripts = {
+  addUser: load('add-user', ['clock']),
+  changeUser: load('change-user'),
+  countTry: load('count-try', ['clock']),
+  create: load('create', session),
+  deliver: load('deliver', session),
+  end: load('end', session),
+  endAll: load('end-all', session),
+  list: load('list', session),
+  publish: load('publish', session),
+  read: load('read', session),
+  rehashUser: load('rehash-user'),
+  replaceKey: load('replace-key'),
+  rotate: load('rotate', session),
+} as const
+
+function load(name: string, before: readonly string[] = []): Script {
+  const texts = [...before, name].map((file) => readFileSync(new URL(`lua/${file}.lua`, import.meta.url), 'utf8'))
+  const text = texts.join('')
+  return { name, text, sha1: createHash('sha1').update(text).digest('hex') }
+}

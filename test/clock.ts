@@ -1,0 +1,17 @@
+// The clock a test holds: time stands still until the test moves it. Used wherever the gateway or a store takes a clock.
+
+export class Clock {
+  nowMs: number
+
+  /** @param startMs by default an odd millisecond, so that a lost fraction of a second shows */
+  constructor(startMs = 1_700_000_000_123) {
+    this.nowMs = startMs
+  }
+
+  /** What is passed on as the clock; bound, so that it can be passed as it is. */
+  readonly now = (): number => this.nowMs
+
+  advance(ms: number): void {
+    this.nowMs += ms
+  }
+}
