@@ -3,7 +3,7 @@
 // Nothing here waits: a request costs a look-up of its token and one of its session.
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { type ErrorCode, type Problem, problem } from './errors.ts'
+import { bearerChallenge, type ErrorCode, type Problem, problem } from './errors.ts'
 import { type AccessClaims, isFor } from './jwt/index.ts'
 import type { Reason } from './usage.ts'
 
@@ -47,6 +47,15 @@ export function requires(policy: Policy): onRequestHookHandler {
     request.server.authorize(request, policy)
     done()
   }
+}
+
+/**
+ * The claims of a request that `requires` has let through.
+ * @throws Problem `unauthenticated`, on a route that forgot the hook
+ */
+export function accessOf(request: FastifyRequest): AccessClaims {
+  if (!request.access) throw problem('unauthenticated', { reason: 'token_missing' })
+  return request.access
 }
 
 function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void {
@@ -124,27 +133,29 @@ interface Denial {
   claims?: AccessClaims
 }
 
-const challenge = 'Bearer realm="cardea"'
-
 // RFC 6750 section 3: without any credential the challenge carries no error code.
-const missing: Denial = { code: 'unauthenticated', reason: 'token_missing', headers: { 'www-authenticate': challenge } }
+const missing: Denial = {
+  code: 'unauthenticated',
+  reason: 'token_missing',
+  headers: { 'www-authenticate': bearerChallenge },
+}
 
 // RFC 6750 section 3.1 knows one word for "more privileges than the token gives", whichever kind they are of.
 const forbidden: Denial = {
   code: 'forbidden',
   reason: 'policy_refused',
-  headers: { 'www-authenticate': `${challenge}, error="insufficient_scope"` },
+  headers: { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope"` },
 }
 
 const unknown: Denial = { code: 'revocation_unknown', reason: 'revocation_unknown', headers: { 'retry-after': '1' } }
 
 function invalidToken(reason: Reason, claims?: AccessClaims): Denial {
-  const headers = { 'www-authenticate': `${challenge}, error="invalid_token"` }
+  const headers = { 'www-authenticate': `${bearerChallenge}, error="invalid_token"` }
   return { code: 'invalid_token', reason, headers, ...(claims && { claims }) }
 }
 
 function insufficientScope(scopes: readonly string[]): Denial {
-  const headers = { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${scopes.join(' ')}"` }
+  const headers = { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope", scope="${scopes.join(' ')}"` }
   return { code: 'insufficient_scope', reason: 'policy_refused', headers }
 }
 

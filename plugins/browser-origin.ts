@@ -45,7 +45,7 @@ export async function sameOriginOnly(request: FastifyRequest): Promise<void> {
  * `none` for a read, or anything else together with an allowed origin.
  * @param origins ours and the allowed ones
  */
-export function judgeOrigin(request: FastifyRequest, origins: BrowserOrigins): OriginVerdict {
+function judgeOrigin(request: FastifyRequest, origins: BrowserOrigins): OriginVerdict {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (origin === undefined && site === undefined) {
     // No browser of today sends a POST without both. A cookie in such a request is not worth the doubt.

@@ -62,6 +62,11 @@ export function writeToConnection(socket: Socket, code: ErrorCode): void {
 
 const lingerMs = 500
 
+/** Whether a request has arrived whole on a connection and its answer is on the way. */
+export function owesAnswer(socket: Socket): boolean {
+  return owedOn(socket)?.req.complete === true
+}
+
 function owedOn(socket: Socket): ServerResponse | undefined {
   // Node keeps the response that a connection is busy with in a member without a public name.
   return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined

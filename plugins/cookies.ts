@@ -52,9 +52,19 @@ function refreshCookies(request: FastifyRequest): string[] {
   return found
 }
 
-// Space and tab only, as RFC 6265bis says; `trim` would fold other characters into the name.
+// Space and tab only, as RFC 6265bis says; `trim` would fold other characters into the name. No pattern: one that is tied to
+// the end is tried at each of the blanks that a stranger may send by the thousand.
 function trimBlank(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '')
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text, start)) start += 1
+  while (end > start && isBlank(text, end - 1)) end -= 1
+  return text.slice(start, end)
+}
+
+function isBlank(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  return code === 0x20 || code === 0x09
 }
 
 async function cookies(app: FastifyInstance): Promise<void> {

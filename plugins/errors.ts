@@ -171,6 +171,9 @@ export function problemBody(
   }
 }
 
+/** The challenge of every 401 (RFC 6750 section 3); `authenticate` adds to it what was wrong with a token. */
+export const bearerChallenge = 'Bearer realm="cardea"'
+
 async function errors(app: FastifyInstance): Promise<void> {
   const methodsByPattern = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
@@ -179,6 +182,10 @@ async function errors(app: FastifyInstance): Promise<void> {
     methodsByPattern.set(url, methods)
   })
   app.setErrorHandler((error: FastifyError, request, reply) => writeProblem(toProblem(error), request, reply))
+  // Before a body is read: nobody here would want it, and a client that waits to be told to send it is never told.
+  app.addHook('preParsing', (request, _reply, _body, done) => {
+    done(request.is404 ? nothingThere(request, methodsByPattern) : null)
+  })
   app.setNotFoundHandler((request, reply) => writeProblem(nothingThere(request, methodsByPattern), request, reply))
 }
 
@@ -191,7 +198,7 @@ export function writeProblem(refusal: Problem, request: FastifyRequest, reply: F
   const oauth = request.routeOptions.config?.oauthErrors === true
   const body = problemBody(refusal.code, request.id, { errors: refusal.errors, oauth })
   // RFC 9110 section 15.5.2: a 401 MUST carry a challenge.
-  if (refusal.statusCode === 401) reply.header('www-authenticate', 'Bearer realm="cardea"')
+  if (refusal.statusCode === 401) reply.header('www-authenticate', bearerChallenge)
   if (refusal.statusCode === 503) reply.header('retry-after', '1')
   reply.headers(refusal.headers)
   // A string, so that no response schema of the route can drop a member.
@@ -263,7 +270,8 @@ function nothingThere(request: FastifyRequest, methodsByPattern: Map<string, Set
   for (const [pattern, methods] of methodsByPattern) {
     if (matches(pattern, path)) for (const method of methods) allowed.add(method)
   }
-  if (allowed.size === 0) return problem('not_found')
+  // A route may take the method and still find nothing, such as a folder without that file.
+  if (allowed.size === 0 || allowed.has(request.method)) return problem('not_found')
   return problem('method_not_allowed', { headers: { allow: [...allowed].sort().join(', ') } })
 }
 

@@ -4,8 +4,10 @@
 import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { canonicalUserName } from './credentials/user-name.ts'
 import { problem } from './errors.ts'
 import type { Sessions } from './session-store/sessions.ts'
+import type { TryStore } from './session-store/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -21,7 +23,6 @@ export interface LoginLimitOptions {
   /** Tries per window, right or wrong. */
   max: number
   windowMs: number
-  clock?: () => number
 }
 
 export type Admission =
@@ -50,7 +51,9 @@ export class LoginLimit {
     const admission = await this.admit(request, subject)
     if (admission.admitted) return
     const detail = `limit per ${admission.by}`
-    request.server.usage.record(request, { reason: 'login_limited', granted: false, sub: subject, detail })
+    // A name that no user can have may be a password typed into the wrong field: it is counted, not recorded.
+    const sub = canonicalUserName(subject)
+    request.server.usage.record(request, { reason: 'login_limited', granted: false, sub, detail })
     const headers = { 'Retry-After': String(admission.retryAfterSeconds) }
     throw problem('too_many_requests', { reason: detail, headers })
   }
@@ -58,7 +61,7 @@ export class LoginLimit {
   /**
    * Counts one try and says whether it may go on.
    * @param subject the canonical user name, or for a name that has no canonical form any text that stands for it
-   * @throws StoreUnavailable, only when the subject's own limit is exhausted
+   * @throws StoreUnavailable when it cannot be counted: then it may not go on
    */
   async admit(request: FastifyRequest, subject: string): Promise<Admission> {
     const address = networkOf(request.ip)
@@ -94,93 +97,43 @@ export function networkOf(ip: string): string {
   return fastifyRateLimit.normalizeIP(ip, 64).slice(0, addressLengthLimit)
 }
 
-interface Bucket {
-  tries: number
-  opensAt: number
-  /** Windows in a row that were exhausted: each doubles the next one. */
-  exhausted: number
-  wasExceeded: boolean
-}
-
-/** Keys remembered per limit; the ones least recently tried are forgotten first. */
-const bucketLimit = 100_000
-
 /** A window is doubled at most this often. */
 const doublingLimit = 4
 
-/**
- * Counts tries in windows that double while they are exhausted again and again, and halve back to one after one that was
- * not. A refused try never prolongs a window, so that a Retry-After once given stays true.
- */
-export class TryCounter {
-  readonly #buckets = new Map<string, Bucket>()
-  readonly #clock: () => number
-
-  constructor(clock: () => number) {
-    this.#clock = clock
-  }
-
-  /**
-   * Counts a try.
-   * @returns tries in the window, this one included, and how long the window still lasts, ms
-   */
-  count(key: string, windowMs: number, max: number): { current: number; ttl: number } {
-    const nowMs = this.#clock()
-    const known = this.#buckets.get(key)
-    const bucket = known && nowMs < known.opensAt ? known : opened(known, nowMs, windowMs)
-    bucket.tries += 1
-    if (bucket.tries > max) bucket.wasExceeded = true
-    this.#remember(key, bucket)
-    return { current: bucket.tries, ttl: bucket.opensAt - nowMs }
-  }
-
-  #remember(key: string, bucket: Bucket): void {
-    this.#buckets.delete(key)
-    this.#buckets.set(key, bucket)
-    if (this.#buckets.size <= bucketLimit) return
-    const [oldest] = this.#buckets.keys()
-    if (oldest !== undefined) this.#buckets.delete(oldest)
-  }
-}
-
-function opened(last: Bucket | undefined, nowMs: number, windowMs: number): Bucket {
-  // Quiet for a whole window after the last one: all is forgiven.
-  const goesOn = last?.wasExceeded && nowMs < last.opensAt + windowMs
-  const exhausted = goesOn ? Math.min(last.exhausted + 1, doublingLimit) : 0
-  return { tries: 0, opensAt: nowMs + windowMs * 2 ** exhausted, exhausted, wasExceeded: false }
-}
-
-// The store @fastify/rate-limit asks for, on a clock that can be held; each limiter gets a child of its own.
-function counterStore(clock: () => number) {
-  return class CounterStore {
-    readonly #counter = new TryCounter(clock)
-
+// The store @fastify/rate-limit asks for: the one where sessions live, so that all nodes count together. What cannot be
+// counted is not admitted: the error goes up, and the request ends with 503.
+function countingIn(tries: TryStore) {
+  return class CountingStore {
     incr(
       key: string,
-      callback: (error: null, result: { current: number; ttl: number }) => void,
-      ms: number,
+      callback: (error: Error | null, result?: { current: number; ttl: number }) => void,
+      windowMs: number,
       max: number,
     ) {
-      callback(null, this.#counter.count(key, ms, max))
+      tries.count(key, { max, windowMs, doublingLimit }).then(
+        ({ tries: current, opensInMs }) => callback(null, { current, ttl: opensInMs }),
+        (error: Error) => callback(error),
+      )
     }
 
+    // The limiters share it: their keys begin with their names.
     child() {
-      return new CounterStore()
+      return this
     }
   }
 }
 
 async function loginLimit(app: FastifyInstance, options: LoginLimitOptions): Promise<void> {
   const limit = { max: options.max, timeWindow: options.windowMs }
-  await app.register(fastifyRateLimit, { global: false, store: counterStore(options.clock ?? Date.now), ...limit })
+  await app.register(fastifyRateLimit, { global: false, store: countingIn(app.store.tries), ...limit })
   const limiter = (keyGenerator: (request: FastifyRequest) => string) => app.createRateLimit({ ...limit, keyGenerator })
   app.decorateRequest('loginTry', null)
   app.decorate(
     'loginLimit',
     new LoginLimit(app.sessions, {
-      address: limiter(({ loginTry }) => loginTry?.address ?? ''),
-      subject: limiter(({ loginTry }) => loginTry?.subject ?? ''),
-      pair: limiter(({ loginTry }) => `${loginTry?.subject} ${loginTry?.address}`),
+      address: limiter(({ loginTry }) => `address ${loginTry?.address}`),
+      subject: limiter(({ loginTry }) => `subject ${loginTry?.subject}`),
+      pair: limiter(({ loginTry }) => `pair ${loginTry?.address} ${loginTry?.subject}`),
     }),
   )
 }
@@ -190,5 +143,5 @@ export default fp(loginLimit, {
   name: 'login-limit',
   fastify: '5.x',
   dependencies: ['session-store', 'usage'],
-  decorators: { fastify: ['sessions', 'usage'] },
+  decorators: { fastify: ['store', 'sessions', 'usage'] },
 })

@@ -6,8 +6,9 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { refuseConnection, writeToConnection } from './connection-refusal.ts'
+import { endArrivalsAtStop, longRunning } from './connections.ts'
 import { type Problem, problem, toProblem, writeProblem } from './errors.ts'
-import { judgeTarget } from './forward/path.ts'
+import { judgeTarget } from './request-target.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -28,19 +29,6 @@ export interface RequestLimits {
   keepAliveTimeoutMs: number
   /** For a whole request to arrive; a body that is being forwarded has an idle limit instead. */
   requestTimeoutMs: number
-}
-
-// How many requests of a connection are being forwarded: more than one when the client pipelines.
-const forwardedOn = new WeakMap<Socket, number>()
-
-/**
- * Connections whose request is being forwarded. Their time is kept by the one who forwards: a long upload or download is in
- * order as long as it moves, so neither Node's limit for a whole request nor its idle limit ends it.
- */
-export const longRunning = {
-  begin: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 0) + 1),
-  end: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 1) - 1),
-  has: (socket: Socket): boolean => (forwardedOn.get(socket) ?? 0) > 0,
 }
 
 /**
@@ -83,13 +71,20 @@ export function serverOptions(limits: RequestLimits) {
 
 async function requestGuard(app: FastifyInstance, { limits }: { limits: RequestLimits }): Promise<void> {
   guardServer(app.server)
-  app.addHook('onRequest', (request, _reply, done) => guardRequest(limits, request, done))
+  endArrivalsAtStop(app)
+  app.addHook('onRequest', (request, reply, done) => guardRequest(limits, request, reply, done))
   app.addHook('onSend', closeIfUnread)
   app.addHook('onRoute', continueBeforeBody)
 }
 
-function guardRequest(limits: RequestLimits, request: FastifyRequest, done: HookHandlerDoneFunction): void {
+function guardRequest(
+  limits: RequestLimits,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: HookHandlerDoneFunction,
+): void {
   const { raw } = request
+  endAfterUpgrade(raw, reply)
   const fields = judgeFields(raw, limits)
   const target = raw.url ?? ''
   if (target.length > limits.targetBytes) throw problem('target_too_long')
@@ -99,13 +94,29 @@ function guardRequest(limits: RequestLimits, request: FastifyRequest, done: Hook
   if (verdict.outcome === 'refused') throw problem('path_not_canonical', { reason: verdict.reason })
   // From here on the target has origin-form, whichever form it came in.
   if (verdict.target !== target) raw.url = verdict.target
-  if (fields.expectation !== undefined && fields.expectation.toLowerCase() !== '100-continue') {
-    throw problem('expectation_failed')
-  }
+  if (fields.expectation !== undefined) judgeExpectation(raw, fields.expectation)
   if (fields.upgrade !== undefined && !isIgnorableUpgrade(fields.upgrade)) {
     throw problem('upgrade_refused')
   }
   done()
+}
+
+// Connections on which a request has asked for another protocol.
+const upgraded = new WeakSet<Socket>()
+
+// Node's parser stops behind such a request, even where nobody switches, and loses what arrived together with it: what comes
+// after that may be the body of a request that was lost. So it is the last one of its connection.
+function endAfterUpgrade(raw: IncomingMessage, reply: FastifyReply): void {
+  if (upgraded.has(raw.socket)) throw unframed('after_upgrade')
+  if (raw.headers.upgrade === undefined) return
+  upgraded.add(raw.socket)
+  reply.raw.shouldKeepAlive = false
+}
+
+function judgeExpectation(raw: IncomingMessage, expectation: string): void {
+  if (expectation.toLowerCase() !== '100-continue') throw problem('expectation_failed')
+  // RFC 9110 section 10.1.1: in HTTP/1.0 it MUST be ignored; such a client would take 100 for its answer.
+  if (raw.httpVersionMinor === 0) delete raw.headers.expect
 }
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -262,8 +273,10 @@ function onClientError(limits: RequestLimits, error: Error & { code?: string }, 
   refuseConnection(error, socket, limits)
 }
 
-// What the router refuses before any hook has run: escapes that decode to nothing.
+// What the router refuses before any hook has run: escapes that decode to nothing. Nobody has looked at the framing either.
 function refuseUnrouted(error: Error & { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
+  if (request.raw.headers.upgrade !== undefined) upgraded.add(request.raw.socket)
+  reply.header('connection', 'close')
   const refusal =
     error.code === 'FST_ERR_BAD_URL' ? problem('path_not_canonical', { reason: 'path_bad_escape' }) : toProblem(error)
   writeProblem(refusal, request, reply)

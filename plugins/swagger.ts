@@ -1,5 +1,5 @@
 // The OpenAPI 3.1 document of every route that has a schema, and Swagger UI on top of it. Registered before the routes, so
-// that it sees them; it holds no route's text itself.
+// that it sees them. What the document says of the app itself, the app gives; it holds no text of its own.
 import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
@@ -8,9 +8,19 @@ import fp from 'fastify-plugin'
 export interface SwaggerOptions {
   /** Whether Swagger UI and the document are served, at `/docs` and `/docs/json`. */
   enabled: boolean
+  info: ApiInfo
+  /** The groups that routes name in their schemas, in the order in which they are shown. */
+  tags: { name: string; description: string }[]
   /** Name of the refresh cookie, for the document's cookie scheme. */
   refreshCookieName: string
+}
+
+/** What the document says of the app (OpenAPI 3.1 section 4.8.2). */
+export interface ApiInfo {
+  title: string
+  description: string
   version: string
+  license: { name: string; identifier: string }
 }
 
 // Swagger UI's own files and calls to this origin, nothing else. No `upgrade-insecure-requests`: development is plain http.
@@ -26,29 +36,19 @@ const contentSecurityPolicy = [
 ].join('; ')
 
 async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<void> {
-  if (!options.enabled) return
+  const { enabled, info, tags, refreshCookieName } = options
+  if (!enabled) return
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.1',
-      info: {
-        title: 'Cardea',
-        description: 'Sign-in, refresh, sessions and administration of the gateway, and the services behind it.',
-        version: options.version,
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
+      info,
       // Relative: the page and the routes share an origin, whichever name it was reached by.
       servers: [{ url: '/' }],
-      tags: [
-        { name: 'auth', description: 'Signing in, refreshing, signing out' },
-        { name: 'sessions', description: 'The caller’s own sessions' },
-        { name: 'admin', description: 'Users, sessions, keys and usage; needs the role admin' },
-        { name: 'metadata', description: 'What other parties read about this gateway' },
-        { name: 'health', description: 'For the machines that run it' },
-      ],
+      tags,
       components: {
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt', description: 'An access token.' },
-          refreshCookie: { type: 'apiKey', in: 'cookie', name: options.refreshCookieName },
+          refreshCookie: { type: 'apiKey', in: 'cookie', name: refreshCookieName },
         },
       },
     },
@@ -56,7 +56,7 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     uiConfig: { layout: 'BaseLayout', displayRequestDuration: true, tryItOutEnabled: true },
-    theme: { title: 'Cardea' },
+    theme: { title: info.title },
     staticCSP: contentSecurityPolicy,
   })
 }

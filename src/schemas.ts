@@ -37,7 +37,10 @@ const resource = Type.String({
 
 const refreshToken = Type.String({ minLength: 1, maxLength: textLimit, description: 'The refresh token.' })
 
-const role = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$', description: 'A role.', examples: ['admin'] })
+/** What a role looks like. */
+export const rolePattern = '^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$'
+
+const role = Type.String({ pattern: rolePattern, description: 'A role.', examples: ['admin'] })
 
 const roles = Type.Array(role, { maxItems: 32, uniqueItems: true, description: 'Roles, as policies name them.' })
 
@@ -97,7 +100,7 @@ export const tokenResponse = Type.Object(
   { ...closed, description: 'Token response (RFC 6749 section 5.1).' },
 )
 
-export const sessionSchema = Type.Object(
+const sessionSchema = Type.Object(
   {
     sid,
     current: Type.Boolean({ description: 'Whether the access token of this request belongs to it.' }),

@@ -1,6 +1,6 @@
 // Sessions as people see them: the wire form of a session record for its owner and for an administrator. Used by the session
 // and admin routes and the token response. It shows nothing that can be presented.
-import { newestRotation } from '../plugins/session-store/rotation.ts'
+import { endsAt, newestRotation } from '../plugins/session-store/rotation.ts'
 import type { Session } from '../plugins/session-store/store.ts'
 import type { AdminSessionView, SessionView } from './schemas.ts'
 
@@ -15,7 +15,7 @@ export function sessionView(session: Session, currentSid: string | undefined): S
     current: sid === currentSid,
     created_at: timestamp(session.createdAt),
     last_used_at: timestamp(newestRotation(session)),
-    expires_at: timestamp(refreshExpiryMs(session)),
+    expires_at: timestamp(endsAt(session)),
     device,
     ip,
     amr: [...session.amr],
@@ -34,11 +34,6 @@ export function adminSessionView(session: Session, currentSid: string | undefine
     ...(revokedAt !== undefined && { ended_at: timestamp(revokedAt) }),
     ...(endReason !== undefined && { end_reason: endReason }),
   }
-}
-
-/** When a session's newest refresh token stops working if it is not used: idle or absolute expiry, ms. */
-export function refreshExpiryMs(session: Session): number {
-  return Math.min(session.absoluteExpirySeconds * 1000, newestRotation(session) + session.idleTtlSeconds * 1000)
 }
 
 /** RFC 3339, UTC. */

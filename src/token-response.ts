@@ -3,9 +3,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { setRefreshCookie } from '../plugins/cookies.ts'
 import { problem } from '../plugins/errors.ts'
+import { endsAt } from '../plugins/session-store/rotation.ts'
 import type { Grant } from '../plugins/session-store/sessions.ts'
 import type { TokenResponse } from './schemas.ts'
-import { refreshExpiryMs } from './session-view.ts'
 
 export type Delivery = 'cookie' | 'body'
 
@@ -39,7 +39,7 @@ export function tokenResponse(
   const { session, refreshToken } = grant
   const { audience, scope, delivery } = request
   const access = app.accessTokens.issue(session, { scope, ...(audience !== undefined && { audience }) })
-  const refreshExpiresInSeconds = Math.max(0, Math.floor((refreshExpiryMs(session) - request.nowMs) / 1000))
+  const refreshExpiresInSeconds = Math.max(0, Math.floor((endsAt(session) - request.nowMs) / 1000))
   if (delivery === 'cookie') setRefreshCookie(reply, refreshToken, refreshExpiresInSeconds)
   reply.header('cache-control', 'no-store')
   return {

@@ -1,11 +1,9 @@
 // The gateway as its users meet it: a real process, real sockets, a real kill. What must hold end to end, and nothing that a
 // test of one file already shows.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { eventually } from './eventually.ts'
 import { GatewayProcess } from './gateway-process.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 const password = 'correct horse battery staple'
 
@@ -16,12 +14,12 @@ interface Tokens {
 }
 
 async function startedGateway(t: Test, env: Record<string, string> = {}): Promise<GatewayProcess> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'cardea-acceptance-'))
-  const gateway = await GatewayProcess.start({ CARDEA_DATA_DIR: dataDir, CARDEA_LOGIN_LIMIT: '1000/1m', ...env })
-  t.teardown(async () => {
-    await gateway.stop()
-    await rm(dataDir, { recursive: true, force: true })
+  const gateway = await GatewayProcess.start({
+    CARDEA_DATA_DIR: temporaryFolder(t),
+    CARDEA_LOGIN_LIMIT: '1000/1m',
+    ...env,
   })
+  t.teardown(() => gateway.stop())
   return gateway
 }
 
@@ -74,8 +72,10 @@ t.test('a refresh token used twice ends its session everywhere; the subject’s 
   t.ok((await refreshed(gateway, laptop.refresh_token)).access_token)
 })
 
+// One process for all that need nothing of their own: each test signs in anew.
+const gateway = await startedGateway(t)
+
 t.test('twenty parallel refreshes with one token yield one successor, byte for byte', async (t) => {
-  const gateway = await startedGateway(t)
   const { refresh_token } = await signIn(gateway)
   const answers = await Promise.all(Array.from({ length: 20 }, () => refreshed(gateway, refresh_token)))
   t.equal(new Set(answers.map((answer) => answer.refresh_token)).size, 1)
@@ -83,7 +83,6 @@ t.test('twenty parallel refreshes with one token yield one successor, byte for b
 })
 
 t.test('a restart keeps sessions, users and what was revoked', async (t) => {
-  const gateway = await startedGateway(t)
   const kept = await signIn(gateway)
   const ended = await signIn(gateway)
   t.equal((await post(gateway, '/auth/logout', { refresh_token: ended.refresh_token })).status, 204)
@@ -114,7 +113,6 @@ t.test('a kill in the middle of 1,000 refreshes loses no session', async (t) => 
 })
 
 t.test('the service behind sees who asks, and never the refresh cookie nor a forged identity', async (t) => {
-  const gateway = await startedGateway(t)
   const login = await post(gateway, '/auth/login', { username: 'admin', password: gateway.adminPassword })
   const [cookie = ''] = login.headers.getSetCookie()
   t.match(cookie, /^__Host-cardea_refresh=[^;]+; /)
@@ -149,7 +147,6 @@ t.test('the service behind sees who asks, and never the refresh cookie nor a for
 })
 
 t.test('an admin adds a user; disabling the user ends what they had', async (t) => {
-  const gateway = await startedGateway(t)
   const admin = await signIn(gateway)
   const bearer = { authorization: `Bearer ${admin.access_token}` }
   const user = { username: 'alice', password, roles: ['staff'] }
@@ -160,5 +157,5 @@ t.test('an admin adds a user; disabling the user ends what they had', async (t) 
   await gateway.cli(['users', 'disable', 'alice'])
   await eventually('the gateway hears of it', async () => (await call(gateway, alice.access_token)).status === 401)
   t.equal((await refresh(gateway, alice.refresh_token)).status, 400)
-  t.rejects(signIn(gateway, 'alice', password), /401/)
+  await t.rejects(signIn(gateway, 'alice', password), /401/)
 })

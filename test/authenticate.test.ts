@@ -1,8 +1,8 @@
 // Who is calling, and may they: credentials as RFC 6750 spells them, policies, revocation and staleness, one event a denial.
-import { connect } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { bearerToken } from '../plugins/authenticate.ts'
 import { type Gateway, openGateway, startMs } from './jwt/gateway.ts'
+import { sendRaw } from './raw-client.ts'
 
 const challenge = 'Bearer realm="cardea"'
 const invalid = { status: 401, code: 'invalid_token', challenge: `${challenge}, error="invalid_token"` }
@@ -83,29 +83,25 @@ t.test('two Authorization fields are refused, whichever of them is right', async
     ['', good],
   ]) {
     const [first = '', second = ''] = pair
-    const answer = await raw(t, gateway, [`Authorization: ${first}`, `aUTHORIZATION: ${second}`])
+    const answer = await raw(gateway, [`Authorization: ${first}`, `aUTHORIZATION: ${second}`])
     t.match(answer, /^HTTP\/1\.1 401 /)
     t.match(answer, /www-authenticate: Bearer realm="cardea", error="invalid_token"\r\n/i)
   }
-  t.match(await raw(t, gateway, [`AUTHORIZATION: ${good}`]), /^HTTP\/1\.1 200 /)
+  t.match(await raw(gateway, [`AUTHORIZATION: ${good}`]), /^HTTP\/1\.1 200 /)
   t.match(
-    await raw(t, gateway, [`Authorization:\t ${good} \t`]),
+    await raw(gateway, [`Authorization:\t ${good} \t`]),
     /^HTTP\/1\.1 200 /,
     'blanks around a field are not of it',
   )
 })
 
 // One request by hand, for what a client library would not send.
-async function raw(t: Test, { app }: Gateway, fields: string[]): Promise<string> {
+async function raw({ app }: Gateway, fields: string[]): Promise<string> {
   if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
   const address = app.server.address()
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-  const socket = connect(port, '127.0.0.1')
-  t.teardown(() => void socket.destroy())
-  socket.end(['GET /any HTTP/1.1', 'Host: door', 'Connection: close', ...fields, '', ''].join('\r\n'))
-  const chunks: Buffer[] = []
-  for await (const chunk of socket) chunks.push(chunk)
-  return Buffer.concat(chunks).toString('latin1')
+  const head = ['GET /any HTTP/1.1', 'Host: door', 'Connection: close', ...fields, '', '']
+  return (await sendRaw(port, head.join('\r\n'))).text
 }
 
 t.test('bearerToken tells no credentials from wrong ones', async (t) => {

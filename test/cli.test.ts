@@ -1,13 +1,14 @@
 // The command line on a real file: what it changes, what it prints, its exit codes, and that a password never shows.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { verifyPassword } from '../plugins/credentials/password.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { Store } from '../plugins/session-store/store.ts'
+import { processEnvironment } from './process-environment.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 const root = new URL('..', import.meta.url).pathname
 
@@ -15,29 +16,32 @@ interface Outcome {
   code: number | null
   stdout: string
   stderr: string
+  /** The line that says which store was made or is meant. */
+  store: string
 }
 
-function folder(t: Test): string {
-  const dataDir = mkdtempSync(join(tmpdir(), 'cardea-cli-'))
-  t.teardown(() => rmSync(dataDir, { recursive: true, force: true }))
-  return dataDir
-}
-
-async function run(dataDir: string, args: string[], input = ''): Promise<Outcome> {
-  const { PATH, HOME } = process.env
-  const env = { PATH, HOME, CARDEA_DATA_DIR: dataDir }
+async function run(dataDir: string, args: string[], input = '', knobs: Record<string, string> = {}): Promise<Outcome> {
+  const env = processEnvironment({ CARDEA_DATA_DIR: dataDir, ...knobs })
   const child = spawn(process.execPath, ['src/cli.ts', ...args], { cwd: root, env, stdio: 'pipe' })
   // A command that refuses does not wait for its input.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited])
-  return { code, stdout, stderr }
+  const [store = ''] = /^store: .*\n/.exec(stderr) ?? []
+  return { code, stdout, stderr: stderr.slice(store.length), store }
 }
 
 function open(t: Test, dataDir: string): Store {
   const store = openEmbeddedStore({ file: join(dataDir, 'cardea.db') })
   t.teardown(() => store.close())
+  return store
+}
+
+/** A store with the user `ada` in it, as `users add` would make it. */
+async function openWithAda(t: Test, dataDir: string): Promise<Store> {
+  const store = open(t, dataDir)
+  await store.users.add({ sub: 'ada', passwordHash: '', roles: [], scope: '' })
   return store
 }
 
@@ -62,20 +66,25 @@ const sidOne = 'a'.repeat(32)
 const sidTwo = `${'a'.repeat(8)}${'b'.repeat(24)}`
 
 t.test('users are added, listed, disabled, enabled and given a new password', async (t) => {
-  const dataDir = folder(t)
+  const dataDir = temporaryFolder(t)
   const added = await run(
     dataDir,
     ['users', 'add', 'Ada', '--role', 'admin', '--scope', 'orders:read orders:write'],
-    'pä ss \n',
+    'pä ss wörd \n',
   )
-  t.match(added, { code: 0, stdout: 'added ada\n', stderr: '' })
+  t.match(added, {
+    code: 0,
+    stdout: 'added ada\n',
+    stderr: '',
+    store: `store: embedded (${join(dataDir, 'cardea.db')}), made now\n`,
+  })
   const store = open(t, dataDir)
   const user = await store.users.find('ada')
   t.match(user, { roles: ['admin'], scope: 'orders:read orders:write', disabled: false })
-  t.ok(await verifyPassword(user?.passwordHash ?? '', 'pä ss '), 'only the line feed is taken off')
+  t.ok(await verifyPassword(user?.passwordHash ?? '', 'pä ss wörd '), 'only the line feed is taken off')
 
-  const again = await run(dataDir, ['users', 'add', 'ada'], 'other')
-  t.match(again, { code: 1, stdout: '', stderr: 'There is a user ada already.\n' })
+  const again = await run(dataDir, ['users', 'add', 'ada'], 'another one')
+  t.match(again, { code: 1, stdout: '', stderr: 'There is a user ada already.\n', store: '' })
 
   const listed = await run(dataDir, ['users', 'list', '--json'])
   const [row] = JSON.parse(listed.stdout)
@@ -101,9 +110,8 @@ t.test('users are added, listed, disabled, enabled and given a new password', as
 })
 
 t.test('sessions are listed without steering the terminal, and revoked one by one or all at once', async (t) => {
-  const dataDir = folder(t)
-  await run(dataDir, ['users', 'add', 'ada', '--generate'])
-  const store = open(t, dataDir)
+  const dataDir = temporaryFolder(t)
+  const store = await openWithAda(t, dataDir)
   await startSession(store, sidOne, 'evil\u001b[2Jphone\u202e')
   await startSession(store, sidTwo)
 
@@ -122,7 +130,7 @@ t.test('sessions are listed without steering the terminal, and revoked one by on
 })
 
 t.test('a wrong command line exits with 2 and shows the usage', async (t) => {
-  const dataDir = folder(t)
+  const dataDir = temporaryFolder(t)
   const wrong = [
     [],
     ['user', 'list'],
@@ -133,10 +141,10 @@ t.test('a wrong command line exits with 2 and shows the usage', async (t) => {
     ['sessions', 'revoke'],
     ['constructor', ''],
   ]
-  await run(dataDir, ['users', 'add', 'ada', '--generate'])
-  for (const args of wrong) {
-    const { code, stdout, stderr } = await run(dataDir, args)
-    t.equal(code, 2, args.join(' '))
+  await openWithAda(t, dataDir)
+  const outcomes = await Promise.all(wrong.map((args) => run(dataDir, args)))
+  for (const [i, { code, stdout, stderr }] of outcomes.entries()) {
+    t.equal(code, 2, `${wrong[i]?.join(' ')}`)
     t.match(stdout + stderr, /users add <name>/)
   }
   t.match((await run(dataDir, ['user', 'list'])).stderr, /did you mean users list\?/)
@@ -144,10 +152,10 @@ t.test('a wrong command line exits with 2 and shows the usage', async (t) => {
 })
 
 t.test('what cannot be done exits with 1 and says why', async (t) => {
-  const dataDir = folder(t)
+  const dataDir = temporaryFolder(t)
   t.match(await run(dataDir, ['users', 'list']), { code: 1, stderr: /^There is no store at .*CARDEA_DATA_DIR/ })
   t.notOk(existsSync(join(dataDir, 'cardea.db')), 'looking makes no store')
-  await run(dataDir, ['users', 'add', 'ada', '--generate'])
+  await openWithAda(t, dataDir)
   const refused: [string[], string, RegExp][] = [
     [['users', 'add', 'bob smith'], 'x', /cannot be a user name/],
     [['users', 'add', 'bob'], '', /at least one character/],
@@ -156,15 +164,15 @@ t.test('what cannot be done exits with 1 and says why', async (t) => {
     [['users', 'disable', 'bob'], '', /There is no user bob/],
     [['users', 'passwd', 'bob'], 'x', /There is no user bob/],
   ]
-  for (const [args, input, sentence] of refused)
-    t.match(await run(dataDir, args, input), { code: 1, stdout: '', stderr: sentence })
+  const outcomes = await Promise.all(refused.map(([args, input]) => run(dataDir, args, input)))
+  for (const [i, [args, , sentence]] of refused.entries())
+    t.match(outcomes[i], { code: 1, stdout: '', stderr: sentence }, args.join(' '))
 })
 
 t.test('the config is checked and its schema printed; keys are listed by name only', async (t) => {
-  const dataDir = folder(t)
+  const dataDir = temporaryFolder(t)
   t.match(await run(dataDir, ['config', 'check']), { code: 0, stdout: /^the configuration is right; routes: 0\n/ })
   t.match(JSON.parse((await run(dataDir, ['config', 'schema'])).stdout), { title: 'Cardea configuration' })
-  await run(dataDir, ['users', 'add', 'ada', '--generate'])
   const store = open(t, dataDir)
   await store.keys.add({ id: 'key-1', use: 'signing', alg: 'ES256', createdAt: 0, activeFrom: 0, sealed: 'c2VhbGVk' })
   const { stdout } = await run(dataDir, ['keys', 'list'])
@@ -173,13 +181,9 @@ t.test('the config is checked and its schema printed; keys are listed by name on
 })
 
 t.test('a config with mistakes stops a command and shows them all', async (t) => {
-  const dataDir = folder(t)
-  const { PATH } = process.env
-  const env = { PATH, CARDEA_DATA_DIR: dataDir, PORT: 'abc', CARDEA_GRACE: 'soon' }
-  const child = spawn(process.execPath, ['src/cli.ts', 'config', 'check'], { cwd: root, env })
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
-  const stderr = await text(child.stderr)
-  t.equal(await exited, 1)
+  const mistaken = { PORT: 'abc', CARDEA_GRACE: 'soon' }
+  const { code, stderr } = await run(temporaryFolder(t), ['config', 'check'], '', mistaken)
+  t.equal(code, 1)
   t.match(stderr, /^The configuration has 2 mistakes:\n {2}- PORT is "abc".*\n {2}- CARDEA_GRACE is "soon"/)
   t.notMatch(stderr, / at /, 'no stack')
 })

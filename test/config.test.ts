@@ -1,23 +1,23 @@
 // The config: every knob, every mistake, all of them at once, and nothing of a secret in any sentence.
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import Value from 'typebox/value'
 import { publishedSchema } from '../src/cli/config-commands.ts'
+import { parseDurationMs, parseRate } from '../src/config/durations.ts'
+import { configFileKnob, knobs } from '../src/config/knobs.ts'
+import { nearestName } from '../src/config/nearest-name.ts'
+import { configSchema } from '../src/config/schema.ts'
 import { type Config, ConfigError, type Environment, loadConfig } from '../src/config.ts'
-import { configSchema } from '../src/config-schema.ts'
 import { withSecret } from '../src/development.ts'
-import { parseDurationMs, parseRate } from '../src/durations.ts'
-import { configFileKnob, knobs } from '../src/knobs.ts'
-import { nearestName } from '../src/nearest-name.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 const strong = 'Zm9yIHRlc3RzIG9ubHksIDQ4IGJ5dGVzIG9mIG5vdGhpbmc'
 const production = { NODE_ENV: 'production', CARDEA_SECRET: strong, CARDEA_ISSUER: 'https://login.example.com' }
 
 function folder(t: Test, file?: string, name = 'cardea.config.yaml'): string {
-  const directory = mkdtempSync(join(tmpdir(), 'cardea-config-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryFolder(t)
   if (file !== undefined) writeFileSync(join(directory, name), file)
   return directory
 }
@@ -47,6 +47,7 @@ t.test('without a file and with an empty environment, development gets the defau
     secrets: [],
     dataDir: join(directory, 'data'),
     redisUrl: undefined,
+    workers: 1,
     adminPassword: undefined,
     accessTtlSeconds: 300,
     clockToleranceSeconds: 0,
@@ -95,9 +96,10 @@ t.test('each knob that stands in the file can be written there, and the environm
     audiences: ['[a]', 'b,c'],
     trustedProxies: ['[10.0.0.1]', '10.0.0.0/8'],
     allowedOrigins: ['["https://a.example"]', 'https://b.example'],
+    redisUrl: ['redis://a', 'redis+sentinel://a,b:1/gw'],
   }
   for (const [member, knob] of Object.entries(knobs)) {
-    if (!knob.key || ['redisUrl', 'workers'].includes(member)) continue
+    if (!knob.key) continue
     const [inFile, inEnvironment] = samples[member] ?? [String(knob.fallback), String(knob.fallback)]
     const file = knob.key.split('.').reduceRight((value, key) => `{ ${key}: ${value} }`, inFile)
     t.doesNotThrow(() => load(t, {}, file), `${knob.key} in the file`)
@@ -202,8 +204,11 @@ t.test('a wrong value of each kind is refused', async (t) => {
     ['CARDEA_ON_STALE', ['open', 'Reject']],
     ['CARDEA_AUDIENCES', ['a b', ',', 'ä']],
     ['CARDEA_ISSUER', ['login.example.com', '']],
-    ['CARDEA_WORKERS', ['0', '2', 'auto', '-1']],
-    ['REDIS_URL', ['redis://127.0.0.1:6379']],
+    ['CARDEA_WORKERS', ['0', '2', 'auto', '-1', '257', '1.5', 'Auto']],
+    [
+      'REDIS_URL',
+      ['127.0.0.1:6379', 'http://h', 'redis://', 'redis://a,b', 'redis://h/x', 'redis://h 1', 'redis://:p%@h'],
+    ],
     ['NODE_ENV', ['prod', 'Production', 'staging']],
   ]
   for (const [name, values] of wrong) {
@@ -211,8 +216,26 @@ t.test('a wrong value of each kind is refused', async (t) => {
       t.match(mistakes(t, { [name]: value }), [new RegExp(`^${name} `)], `${name}=${value}`)
     }
   }
-  t.match(mistakes(t, { CARDEA_WORKERS: '4' }), [/need Redis, which is not part of this version/])
-  t.notMatch(mistakes(t, { REDIS_URL: 'redis://u:hunter2@h' }).join(), /hunter2/)
+  t.match(mistakes(t, { CARDEA_WORKERS: '4' }), [
+    /is 4: the embedded store serves one process; set REDIS_URL, or write 1/,
+  ])
+  for (const url of [
+    'redis://u:hunter2@h:x',
+    'redis://:hunter2/@h',
+    'redis://:h/hunter2@h',
+    'redis://hunter2:x',
+    'x://hunter2',
+  ]) {
+    t.notMatch(mistakes(t, { REDIS_URL: `${url}?hunter2=hunter2` }).join(), /hunter2/, url)
+  }
+})
+
+t.test('with Redis there may be several processes, one a core if they are to be `auto`', async (t) => {
+  const REDIS_URL = 'rediss://user:word@redis.example:6380/1'
+  t.match(load(t, { REDIS_URL, CARDEA_WORKERS: '3' }), { redisUrl: REDIS_URL, workers: 3 })
+  t.match(load(t, { REDIS_URL, CARDEA_WORKERS: 'auto' }), { workers: availableParallelism() })
+  t.match(load(t, {}, 'redisUrl: redis+cluster://a,b:1\nworkers: auto\n'), { redisUrl: 'redis+cluster://a,b:1' })
+  t.match(mistakes(t, {}, 'redisUrl: redis+cluster://a/1\n'), [/^cardea\.config\.yaml:1 redisUrl cannot be used: /])
 })
 
 t.test('the issuer is https in production, loopback or https in development, and in its normal form', async (t) => {

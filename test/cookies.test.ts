@@ -57,6 +57,16 @@ t.test('the cookie is read by its exact name only', async (t) => {
   for (const cookie of others) t.strictSame(await read(cookie), { has: false, value: null }, cookie)
 })
 
+t.test('C-11: as many blanks as fit into a request take no time', async (t) => {
+  const app = await startApp(t)
+  const blanks = ' \t'.repeat(7500)
+  const startedAtMs = performance.now()
+  for (const cookie of [`${refreshCookieName}=a; x${blanks}y=1`, `${refreshCookieName}=a; x=1${blanks}y`]) {
+    t.match((await app.inject({ url: '/read', headers: { cookie } })).json(), { has: true, value: 'a' })
+  }
+  t.ok(performance.now() - startedAtMs < 250, 'a pattern that goes back over them takes half a second for each')
+})
+
 t.test('two cookies of the name are a refusal, equal or not, in one field or two', async (t) => {
   const app = await startApp(t)
   for (const cookie of [

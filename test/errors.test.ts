@@ -25,6 +25,7 @@ async function appWithErrors(lines: string[] = []): Promise<FastifyInstance> {
   app.get('/store', () => {
     throw new StoreUnavailable('database is locked')
   })
+  app.get('/folder/*', (_request, reply) => reply.callNotFound())
   app.get('/thrown-string', () => Promise.reject('a string'))
   const body = Type.Object({ name: Type.String({ maxLength: 3 }) }, { additionalProperties: false })
   app.post('/strict', { schema: { body } }, () => 'ok')
@@ -122,6 +123,8 @@ t.test('what is not there is 404, 405 with Allow, or 501', async (t) => {
   t.equal(wrongMethod.headers.allow, 'DELETE, GET, HEAD')
   t.equal((await app.inject({ method: 'POST', url: '/things/7/more' })).statusCode, 404)
   t.equal((await app.inject({ method: unheardOf, url: '/things/7' })).statusCode, 501)
+  t.equal((await app.inject('/folder/missing')).statusCode, 404, 'the method is not what is wrong')
+  t.equal((await app.inject({ method: 'PUT', url: '/folder/missing' })).statusCode, 405)
 })
 
 t.test('declared refusals are grouped by status', async (t) => {

@@ -7,24 +7,15 @@ import { type HashingCost, hashPassword } from '../plugins/credentials/password.
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { Store } from '../plugins/session-store/store.ts'
 import { buildApp } from '../src/app.ts'
-import type { Config } from '../src/config.ts'
+import { type Config, loadConfig } from '../src/config.ts'
+import { Clock } from './clock.ts'
 
 export const password = 'correct horse battery staple'
+export const gatewaySecret = 'a secret for tests that is long enough to be one'
 export const ownOrigin = 'https://gateway.test'
 
 /** argon2id at its cheapest: a fraction of a millisecond. */
 export const cheapCost: HashingCost = { memoryKib: 8, passes: 1, lanes: 1 }
-
-/** Time stands still until a test moves it. */
-export class HeldClock {
-  nowMs = Date.parse('2026-11-01T12:00:00Z')
-
-  readonly read = (): number => this.nowMs
-
-  advance(ms: number): void {
-    this.nowMs += ms
-  }
-}
 
 /** A line of the log, parsed. */
 export type LogLine = Record<string, unknown>
@@ -32,7 +23,7 @@ export type LogLine = Record<string, unknown>
 export interface Gateway {
   app: FastifyInstance
   store: Store
-  clock: HeldClock
+  clock: Clock
   /** Everything logged so far. */
   log: LogLine[]
   /** The lines of events with this reason. */
@@ -60,16 +51,20 @@ export interface GatewayOverrides {
   cost?: HashingCost
   /** Hash of alice's password; by default made with the cost. */
   passwordHash?: string
+  /** Opens the store, which the app closes; by default an embedded one in memory. */
+  openStore?: (clock: Clock) => Promise<Store>
+  /** A clock that several gateways share. */
+  clock?: Clock
 }
 
 /** Starts the gateway; it ends with the test. */
 export async function startGateway(t: Test, overrides: GatewayOverrides = {}): Promise<Gateway> {
-  const clock = new HeldClock()
-  const store = openEmbeddedStore({ file: ':memory:', clock: clock.read })
+  const clock = overrides.clock ?? new Clock(Date.parse('2026-11-01T12:00:00Z'))
+  const store = (await overrides.openStore?.(clock)) ?? openEmbeddedStore({ file: ':memory:', clock: clock.now })
   const log: LogLine[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) })
   const cost = overrides.cost ?? cheapCost
-  const app = await buildApp(configOf(overrides), { store, logger, clock: clock.read, hashingCost: cost })
+  const app = await buildApp(configOf(overrides), { store, logger, clock: clock.now, hashingCost: cost })
   t.teardown(() => app.close())
   await app.ready()
   const passwordHash = overrides.passwordHash ?? (await hashPassword(password, cost))
@@ -102,46 +97,16 @@ function gatewayOf(parts: Pick<Gateway, 'app' | 'store' | 'clock' | 'log'>): Gat
   }
 }
 
+// The defaults of development, but for what a test must not share with the world or wait for.
 function configOf({ config }: GatewayOverrides): Config {
   return {
-    production: false,
+    ...loadConfig({ env: {}, directory: '/nowhere' }),
     listen: { host: '127.0.0.1', port: 0 },
     issuer: ownOrigin,
     audiences: [ownOrigin, 'https://orders.test'],
-    clientId: 'cardea',
-    secrets: ['a secret for tests that is long enough to be one'],
-    dataDir: '/nowhere',
-    redisUrl: undefined,
-    adminPassword: undefined,
-    accessTtlSeconds: 300,
-    clockToleranceSeconds: 0,
-    idleTtlSeconds: 7 * 86_400,
-    absoluteTtlSeconds: 30 * 86_400,
-    graceMs: 10_000,
-    maxSessions: 100,
+    secrets: [gatewaySecret],
     loginLimit: { max: 1000, windowMs: 60_000 },
-    trustedProxies: [],
-    allowedOrigins: [],
-    signing: { alg: 'ES256', rotateEverySeconds: 30 * 86_400 },
-    hashing: { concurrency: 2, queue: 64 },
-    limits: {
-      headerBytes: 16_384,
-      headerCount: 100,
-      targetBytes: 8192,
-      loginBodyBytes: 4096,
-      bodyBytes: 1_048_576,
-      headersTimeoutMs: 10_000,
-      keepAliveTimeoutMs: 5000,
-      requestTimeoutMs: 30_000,
-    },
     docs: false,
-    hsts: false,
-    logLevel: 'silent',
-    maxStalenessMs: 30_000,
-    onStale: 'reject',
-    stopDelayMs: 1000,
-    routes: [],
-    notes: [],
     ...config,
   }
 }

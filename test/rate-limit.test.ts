@@ -1,7 +1,17 @@
-// The limit on login tries, as a client meets it, and its counter by itself. Time is held.
+// The limit on login tries, as a client meets it, on one node and on two. Time is held. How tries are counted, the contract of
+// the stores says (test/contract/tries.ts).
+import { Redis } from 'ioredis'
 import t from 'tap'
-import { networkOf, TryCounter } from '../plugins/rate-limit.ts'
-import { type Gateway, type GatewayOverrides, password, startGateway } from './gateway.ts'
+import { networkOf } from '../plugins/rate-limit.ts'
+import { deriveSecrets } from '../plugins/secrets.ts'
+import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
+import { openRedisStore } from '../plugins/session-store/redis.ts'
+import { subjectTag } from '../plugins/session-store/refresh-token.ts'
+import { type KeyStore, type Store, StoreUnavailable } from '../plugins/session-store/store.ts'
+import { loadSubjectTagKey } from '../plugins/session-store/subject-tag.ts'
+import { Clock } from './clock.ts'
+import { type Gateway, type GatewayOverrides, gatewaySecret, password, startGateway } from './gateway.ts'
+import { newPrefix, sharedRedis, startRedis } from './redis-server.ts'
 
 const limit: GatewayOverrides = { config: { loginLimit: { max: 3, windowMs: 60_000 } } }
 
@@ -90,43 +100,6 @@ t.test('Retry-After is honest: refused before, admitted after, however often it 
   t.equal((await again()).statusCode, 401)
 })
 
-t.test(
-  'windows double while they are exhausted again and again, up to sixteen times, and are forgiven after quiet',
-  (t) => {
-    let nowMs = 0
-    const counter = new TryCounter(() => nowMs)
-    const exhaust = () => {
-      for (let i = 0; i < 3; i++) counter.count('k', 1000, 3)
-      return counter.count('k', 1000, 3)
-    }
-    const lengths = Array.from({ length: 7 }, () => {
-      const { current, ttl } = exhaust()
-      t.equal(current, 4)
-      nowMs += ttl
-      return ttl
-    })
-    t.strictSame(lengths, [1000, 2000, 4000, 8000, 16_000, 16_000, 16_000])
-    nowMs += 1000
-    t.match(counter.count('k', 1000, 3), { current: 1, ttl: 1000 }, 'one quiet window')
-    nowMs += 1000
-    t.match(counter.count('k', 1000, 3), { current: 1, ttl: 1000 }, 'a window that was not exhausted doubles nothing')
-    t.end()
-  },
-)
-
-t.test('the keys remembered are bounded', (t) => {
-  const counter = new TryCounter(() => 0)
-  counter.count('first', 1000, 3)
-  counter.count('kept', 1000, 3)
-  for (let i = 0; i < 99_999; i++) {
-    counter.count(`k${i}`, 1000, 3)
-    if (i % 1000 === 0) counter.count('kept', 1000, 3)
-  }
-  t.equal(counter.count('first', 1000, 3).current, 1, 'forgotten')
-  t.ok(counter.count('kept', 1000, 3).current > 3, 'what is tried again and again stays')
-  t.end()
-})
-
 t.test('an attack from elsewhere does not lock the owner out of an address with a live session', async (t) => {
   const gateway = await startGateway(t, limit)
   const home = await tryLogin(gateway, 'alice', '2001:db8:1:1::5', password)
@@ -189,4 +162,68 @@ t.test('the network of an address', (t) => {
   t.not(networkOf('2001:db8::1'), networkOf('2001:db8:0:1::1'))
   t.ok(networkOf('x'.repeat(10_000)).length <= 64)
   t.end()
+})
+
+// The same tag for the same text on every node, as the key in the store makes it; `startGateway` makes sids with that key.
+function openNode(url: string, prefix: string): (clock: Clock) => Promise<Store> {
+  const loadSubjectTag = async (keys: KeyStore) => {
+    const key = await loadSubjectTagKey(keys, deriveSecrets([gatewaySecret]))
+    return (text: string) => subjectTag(text, key)
+  }
+  return (clock) => openRedisStore({ url, prefix, clock: clock.now, loadSubjectTag, deadlineMs: 10_000 })
+}
+
+t.test('two nodes on one Redis count together, and double together', async (t) => {
+  const clock = new Clock()
+  const openStore = openNode(await sharedRedis(t), newPrefix())
+  const nodes = await Promise.all([1, 2].map(() => startGateway(t, { ...limit, clock, openStore })))
+  const spread = async (times: number, from: string) => {
+    const seen = []
+    for (let i = 0; i < times; i++) {
+      const node = nodes[i % 2]
+      if (node) seen.push((await tryLogin(node, 'alice', `${from}${i}`)).statusCode)
+    }
+    return seen
+  }
+  t.strictSame(await spread(6, '192.0.2.'), [401, 401, 401, 429, 429, 429])
+  for (const node of nodes) {
+    t.match(await tryLogin(node, 'alice', '192.0.2.99', password), {
+      statusCode: 429,
+      headers: { 'retry-after': '60' },
+    })
+    t.equal((await tryLogin(node, 'root', '192.0.2.98', password)).statusCode, 200, 'another subject is not touched')
+  }
+  clock.advance(60_000)
+  t.strictSame(await spread(4, '198.51.100.'), [401, 401, 401, 429], 'open again')
+  for (const node of nodes) t.equal((await tryLogin(node, 'alice', '192.0.2.97')).headers['retry-after'], '120')
+})
+
+t.test('what cannot be counted is not admitted, even where everything else would answer: 503', async (t) => {
+  const openStore = async (clock: Clock) => {
+    const store = openEmbeddedStore({ file: ':memory:', clock: clock.now })
+    store.tries.count = () => Promise.reject(new StoreUnavailable('Redis: no answer within 400 ms'))
+    return store
+  }
+  const gateway = await startGateway(t, { ...limit, openStore })
+  const answer = await tryLogin(gateway, 'alice', '192.0.2.1', password)
+  t.equal(answer.statusCode, 503)
+  t.ok(Number(answer.headers['retry-after']) > 0)
+  t.equal(answer.headers['set-cookie'], undefined)
+})
+
+t.test('no name that was tried can be read in Redis, and every count goes by itself', async (t) => {
+  const redis = await startRedis(t)
+  const prefix = newPrefix()
+  const gateway = await startGateway(t, { ...limit, openStore: openNode(redis.url, prefix) })
+  await tryLogin(gateway, 'my password, typed into the wrong field', '192.0.2.77')
+  const client = new Redis(redis.url)
+  t.teardown(() => client.disconnect())
+  const counts = (await client.keys('*')).filter((key) => key.startsWith(`${prefix}t{`))
+  t.equal(counts.length, 2, 'one for the address, one for the subject')
+  for (const key of counts) {
+    t.match(key.slice(prefix.length), /^t\{[\w-]{8}\}$/)
+    t.equal((await client.getBuffer(key))?.length, 11)
+    const ttlMs = await client.pttl(key)
+    t.ok(ttlMs > 60_000 && ttlMs <= 120_000, 'until all is forgiven')
+  }
 })

@@ -1,6 +1,6 @@
 // What README claims is held to the code, both ways: its tables, its examples, and its transcript, run as pasted.
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,9 +9,11 @@ import { errorTable } from '../plugins/errors.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import { reasonTable } from '../plugins/usage.ts'
 import { buildApp } from '../src/app.ts'
+import { configFileKnob, knobs } from '../src/config/knobs.ts'
 import { loadConfig } from '../src/config.ts'
-import { configFileKnob, knobs } from '../src/knobs.ts'
 import { GatewayProcess } from './gateway-process.ts'
+import { processEnvironment } from './process-environment.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 const root = new URL('..', import.meta.url)
 const readme = await readFile(new URL('README.md', root), 'utf8')
@@ -93,8 +95,7 @@ t.test('every command is a script of package.json', async (t) => {
 })
 
 t.test('the example of a config file is a config file', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'cardea-readme-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = temporaryFolder(t)
   const file = join(folder, 'cardea.config.yaml')
   await writeFile(file, codeBlock('Services behind it', 'yaml'))
   const config = loadConfig({ env: { CARDEA_CONFIG: file }, directory: folder })
@@ -102,19 +103,17 @@ t.test('the example of a config file is a config file', async (t) => {
 })
 
 t.test('the transcript works as pasted', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'cardea-readme-'))
+  const folder = temporaryFolder(t)
   const env = { CARDEA_DATA_DIR: join(folder, 'data') }
   const gateway = await GatewayProcess.start(env)
-  t.teardown(async () => {
-    await gateway.stop()
-    await rm(folder, { recursive: true })
-  })
+  t.teardown(() => gateway.stop())
   const script = codeBlock('Try it', 'sh')
     .replace('http://127.0.0.1:3000', gateway.url)
     .replaceAll('cookies.txt', join(folder, 'cookies.txt'))
   const { stdout, stderr } = await promisify(execFile)('bash', ['-euc', script], {
     cwd: root.pathname,
-    env: { ...process.env, ...env },
+    // npm's own settings of this machine as well: they decide what it says on standard error.
+    env: { ...process.env, ...processEnvironment(env) },
   })
   t.equal(stderr, '')
   t.match(stdout, /"x-auth-subject": "alice"/)

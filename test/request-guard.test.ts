@@ -1,9 +1,9 @@
 // The rules for every request where it is the gateway's own routes that must obey them; attacks are in test/attacks/http.test.ts.
-import { connect } from 'node:net'
 import t from 'tap'
 import { eventually } from './eventually.ts'
 import { startGateway } from './forward/gateway.ts'
-import { drip, later, sendRaw, startFakeUpstream, startStreamingUpstream, statusesIn } from './upstream.ts'
+import { drip, openRaw, sendRaw, statusesIn } from './raw-client.ts'
+import { later, startFakeUpstream, startStreamingUpstream } from './upstream.ts'
 
 const jsonPost = (path: string, body: string, more = '') =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n${more}\r\n${body}`
@@ -12,18 +12,14 @@ t.test('an own route reads its body, and says go on to who waits for that', asyn
   const { app, port, ownBodies } = await startGateway([])
   t.teardown(() => app.close())
   t.same(statusesIn((await sendRaw(port, jsonPost('/own', '{"a":1}', 'Connection: close\r\n'))).text), [200])
-  const socket = connect({ host: '127.0.0.1', port })
-  let text = ''
-  socket.on('data', (part) => {
-    text += part
-  })
-  socket.write(
+  const client = openRaw(port)
+  client.socket.write(
     'POST /own HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-Continue\r\nContent-Length: 7\r\n\r\n',
   )
-  await eventually('the gateway says go on', () => text.startsWith('HTTP/1.1 100 Continue\r\n\r\n'))
-  socket.write('{"b":2}')
-  await eventually('the answer', () => statusesIn(text).includes(200))
-  socket.destroy()
+  await eventually('the gateway says go on', () => client.text.startsWith('HTTP/1.1 100 Continue\r\n\r\n'))
+  client.socket.write('{"b":2}')
+  await eventually('the answer', () => statusesIn(client.text).includes(200))
+  client.socket.destroy()
   t.same(ownBodies, [{ a: 1 }, { b: 2 }])
 })
 
@@ -101,19 +97,10 @@ t.test('fields that arrive too slowly, and a body that arrives too slowly, are 4
     text: /^HTTP\/1.1 408 [\s\S]*request_timeout/,
     closed: true,
   })
-  const slow = connect({ host: '127.0.0.1', port })
-  let text = ''
-  let closed = false
-  slow.on('error', () => {})
-  slow.on('close', () => {
-    closed = true
-  })
-  slow.on('data', (part) => {
-    text += part
-  })
-  slow.write('POST /own HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n')
-  await drip(slow, ' ', () => closed)
-  t.match(text, /^HTTP\/1.1 408 /)
+  const slow = openRaw(port)
+  slow.socket.write('POST /own HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n')
+  await drip(slow.socket, ' ', () => slow.closed)
+  t.match(slow.text, /^HTTP\/1.1 408 /)
 })
 
 t.test('a silent connection is closed, before its first request and between two', async (t) => {

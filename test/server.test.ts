@@ -1,27 +1,22 @@
 // The process: what it says when it starts, what it refuses to start with, and how it ends. Real processes on real ports.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import { createConnection } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { eventually } from './eventually.ts'
 import { freePort, GatewayProcess } from './gateway-process.ts'
+import { processEnvironment } from './process-environment.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const secret = 'Zm9yIHRlc3RzIG9ubHksIDQ4IGJ5dGVzIG9mIG5vdGhpbmc'
 
-function folder(t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'cardea-server-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
-
 async function started(t: Test, env: Record<string, string> = {}): Promise<GatewayProcess> {
-  const gateway = await GatewayProcess.start({ CARDEA_DATA_DIR: folder(t), ...env })
+  const gateway = await GatewayProcess.start({ CARDEA_DATA_DIR: temporaryFolder(t), ...env })
   t.teardown(() => gateway.kill('SIGKILL'))
   return gateway
 }
@@ -32,10 +27,9 @@ async function refused(
   env: Record<string, string>,
   args: string[] = [],
 ): Promise<{ code: number | null; stderr: string }> {
-  const { PATH, HOME } = process.env
   const child = spawn(process.execPath, [...args, '--import', './src/node-version.js', 'src/server.ts'], {
     cwd: root,
-    env: { PATH, HOME, HOST: '127.0.0.1', CARDEA_DATA_DIR: folder(t), ...env },
+    env: processEnvironment({ HOST: '127.0.0.1', CARDEA_DATA_DIR: temporaryFolder(t), ...env }),
   })
   t.teardown(() => child.kill('SIGKILL'))
   const exited = once(child, 'exit')
@@ -60,7 +54,7 @@ async function slowUpstream(t: Test): Promise<{ url: string; held: Promise<Serve
 }
 
 async function startedBefore(t: Test, upstream: string, env: Record<string, string> = {}): Promise<GatewayProcess> {
-  const file = join(folder(t), 'cardea.config.yaml')
+  const file = join(temporaryFolder(t), 'cardea.config.yaml')
   writeFileSync(file, `routes:\n  - { prefix: /slow, upstream: "${upstream}", policy: public }\n`)
   return started(t, { CARDEA_CONFIG: file, ...env })
 }
@@ -76,7 +70,7 @@ function signIn(gateway: GatewayProcess, password: string): Promise<Response> {
 t.test(
   'the first start says where, which store and the password; the next one keeps users and says no password',
   async (t) => {
-    const dataDir = folder(t)
+    const dataDir = temporaryFolder(t)
     const gateway = await started(t, { CARDEA_DATA_DIR: dataDir })
     await eventually('the process gets there', async () => gateway.output.length >= 3)
     const [first = '', second = '', third = '', ...more] = gateway.output
@@ -98,8 +92,20 @@ t.test(
   },
 )
 
+t.test('a first start that cannot listen leaves no admin whose password nobody was told', async (t) => {
+  const dataDir = temporaryFolder(t)
+  const other = await slowUpstream(t)
+  t.match(await refused(t, { CARDEA_DATA_DIR: dataDir, PORT: new URL(other.url).port }), { code: 1 })
+  const gateway = await started(t, { CARDEA_DATA_DIR: dataDir })
+  await eventually('the process gets there', async () => gateway.output.length >= 3)
+  const made = /first admin: admin, password: (\S+)/.exec(gateway.output.join('\n'))?.[1] ?? ''
+  t.equal((await signIn(gateway, made)).status, 200)
+})
+
 t.test('in production everything on standard output is a JSON object, and no password is in it', async (t) => {
-  const env = { NODE_ENV: 'production', CARDEA_SECRET: secret, CARDEA_ISSUER: 'https://login.example.com' }
+  // No config file is named: the gateway looks for one where it was started, and says that there is none.
+  const issuer = 'https://login.example.com'
+  const env = { NODE_ENV: 'production', CARDEA_SECRET: secret, CARDEA_ISSUER: issuer, CARDEA_CONFIG: '' }
   const gateway = await started(t, { ...env, CARDEA_ADMIN_PASSWORD: 'a password of the first admin' })
   await eventually('the process gets there', async () => gateway.output.some((line) => line.includes('operators')))
   for (const line of gateway.output) t.type(JSON.parse(line), 'object')
@@ -129,13 +135,19 @@ t.test('a start that cannot be says why in plain sentences and exits with 1', as
   const taken = await refused(t, { PORT: new URL(upstream.url).port })
   t.match(taken, { code: 1, stderr: /^Cardea did not start: 127\.0\.0\.1:\d+ is in use; [^\n]*\n$/ })
 
+  const sealed = temporaryFolder(t)
+  const first = await started(t, { CARDEA_DATA_DIR: sealed, CARDEA_SECRET: secret })
+  await first.stop()
+  const stranger = await refused(t, { CARDEA_DATA_DIR: sealed, CARDEA_SECRET: [...secret].reverse().join('') })
+  t.match(stranger, { code: 1, stderr: /^Cardea did not start: The store's .*CARDEA_SECRET: add the secret [^\n]*\n$/ })
+
   const elsewhere = await refused(t, { HOST: '192.0.2.1', PORT: String(await freePort()) })
   t.match(elsewhere, {
     code: 1,
     stderr: /^Cardea did not start: it cannot listen on 192\.0\.2\.1:\d+ \(EADDRNOTAVAIL\)[^\n]*\n$/,
   })
 
-  const blocked = join(folder(t), 'file')
+  const blocked = join(temporaryFolder(t), 'file')
   writeFileSync(blocked, '')
   const folderless = await refused(t, { CARDEA_DATA_DIR: join(blocked, 'data'), CARDEA_SECRET: secret })
   t.match(folderless, { code: 1, stderr: /CARDEA_DATA_DIR is .*cannot be made/ })

@@ -1,9 +1,9 @@
 // Holds the project to its style where a machine can: every offence is printed as `file:line: rule`. The second half shows
 // on a small project that each rule can fail. Rules of the formatter and of the type checker are theirs.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { temporaryFolder } from './temporary-folder.ts'
 import { findOffences, rules } from './tidy/rules.ts'
 import { listFiles, readSources } from './tidy/source.ts'
 
@@ -47,8 +47,7 @@ t.test('the lock file names no place to download from, and holds a hash of every
 
 /** A small project with one file; its offences without the file's name. */
 function offencesOf(t: Test, path: string, text: string): string[] {
-  const folder = mkdtempSync(join(tmpdir(), 'cardea-tidy-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = temporaryFolder(t)
   mkdirSync(dirname(join(folder, path)), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   writeFileSync(join(folder, 'tsconfig.json'), readFileSync(join(root, 'tsconfig.json')))

@@ -1,8 +1,8 @@
-// Fake services to forward to, and a client that speaks bytes: what the tests of forwarding look at from both ends.
+// Fake services to forward to: what the tests of forwarding look at from the far end.
 // Used by tests only. Everything listens on 127.0.0.1, on a free port, and is closed by the test that started it.
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
-import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { eventually } from './eventually.ts'
 
 /** A request as the service received it. */
@@ -79,52 +79,6 @@ export async function startRawUpstream(
   return { ...(await listen(server)), heads }
 }
 
-/** What a raw client got. */
-export interface RawAnswer {
-  /** All bytes, as latin1. */
-  text: string
-  /** Whether the other side ended the connection (with an end or a reset) before the deadline. */
-  closed: boolean
-}
-
-/**
- * Sends bytes on a connection of its own and collects what comes back.
- * @param bytes latin1; a list is sent part by part, each after the one before was flushed
- * @param until stop when the text satisfies it; without it, when the connection closes
- * @param deadlineMs then it stops and `closed` is false
- */
-export async function sendRaw(
-  port: number,
-  bytes: string | string[],
-  { until, deadlineMs = 5000 }: { until?: (text: string) => boolean; deadlineMs?: number } = {},
-): Promise<RawAnswer> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
-  let text = ''
-  let closed = false
-  const done = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, deadlineMs)
-    socket.on('data', (part) => {
-      text += part.toString('latin1')
-      if (until?.(text)) socket.destroy()
-    })
-    socket.on('error', () => {})
-    socket.on('end', () => {
-      closed = true
-    })
-    socket.on('close', () => {
-      closed ||= !until?.(text)
-      clearTimeout(timer)
-      resolve()
-    })
-  })
-  for (const part of [bytes].flat()) {
-    if (!socket.destroyed) await new Promise<void>((resolve) => socket.write(part, 'latin1', () => resolve()))
-  }
-  await done
-  socket.destroy()
-  return { text, closed }
-}
-
 /** Waits until a count has begun and then has not moved for a while. @throws Error when it goes on moving */
 export async function standsStill(what: string, count: () => number): Promise<void> {
   let last = 0
@@ -141,17 +95,6 @@ export async function standsStill(what: string, count: () => number): Promise<vo
 /** A service that takes its time, or a client that does. */
 export function later(delayMs: number, act: () => void): void {
   setTimeout(act, delayMs)
-}
-
-/** A client that sends a little at a time, until `isDone`. */
-export async function drip(socket: Socket, part: string, isDone: () => boolean, everyMs = 50): Promise<void> {
-  const timer = setInterval(() => socket.write(part), everyMs)
-  await eventually('the drip is done', isDone).finally(() => clearInterval(timer))
-}
-
-/** The status of each answer in a text of several. */
-export function statusesIn(text: string): number[] {
-  return [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => Number(match[1]))
 }
 
 async function receive(message: IncomingMessage): Promise<Received> {

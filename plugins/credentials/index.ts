@@ -3,11 +3,19 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem } from '../errors.ts'
+import { Problem, problem } from '../errors.ts'
 import type { User, UserChange, UserStore } from '../session-store/store.ts'
 import { HashingQueue } from './hashing-queue.ts'
-import { type HashingCost, hashPassword, needsRehash, owaspCost, passwordProblem, verifyPassword } from './password.ts'
-import { canonicalUserName } from './user-name.ts'
+import {
+  type HashingCost,
+  hashPassword,
+  needsRehash,
+  newPasswordProblem,
+  owaspCost,
+  passwordProblem,
+  verifyPassword,
+} from './password.ts'
+import { canonicalUserName, userNameRule } from './user-name.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -78,7 +86,7 @@ export class Credentials {
   async create(registration: Registration): Promise<CreateUserOutcome> {
     const sub = canonicalUserName(registration.username)
     if (sub === undefined) return { outcome: 'invalid', field: 'username', message: userNameRule }
-    const message = passwordProblem(registration.password)
+    const message = newPasswordProblem(registration.password)
     if (message) return { outcome: 'invalid', field: 'password', message }
     const passwordHash = await this.hash(registration.password)
     const { roles, scope } = registration
@@ -87,13 +95,15 @@ export class Credentials {
   }
 
   /**
-   * Sets a password. The caller ends the user's sessions.
+   * Sets the password of a user whose old one was right. The caller ends the user's sessions.
+   * @param user as `check` gave it: while the new password was hashed, an administrator may have set another or disabled the
+   * user, and that must stand
    * @param password one that `passwordProblem` has nothing against
-   * @returns false when there is no such user
+   * @returns false when the user was changed meanwhile; nothing is changed then
    * @throws Problem `overloaded`; StoreUnavailable
    */
-  async setPassword(sub: string, password: string): Promise<boolean> {
-    return this.change(sub, { passwordHash: await this.hash(password) })
+  async setPassword({ sub, revision }: Pick<User, 'sub' | 'revision'>, password: string): Promise<boolean> {
+    return this.#users.change(sub, { passwordHash: await this.hash(password) }, revision)
   }
 
   /**
@@ -123,8 +133,28 @@ export class Credentials {
   }
 }
 
-const userNameRule =
-  'A user name has 1 to 64 characters of a-z, 0-9 and . _ @ + -, the first one a letter or a digit; case does not matter.'
+/**
+ * Refuses what can be nobody's password, before anything is hashed.
+ * @param path where in the body it stands, a JSON pointer
+ * @throws Problem `invalid_request`
+ */
+export function demandPassword(password: string, path: string): void {
+  refuseUnusable(passwordProblem(password), path)
+}
+
+/**
+ * Refuses what may not become anybody's password, before anything is hashed.
+ * @param path where in the body it stands, a JSON pointer
+ * @throws Problem `invalid_request`
+ */
+export function demandNewPassword(password: string, path: string): void {
+  refuseUnusable(newPasswordProblem(password), path)
+}
+
+function refuseUnusable(message: string | undefined, path: string): void {
+  if (message === undefined) return
+  throw problem('invalid_request', { reason: 'password_unusable', errors: [{ in: 'body', path, message }] })
+}
 
 async function credentials(app: FastifyInstance, options: CredentialsOptions): Promise<void> {
   const cost = options.cost ?? owaspCost

@@ -35,6 +35,19 @@ export function passwordProblem(password: string): string | undefined {
   return undefined
 }
 
+/** Fewest characters of a password that is newly set (ASVS 6.2.1, NIST SP 800-63B section 3.1.1.2). */
+export const newPasswordCharactersLeast = 8
+
+/**
+ * Says why a text cannot become somebody's password. What is set already is judged by `passwordProblem` alone.
+ * @returns one sentence for a person, or undefined when it can
+ */
+export function newPasswordProblem(password: string): string | undefined {
+  const problem = passwordProblem(password)
+  if (problem !== undefined || [...normalise(password)].length >= newPasswordCharactersLeast) return problem
+  return `A new password has at least ${newPasswordCharactersLeast} characters.`
+}
+
 /**
  * Hashes a password for storing.
  * @param password one that `passwordProblem` has nothing against

@@ -5,6 +5,10 @@
 /** What a canonical user name looks like, for schemas of names that are canonical already. */
 export const userNamePattern = '^[a-z0-9][a-z0-9._@+-]{0,63}$'
 
+/** The rule as a sentence for people. */
+export const userNameRule =
+  'A user name has 1 to 64 characters of a-z, 0-9 and . _ @ + -, the first one a letter or a digit; case does not matter.'
+
 /** Longest text that is looked at, in UTF-16 units. */
 export const userNameInputLimit = 256
 

@@ -33,9 +33,11 @@ type Phase = 'awaiting' | 'receiving' | 'settled'
 
 export class Exchange implements Dispatcher.DispatchHandler, Watched {
   readonly #options: ExchangeOptions
+  #dispatch: () => void = () => {}
   readonly #upload: Upload | undefined
   #phase: Phase = 'awaiting'
   #controller: Dispatcher.DispatchController | undefined
+  #mayRepeat = false
   #drainAwaited = false
   /** When something last moved. */
   #sinceMs: number
@@ -57,9 +59,13 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     upstreams.watch(this)
     response.on('close', this.#onClientClosed)
     // A pipelined response waits for its turn on the connection, and before Node 26 did not hear of the connection's end.
-    if (response.socket === null) request.socket.once('close', this.#onClientClosed)
+    // There are as many listeners as requests wait, which is no leak.
+    if (response.socket === null) request.socket.setMaxListeners(0).once('close', this.#onClientClosed)
     const method = request.method ?? 'GET'
-    upstreams.dispatch(route, instance, { path, method, headers: fields, body: this.#upload ?? null }, this)
+    const message = { path, method, headers: fields, body: this.#upload ?? null }
+    this.#mayRepeat = this.#upload === undefined && safeMethods.has(method)
+    this.#dispatch = () => upstreams.dispatch(route, instance, message, this)
+    this.#dispatch()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -105,6 +111,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#phase === 'awaiting' && this.#mayRepeat && isClosedByService(error)) {
+      this.#mayRepeat = false
+      // Not before undici is done with the connection that ended.
+      queueMicrotask(this.#dispatch)
+      return
+    }
     this.#options.instance.active -= 1
     if (this.#phase === 'settled') return
     if (this.#phase !== 'receiving') this.#fail(codeOf(error), reasonOf(error), error)
@@ -183,9 +195,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   }
 
   #settle(): void {
+    const { upstreams, request, onSettled } = this.#options
     this.#phase = 'settled'
-    this.#options.upstreams.forget(this)
-    this.#options.onSettled()
+    upstreams.forget(this)
+    request.socket.off('close', this.#onClientClosed)
+    onSettled()
   }
 
   readonly #onClientClosed = (): void => {
@@ -215,6 +229,16 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
       },
     })
   }
+}
+
+// RFC 9112 section 9.3.1: a kept connection may be closed by the service just as the next request is on its way. A request that
+// asks for no change and has no body is then sent once more; a proxy MUST NOT do so for others (RFC 9110 section 9.2.2).
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+function isClosedByService(error: Error): boolean {
+  const name = codeNameOf(error)
+  if (name === 'ECONNRESET' || name === 'EPIPE') return true
+  return name === 'UND_ERR_SOCKET' && error.message === 'other side closed'
 }
 
 // RFC 9112 section 6.1: a coding we did not ask for and do not undo would reach the client as a body of unknown framing.

@@ -5,7 +5,7 @@
 export type RequestVerdict = 'pass' | 'drop' | 'cookie' | 'authorization'
 
 /** RFC 9110 section 7.6.1 and RFC 9112: fields of one connection, never passed on in either direction. */
-export const hopByHopNames: ReadonlySet<string> = new Set([
+const hopByHopNames: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'te',
@@ -16,7 +16,7 @@ export const hopByHopNames: ReadonlySet<string> = new Set([
 ])
 
 /** Fields that the gateway makes itself; a client's copy never passes, in no spelling. */
-export const ownNames: ReadonlySet<string> = new Set([
+const ownNames: ReadonlySet<string> = new Set([
   'forwarded',
   'x-real-ip',
   'x-client-ip',
@@ -25,10 +25,10 @@ export const ownNames: ReadonlySet<string> = new Set([
 ])
 
 /** Beginnings of names that the gateway makes itself or that speak to it. */
-export const ownPrefixes: readonly string[] = ['x-auth-', 'x-forwarded', 'proxy-']
+const ownPrefixes: readonly string[] = ['x-auth-', 'x-forwarded', 'proxy-']
 
 /** Fields with which a client would have some service take another method or path than the one that was judged. */
-export const overrideNames: ReadonlySet<string> = new Set([
+const overrideNames: ReadonlySet<string> = new Set([
   'x-http-method-override',
   'x-http-method',
   'x-method-override',
@@ -39,10 +39,11 @@ export const overrideNames: ReadonlySet<string> = new Set([
   'x-rewrite-url',
 ])
 
-// Taken by the gateway: Host is the instance's, and an expectation was answered here.
-const consumedNames: ReadonlySet<string> = new Set(['host', 'expect'])
+// Taken by the gateway: Host is the instance's, and an expectation was answered here. `Proxy` is no field of HTTP, but a
+// service behind CGI would find it as HTTP_PROXY and call others through it (httpoxy, CVE-2016-5385).
+const consumedNames: ReadonlySet<string> = new Set(['host', 'expect', 'proxy'])
 
-// Spellings that clients really use are few; the bound is for those who invent them.
+// Spellings that clients really use are few; the bound is for those who invent them, and who must not fill it for good.
 const rememberedLimit = 512
 const requestVerdicts = new Map<string, RequestVerdict>()
 
@@ -54,7 +55,8 @@ export function judgeRequestField(name: string): RequestVerdict {
   const known = requestVerdicts.get(name)
   if (known !== undefined) return known
   const verdict = requestVerdict(name.toLowerCase())
-  if (requestVerdicts.size < rememberedLimit) requestVerdicts.set(name, verdict)
+  if (requestVerdicts.size >= rememberedLimit) requestVerdicts.clear()
+  requestVerdicts.set(name, verdict)
   return verdict
 }
 

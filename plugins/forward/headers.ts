@@ -122,9 +122,21 @@ export function publicLocation(location: string, route: CompiledRoute): string {
   if (route.forwardedPrefix === undefined) return path
   const { replacement, forwardedPrefix } = route
   const prefix = forwardedPrefix === '/' ? '' : forwardedPrefix
-  if (!path.startsWith('/') || path.startsWith('//') || !path.startsWith(replacement)) return path
+  if (!path.startsWith('/') || namesHost(path) || !path.startsWith(replacement)) return path
   const rest = path.slice(replacement.length)
-  return rest === '' || '/?#'.includes(rest.charAt(0)) ? prefix + rest || '/' : path
+  return rest === '' || '/?#'.includes(rest.charAt(0)) ? hereOnly(prefix + rest || '/') : path
+}
+
+// To browsers `\` is a slash and tabs are nothing, so that a path of the service may name a host once its front is cut off.
+const hostAfterSlash = /^\/\t*[/\\]/
+
+function namesHost(path: string): boolean {
+  return hostAfterSlash.test(path)
+}
+
+// What was a path at the service stays a path: `/.` in front of it changes nothing else.
+function hereOnly(path: string): string {
+  return namesHost(path) ? `/.${path}` : path
 }
 
 const ownCookie = /__(?:host|secure)-cardea/i
@@ -242,8 +254,7 @@ function pathAtOwnOrigin(location: string, ownOrigins: readonly string[]): strin
     if (!lower.startsWith(origin)) continue
     const rest = location.slice(origin.length)
     if (rest === '') return '/'
-    if (rest.startsWith('//')) return `/.${rest}`
-    if (rest.charCodeAt(0) === 0x2f) return rest
+    if (rest.charCodeAt(0) === 0x2f) return hereOnly(rest)
     if (rest.charCodeAt(0) === 0x3f || rest.charCodeAt(0) === 0x23) return `/${rest}`
   }
   return location

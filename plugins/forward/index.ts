@@ -4,8 +4,8 @@
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
+import { longRunning } from '../connections.ts'
 import { problem } from '../errors.ts'
-import { longRunning } from '../request-guard.ts'
 import { Exchange } from './exchange.ts'
 import { type Origin, requestFields } from './headers.ts'
 import {
@@ -42,6 +42,7 @@ async function forward(app: FastifyInstance): Promise<void> {
       onRequest: (request, reply, done) => {
         if (isAllowedPreflight(request, reply)) return void reply.code(204).send()
         admit(app, route, request)
+        leaveContentType(request)
         done()
       },
       handler: (request, reply) => send(upstreams, route, request, reply),
@@ -59,6 +60,12 @@ async function forward(app: FastifyInstance): Promise<void> {
  */
 export function leaveBody(_request: FastifyRequest, _body: unknown, done: (error: Error | null) => void): void {
   done(null)
+}
+
+// What a Content-Type means, and whether it means anything, is between the client and the service: Fastify refuses some before
+// it asks any parser. The service gets the field as it was received.
+function leaveContentType({ raw }: FastifyRequest): void {
+  if (raw.headers['content-type'] !== undefined) delete raw.headers['content-type']
 }
 
 // A browser asks before it sends an Authorization field, and so without one: where the gateway's CORS rules (@fastify/cors)

@@ -1,7 +1,7 @@
 // One route of the config file: its schema, and the form in which it is used at run time, where every constant is ready.
 // Called by the config loader (the schema) and by src/routes/upstreams.ts. A compiled route never takes a host from a client.
 import Type, { type Static } from 'typebox'
-import { isCanonicalPrefix } from './path.ts'
+import { isCanonicalPrefix } from '../request-target.ts'
 
 /** Methods that can be forwarded; a route answers each, under its policy. */
 export const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const

@@ -1,5 +1,5 @@
 // Connections to services: one pool per origin, and the watch over everything that is on its way. Made and closed by index.ts.
-// An origin comes from the config file alone; no request ever adds one. Nothing is retried and no redirect is followed.
+// An origin comes from the config file alone; no request ever adds one. No redirect is followed.
 import type { Dispatcher } from 'undici'
 import { Pool } from 'undici'
 import type { CompiledRoute, Instance } from './route.ts'

@@ -1,8 +1,9 @@
 // Issues and verifies access tokens (RFC 9068). Called by the login and token routes (issue) and by `authenticate`
 // (verify, on every request). Verifying is synchronous; a token seen before costs one look-up.
 import { randomBytes } from 'node:crypto'
+import { endsAt } from '../session-store/rotation.ts'
 import type { Session } from '../session-store/store.ts'
-import { type AccessClaims, readClaims, type TokenRefusal } from './claims.ts'
+import { type AccessClaims, readClaims, refusedFromSeconds, type TokenRefusal } from './claims.ts'
 import type { PublicJwk } from './key-material.ts'
 import type { RotateOptions, SigningKey, SigningKeys } from './signing-keys.ts'
 import { isInP256Range, readShape } from './token-shape.ts'
@@ -72,7 +73,7 @@ export class AccessTokens {
 
   /**
    * Issues an access token for a session's newest generation (RFC 9068 section 2).
-   * @returns the token, and how long it lives: never beyond the session's absolute expiry
+   * @returns the token, and how long it lives: never beyond the end of the session, absolute or idle
    * @throws Error when the audience is none of ours; StoreUnavailable when there is no key to sign with
    */
   issue(
@@ -84,7 +85,7 @@ export class AccessTokens {
   } {
     if (!this.audiences.includes(audience)) throw new Error(`${audience} is not an audience of this gateway.`)
     const iat = Math.floor(this.#options.clock() / 1000)
-    const exp = Math.max(iat, Math.min(iat + this.#lifeSeconds(), session.absoluteExpirySeconds))
+    const exp = Math.max(iat, Math.min(iat + this.#lifeSeconds(), Math.floor(endsAt(session) / 1000)))
     const claims: AccessClaims = {
       iss: this.#options.issuer,
       aud: audience,
@@ -143,7 +144,7 @@ export class AccessTokens {
 
   #remember(token: string, claims: AccessClaims, key: SigningKey): Verified {
     const result: Verified = Object.freeze({ ok: true, claims })
-    const refusedFrom = (claims.exp + this.#options.clockToleranceSeconds) * 1000
+    const refusedFrom = refusedFromSeconds(claims, this.#options) * 1000
     this.#verified.set(token, { result, key, refusedFrom })
     return result
   }

@@ -31,6 +31,8 @@ export interface Expected {
   /** Any one of them. */
   audiences: readonly string[]
   nowSeconds: number
+  /** Longest life of a token, as configured now. */
+  ttlSeconds: number
   /** Leeway for `exp` and `nbf`. */
   clockToleranceSeconds: number
 }
@@ -83,12 +85,23 @@ function typedClaims(raw: Record<string, unknown>): AccessClaims | undefined {
   return Object.freeze({ iss, aud, sub, client_id, iat, exp, jti, sid, gen, scope, roles, auth_time })
 }
 
-// RFC 7519 section 4.1.4: on or after `exp` the token MUST NOT be accepted.
-function isValidNow({ iat, exp }: AccessClaims, nbf: unknown, expected: Expected): boolean {
+/**
+ * From when on a token is refused: its `exp` (RFC 7519 section 4.1.4: on or after it the token MUST NOT be accepted), or the
+ * end of the life that is configured now, if that was shortened since. This node remembers who is revoked for one such life:
+ * a token that outlived it would be taken again after its session ended.
+ */
+export function refusedFromSeconds(
+  { iat, exp }: Pick<AccessClaims, 'iat' | 'exp'>,
+  { ttlSeconds, clockToleranceSeconds }: Pick<Expected, 'ttlSeconds' | 'clockToleranceSeconds'>,
+): number {
+  return Math.min(exp, iat + ttlSeconds) + clockToleranceSeconds
+}
+
+function isValidNow(claims: AccessClaims, nbf: unknown, expected: Expected): boolean {
   const { nowSeconds, clockToleranceSeconds } = expected
-  if (nowSeconds >= exp + clockToleranceSeconds) return false
+  if (nowSeconds >= refusedFromSeconds(claims, expected)) return false
   if (typeof nbf === 'number' && nowSeconds < nbf - clockToleranceSeconds) return false
-  return nowSeconds >= iat - Math.max(clockToleranceSeconds, leastIssuedAheadSeconds)
+  return nowSeconds >= claims.iat - Math.max(clockToleranceSeconds, leastIssuedAheadSeconds)
 }
 
 function isAudience(aud: unknown): aud is string | string[] {

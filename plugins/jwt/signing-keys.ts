@@ -146,10 +146,10 @@ export class SigningKeys {
 
   async #maintain(): Promise<void> {
     await this.#load()
-    const made =
-      this.#isSuccessorDue() && (await this.#make(this.#options.clock() + this.#publishAheadMs, this.#successorKid()))
+    const isDue = this.#isSuccessorDue()
+    if (isDue) await this.#make(this.#options.clock() + this.#publishAheadMs, this.#successorKid())
     const removed = await this.#removePast()
-    if (made || removed) await this.#load()
+    if (isDue || removed) await this.#load()
   }
 
   async #load(openRow: OpenRow = (row) => this.#openIfPossible(row)): Promise<void> {
@@ -244,12 +244,12 @@ export class SigningKeys {
     return summary(this.#byKid.get(kid))
   }
 
-  async #make(activeFrom: number, kid: string): Promise<boolean> {
+  // Another node may have added the same key a moment ago: then it is that node's, and read from the store like any other.
+  async #make(activeFrom: number, kid: string): Promise<void> {
     const { alg, secrets, store, clock } = this.#options
     const name = { id: kid, use: 'signing', alg, createdAt: clock(), activeFrom } as const
     const added = await store.add(sealKey(name, await generateKey(alg), secrets))
     if (added) this.#options.onMade({ kid, alg, activeFrom })
-    return true
   }
 
   async #signingRows(): Promise<SealedKey[]> {

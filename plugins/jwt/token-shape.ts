@@ -2,7 +2,7 @@
 // before. It must stay cheap and bounded: anyone can send anything here.
 
 /** Longest access token that is looked at, in characters. */
-export const accessTokenLimit = 8192
+const accessTokenLimit = 8192
 
 /** A text of the right form: three parts, a header we could have written. Nothing in it is verified yet. */
 export interface TokenShape {

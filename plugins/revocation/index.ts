@@ -25,8 +25,6 @@ export interface Revocation {
   isRevoked(sid: string): boolean
   /** Whether this node can no longer tell who is revoked, and must refuse for it. */
   isStale(): boolean
-  /** How long ago the log was last read to its end, ms; and how many entries are held. */
-  status(): { ageMs: number; entries: number }
 }
 
 const waitMs = 1_000
@@ -41,7 +39,6 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
   app.decorate('revocation', {
     isRevoked: (sid) => list.isRevoked(sid),
     isStale: () => options.onStale === 'reject' && follower.ageMs > options.maxStalenessMs,
-    status: () => ({ ageMs: follower.ageMs, entries: list.size }),
   })
   const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()
   await follower.start()

@@ -18,3 +18,6 @@ export const adminRefusals = [
   'revocation_unknown',
   'store_unavailable',
 ] as const satisfies ErrorCode[]
+
+/** What a DELETE can refuse with besides: a body means nothing there, but one that comes is read first. */
+export const deleteRefusals = [...adminRefusals, 'unsupported_media_type', 'body_too_large'] as const

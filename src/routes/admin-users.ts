@@ -2,6 +2,7 @@
 // session was granted by ends the user's sessions before it is answered.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { demandNewPassword } from '../../plugins/credentials/index.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import { isScope } from '../../plugins/scope.ts'
 import type { EndReason, User, UserChange } from '../../plugins/session-store/store.ts'
@@ -21,7 +22,6 @@ import {
 } from '../schemas.ts'
 import { timestamp } from '../session-view.ts'
 import { type AdminOptions, adminRefusals, adminSchema } from './admin-route.ts'
-import { demandPassword } from './login.ts'
 
 const bodyRefusals = [...adminRefusals, 'body_too_large', 'unsupported_media_type', 'overloaded'] as const
 
@@ -95,7 +95,7 @@ async function listUsers(app: FastifyInstance, page: UserPage) {
 
 async function changeUser(app: FastifyInstance, request: FastifyRequest, sub: string, body: UserChangeBody) {
   if (body.scope !== undefined) demandScopeForm(body.scope)
-  if (body.password !== undefined) demandPassword(body.password, '/password')
+  if (body.password !== undefined) demandNewPassword(body.password, '/password')
   // Before the hash, so that a name that is not there costs nothing.
   await readUser(app, sub)
   const changed = await app.credentials.change(sub, await userChange(app, body))

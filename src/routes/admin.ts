@@ -2,7 +2,7 @@
 // subject. It must never show a password hash, a token or a key.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { requires } from '../../plugins/authenticate.ts'
+import { accessOf, requires } from '../../plugins/authenticate.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import {
   adminSessionList,
@@ -17,9 +17,8 @@ import {
   usageCounts,
 } from '../schemas.ts'
 import { adminSessionView, timestamp } from '../session-view.ts'
-import { type AdminOptions, adminRefusals, adminSchema } from './admin-route.ts'
+import { type AdminOptions, adminRefusals, adminSchema, deleteRefusals } from './admin-route.ts'
 import { adminUsers } from './admin-users.ts'
-import { accessOf } from './sessions.ts'
 
 const admin: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
   app.addHook('onRequest', requires({ roles: ['admin'] }))
@@ -87,7 +86,7 @@ const adminSessions: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Ends the session; 204 also when it had ended before.',
       params: sidParams,
       querystring: noQuery,
-      response: { 204: nothing, ...refusals(...adminRefusals, 'not_found') },
+      response: { 204: nothing, ...refusals(...deleteRefusals, 'not_found') },
     },
     handler: (request, reply) => endSession(app, request, reply, request.params.sid),
   })
@@ -100,7 +99,7 @@ const adminSessions: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Ends every live session of the subject, which may be one that has no user here any more.',
       params: subjectParams,
       querystring: noQuery,
-      response: { 200: ended, ...refusals(...adminRefusals) },
+      response: { 200: ended, ...refusals(...deleteRefusals) },
     },
     handler: async (request) => ({
       ended: await app.sessions.endAll(request.params.sub, 'revoked_by_admin', undefined, request),

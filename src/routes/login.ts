@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sameOriginOnly } from '../../plugins/browser-origin.ts'
 import { clearRefreshCookie, readRefreshCookie } from '../../plugins/cookies.ts'
-import { passwordProblem } from '../../plugins/credentials/password.ts'
+import { demandPassword } from '../../plugins/credentials/index.ts'
 import { canonicalUserName, triedName } from '../../plugins/credentials/user-name.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import { narrowScope } from '../../plugins/scope.ts'
@@ -75,17 +75,6 @@ async function signIn(
   // A cookie client that changes to tokens in the body must not keep the dead cookie.
   if (delivery === 'body' && previousToken !== undefined) clearRefreshCookie(reply)
   return tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
-}
-
-/**
- * Refuses what can be nobody's password, before anything is hashed.
- * @param path where in the body it stands, a JSON pointer
- * @throws Problem `invalid_request`
- */
-export function demandPassword(password: string, path: string): void {
-  const message = passwordProblem(password)
-  if (message)
-    throw problem('invalid_request', { reason: 'password_unusable', errors: [{ in: 'body', path, message }] })
 }
 
 function refusal(app: FastifyInstance, request: FastifyRequest, username: string) {

@@ -2,11 +2,10 @@
 // (ASVS 6.2.3, 7.5.1); every other session of the user ends.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { requires } from '../../plugins/authenticate.ts'
+import { accessOf, requires } from '../../plugins/authenticate.ts'
+import { demandNewPassword, demandPassword } from '../../plugins/credentials/index.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import { noQuery, nothing, type PasswordBody, passwordBody } from '../schemas.ts'
-import { demandPassword } from './login.ts'
-import { accessOf } from './sessions.ts'
 
 export interface PasswordOptions {
   bodyLimitBytes: number
@@ -47,14 +46,13 @@ const password: FastifyPluginAsyncTypebox<PasswordOptions> = async (app, options
 async function changePassword(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, body: PasswordBody) {
   const { sub, sid } = accessOf(request)
   demandPassword(body.current_password, '/current_password')
-  demandPassword(body.new_password, '/new_password')
+  demandNewPassword(body.new_password, '/new_password')
   await app.loginLimit.demand(request, sub)
   const user = await app.credentials.check(sub, body.current_password)
-  if (!user) {
+  if (!user || !(await app.credentials.setPassword(user, body.new_password))) {
     app.usage.record(request, { reason: 'login_failed', granted: false, sub, detail: 'password change' })
     throw problem('invalid_credentials', { reason: 'login_failed' })
   }
-  await app.credentials.setPassword(sub, body.new_password)
   await app.sessions.endAll(sub, 'password_changed', sid, request)
   reply.code(204)
   return null

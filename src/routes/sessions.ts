@@ -2,7 +2,7 @@
 // never was.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { requires } from '../../plugins/authenticate.ts'
+import { accessOf, requires } from '../../plugins/authenticate.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import type { AccessClaims } from '../../plugins/jwt/claims.ts'
 import { ended, exceptQuery, noQuery, nothing, sessionList, sidParams } from '../schemas.ts'
@@ -16,6 +16,8 @@ const tokenRefusals = [
   'revocation_unknown',
   'store_unavailable',
 ] as const
+// DELETE means nothing with a body, but one that comes is read, and can be refused, before the route is asked.
+const deleteRefusals = [...tokenRefusals, 'unsupported_media_type', 'body_too_large'] as const
 
 const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requires('authenticated'))
@@ -39,7 +41,7 @@ const sessions: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'End all of the caller’s sessions',
       description: 'Ends every session of the subject; with `?except=current` every other one.',
       querystring: exceptQuery,
-      response: { 200: ended, ...refusals(...tokenRefusals) },
+      response: { 200: ended, ...refusals(...deleteRefusals) },
     },
     handler: (request) => endAllOwn(app, request, request.query.except === 'current'),
   })
@@ -52,7 +54,7 @@ const sessions: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Ends the session; 204 also when it had ended before.',
       params: sidParams,
       querystring: noQuery,
-      response: { 204: nothing, ...refusals(...tokenRefusals, 'not_found') },
+      response: { 204: nothing, ...refusals(...deleteRefusals, 'not_found') },
     },
     handler: (request, reply) => endOwn(app, request, reply, request.params.sid),
   })
@@ -74,15 +76,6 @@ async function endOwn(app: FastifyInstance, request: FastifyRequest, reply: Fast
   await app.sessions.end(sid, 'revoked_by_user', request)
   reply.code(204)
   return null
-}
-
-/**
- * The claims of a request that `requires` has let through.
- * @throws Problem `unauthenticated`, on a route that forgot the hook
- */
-export function accessOf(request: FastifyRequest): AccessClaims {
-  if (!request.access) throw problem('unauthenticated', { reason: 'token_missing' })
-  return request.access
 }
 
 export default sessions

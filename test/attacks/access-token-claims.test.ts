@@ -2,7 +2,7 @@
 // each token is signed by the gateway's own key and right but for the one thing its title names.
 import t from 'tap'
 import { refreshTokenLength } from '../../plugins/session-store/refresh-token.ts'
-import { issuer, openGateway, startMs } from '../jwt/gateway.ts'
+import { issuer, openGateway, startMs, tokenOptions } from '../jwt/gateway.ts'
 import { encode, es256, type Json, openForge, parts } from './forge.ts'
 
 t.test('J-07: iss and aud that only look like ours', async (t) => {
@@ -104,6 +104,10 @@ for (const clockToleranceSeconds of [0, 60]) {
     const ahead = Math.max(5, clockToleranceSeconds)
     t.match(await good({ iat: now + ahead }), { status: 200 })
     await refused(t, forge({}, { iat: now + ahead + 1 }), 'token_expired', 'from the future')
+    const life = tokenOptions.ttlSeconds
+    t.match(await good({ iat: now - life - clockToleranceSeconds + 1, exp: now + 1 }), { status: 200 })
+    const old = forge({}, { iat: now - life - clockToleranceSeconds, exp: now + 1 })
+    await refused(t, old, 'token_expired', 'older than a token may become, whatever its exp')
     const token = forge({}, { exp: now + 1 })
     t.match(await bearer(token), { status: 200 }, 'and now in the cache')
     time.nowMs = startMs + (1 + clockToleranceSeconds) * 1000

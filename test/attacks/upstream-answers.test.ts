@@ -2,7 +2,8 @@
 import t from 'tap'
 import { eventually } from '../eventually.ts'
 import { startGateway } from '../forward/gateway.ts'
-import { later, sendRaw, startRawUpstream, statusesIn } from '../upstream.ts'
+import { sendRaw, statusesIn } from '../raw-client.ts'
+import { later, startRawUpstream } from '../upstream.ts'
 
 async function answeredWith(answer: string | string[], request = 'GET /x HTTP/1.1\r\nHost: gateway\r\n\r\n') {
   const evil = await startRawUpstream((socket) => {

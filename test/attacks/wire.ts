@@ -1,7 +1,8 @@
 // The scene of the attacks on the wire: a gateway, a service that records what reached it, and a client that sends bytes.
 import type { Test } from 'tap'
 import { asAlice, type Gateway, startGateway } from '../forward/gateway.ts'
-import { type FakeUpstream, type RawAnswer, sendRaw, startFakeUpstream, statusesIn } from '../upstream.ts'
+import { type RawAnswer, sendRaw, statusesIn } from '../raw-client.ts'
+import { type FakeUpstream, startFakeUpstream } from '../upstream.ts'
 
 /** Host and identity of an honest client. */
 export const fields = `Host: gateway\r\n${asAlice}\r\n`

@@ -172,19 +172,24 @@ t.test('credentials answer a user, or nothing, after exactly one hash', async (t
   t.equal(await app.credentials.check('', ''), undefined)
   await store.users.change('alice', { disabled: true })
   t.equal(await app.credentials.check('alice', 'correct horse battery staple'), undefined, 'disabled')
-  t.match(await app.credentials.create({ username: 'Dora', password: 'x', roles: [], scope: '' }), {
+  t.match(await app.credentials.create({ username: 'Dora', password: 'long enough', roles: [], scope: '' }), {
     outcome: 'created',
     sub: 'dora',
   })
-  t.match(await app.credentials.create({ username: 'DORA', password: 'y', roles: [], scope: '' }), {
+  t.match(await app.credentials.create({ username: 'DORA', password: 'another one', roles: [], scope: '' }), {
     outcome: 'exists',
   })
-  t.match(await app.credentials.create({ username: ' ', password: 'y', roles: [], scope: '' }), { outcome: 'invalid' })
-  t.equal((await app.credentials.check('dora', 'x'))?.sub, 'dora')
-  t.equal(await app.credentials.setPassword('dora', 'z'), true)
-  t.equal(await app.credentials.check('dora', 'x'), undefined)
-  t.equal(await app.credentials.setPassword('nobody', 'z'), false)
-  t.equal((await store.users.find('dora'))?.revision, 2)
+  t.match(await app.credentials.create({ username: ' ', password: 'long enough', roles: [], scope: '' }), {
+    outcome: 'invalid',
+  })
+  const dora = await app.credentials.check('dora', 'long enough')
+  if (!dora) throw new Error('dora cannot sign in')
+  t.equal(dora.sub, 'dora')
+  t.equal(await app.credentials.setPassword(dora, 'z'), true)
+  t.equal(await app.credentials.check('dora', 'long enough'), undefined)
+  t.equal(await app.credentials.setPassword({ sub: 'nobody', revision: 1 }, 'z'), false)
+  t.equal(await app.credentials.setPassword(dora, 'w'), false, 'the user has been changed since')
+  t.equal((await app.credentials.check('dora', 'z'))?.revision, 2)
 })
 
 /** Lets what is ready run. */

@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 import cors from '@fastify/cors'
 import t from 'tap'
 import { eventually } from '../eventually.ts'
-import { sendRaw, startFakeUpstream, startRawUpstream, startStreamingUpstream } from '../upstream.ts'
+import { sendRaw } from '../raw-client.ts'
+import { startFakeUpstream, startRawUpstream, startStreamingUpstream } from '../upstream.ts'
 import { gatewayFor, startGateway, upstreamFor } from './gateway.ts'
 
 const alice = { authorization: 'Bearer alice' }

@@ -155,6 +155,7 @@ t.test('H-04: fields of the connection are consumed, in other spellings too', as
     'Upgrade',
     'HTTP2-Settings',
     'Expect',
+    'Proxy',
     'transfer.encoding',
     'content.length',
   ]
@@ -367,6 +368,17 @@ t.test('H-11: a Location at the service’s own origin becomes a path of the rou
   t.equal(publicLocation('http://orders.internal:80/base/v1/7', rewritten), '/orders/7')
   t.equal(publicLocation('/base/v1?x', rewritten), '/orders?x')
   t.equal(publicLocation('/base/v10', rewritten), '/base/v10')
+  const based = route({ prefix: '/', upstream: 'http://orders.internal/base' })
+  for (const [location, expected] of [
+    ['/base/7', '/7'],
+    ['/base//evil.example', '/.//evil.example'],
+    ['http://orders.internal/base//evil.example', '/.//evil.example'],
+    ['/base/\\evil.example', '/./\\evil.example'],
+    ['/base/\t/evil.example', '/./\t/evil.example'],
+  ] as const) {
+    t.equal(publicLocation(location, based), expected, `${location}: a path of the service names no host`)
+  }
+  t.equal(publicLocation('http://orders.internal:4000/\\evil.example', plain), '/./\\evil.example')
   t.same(
     valuesOf(
       answered({ location: 'http://orders.internal:4000/x', 'content-location': 'http://orders.internal:4000/y' }),

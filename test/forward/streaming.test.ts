@@ -1,10 +1,10 @@
 // Bodies on their way through the gateway, both ways: held back, bounded, cut, abandoned.
 import { once } from 'node:events'
 import { request as httpRequest, type ServerResponse } from 'node:http'
-import { connect } from 'node:net'
 import t from 'tap'
 import { eventually } from '../eventually.ts'
-import { drip, sendRaw, standsStill, startFakeUpstream, startStreamingUpstream, statusesIn } from '../upstream.ts'
+import { drip, openRaw, sendRaw, statusesIn } from '../raw-client.ts'
+import { standsStill, startFakeUpstream, startStreamingUpstream } from '../upstream.ts'
 import { asAlice, gatewayFor, startGateway, upstreamFor } from './gateway.ts'
 
 t.test('a large body passes both ways, held back by a slow reader, in bounded memory', async (t) => {
@@ -160,7 +160,7 @@ t.test('a client that leaves in the middle of an upload aborts it at the service
   })
   t.teardown(() => upstream.close())
   const { port } = await gatewayFor(t, [{ prefix: '/up', upstream: upstream.url, policy: 'public' }])
-  const socket = connect({ host: '127.0.0.1', port })
+  const { socket } = openRaw(port)
   socket.write('POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf')
   await eventually('the upload has begun', () => upstream.connections.length === 1)
   socket.destroy()
@@ -177,7 +177,7 @@ t.test('a client that leaves behind an unanswered pipelined request frees both',
   })
   t.teardown(() => upstream.close())
   const { port } = await gatewayFor(t, [{ prefix: '/slow', upstream: upstream.url, policy: 'public' }])
-  const socket = connect({ host: '127.0.0.1', port })
+  const { socket } = openRaw(port)
   socket.write('GET /slow/1 HTTP/1.1\r\nHost: x\r\n\r\nGET /slow/2 HTTP/1.1\r\nHost: x\r\n\r\n')
   await eventually('both are with the service', () => open === 2)
   socket.destroy()
@@ -206,14 +206,10 @@ t.test('a long transfer that moves is not cut by any limit for whole requests', 
     [{ prefix: '/up', upstream: upstream.url, policy: 'public', timeouts: { bodyIdleMs: 2000 } }],
     { limits: { requestTimeoutMs: 200, headersTimeoutMs: 100 } },
   )
-  const socket = connect({ host: '127.0.0.1', port })
-  let text = ''
-  socket.on('data', (part) => {
-    text += part
-  })
-  socket.write('POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n')
-  await drip(socket, 'x', () => text.startsWith('HTTP/1.1 200'))
-  socket.destroy()
+  const client = openRaw(port)
+  client.socket.write('POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n')
+  await drip(client.socket, 'x', () => client.text.startsWith('HTTP/1.1 200'))
+  client.socket.destroy()
   t.equal(upstream.received[0]?.body.length, 12)
 })
 
@@ -262,17 +258,13 @@ t.test('100 Continue is sent when the policy has passed and the service is reach
   t.same([statusesIn(refused.text), refused.closed], [[401], true])
   const unreachable = await sendRaw(port, expecting('/gone', ''))
   t.same([statusesIn(unreachable.text), unreachable.closed], [[502], true])
-  const socket = connect({ host: '127.0.0.1', port })
-  let text = ''
-  socket.on('data', (part) => {
-    text += part
-  })
-  socket.write(expecting('/x', `${asAlice}\r\n`))
-  await eventually('the gateway says go on', () => text.startsWith('HTTP/1.1 100'))
+  const client = openRaw(port)
+  client.socket.write(expecting('/x', `${asAlice}\r\n`))
+  await eventually('the gateway says go on', () => client.text.startsWith('HTTP/1.1 100'))
   t.equal(upstream.received.length, 0)
-  socket.write('hi')
-  await eventually('the answer', () => statusesIn(text).includes(200))
-  socket.destroy()
+  client.socket.write('hi')
+  await eventually('the answer', () => statusesIn(client.text).includes(200))
+  client.socket.destroy()
   t.match(upstream.received, [{ body: 'hi', headers: { expect: undefined } }])
 })
 

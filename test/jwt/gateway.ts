@@ -13,6 +13,7 @@ import sessionStore from '../../plugins/session-store/index.ts'
 import { openKey } from '../../plugins/session-store/sealed-key.ts'
 import type { SealedKey, Session, Store } from '../../plugins/session-store/store.ts'
 import usage from '../../plugins/usage.ts'
+import { Clock } from '../clock.ts'
 
 export const secrets = deriveSecrets(['a test secret of more than 32 characters'])
 export const issuer = 'https://door.example'
@@ -29,7 +30,7 @@ export const policies = {
 export interface Gateway {
   app: FastifyInstance
   store: Store
-  time: { nowMs: number }
+  time: Clock
   /** A session that exists in the store, as after a login. */
   signIn(changes?: { roles?: string[]; scope?: string }): Promise<Session>
   /** Sends a request and tells its outcome and the events it left. */
@@ -65,8 +66,8 @@ export async function openGateway(
   t: Test,
   { maxStalenessMs = 30_000, ...options }: GatewayOptions = {},
 ): Promise<Gateway> {
-  const time = { nowMs: startMs }
-  const clock = () => time.nowMs
+  const time = new Clock(startMs)
+  const clock = time.now
   const store = openEmbeddedStore({ file: ':memory:', clock })
   const app = Fastify()
   t.teardown(() => app.close())

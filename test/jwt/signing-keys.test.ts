@@ -11,6 +11,7 @@ import {
 } from '../../plugins/jwt/signing-keys.ts'
 import { deriveSecrets } from '../../plugins/secrets.ts'
 import { sealKey } from '../../plugins/session-store/sealed-key.ts'
+import { Clock } from '../clock.ts'
 import { MemoryKeys } from './memory-keys.ts'
 
 const secrets = deriveSecrets(['the first secret of 32 characters or more'])
@@ -27,13 +28,13 @@ interface Node {
 
 interface Bench {
   store: MemoryKeys
-  time: { nowMs: number }
+  time: Clock
   node(changes?: Partial<SigningKeysOptions>): Promise<Node>
 }
 
 function bench(): Bench {
   const store = new MemoryKeys()
-  const time = { nowMs: startMs }
+  const time = new Clock(startMs)
   const node = async (changes: Partial<SigningKeysOptions> = {}): Promise<Node> => {
     const told: Omit<Node, 'keys'> = { failures: [], made: [], opened: [], closed: [] }
     const keys = await SigningKeys.open({
@@ -42,7 +43,7 @@ function bench(): Bench {
       alg: 'ES256',
       rotateEverySeconds: daySeconds,
       keepForSeconds: 300,
-      clock: () => time.nowMs,
+      clock: time.now,
       openSigner: async ({ kid }: KeyMaterial): Promise<Signer> => {
         told.opened.push(kid)
         return { sign: () => kid, verify: () => ({}), close: async () => void told.closed.push(kid) }

@@ -14,7 +14,15 @@ const header = (kid: string, alg = 'ES256') => encode(JSON.stringify({ alg, typ:
 async function openGullible(alg: SigningAlgorithm = 'ES256') {
   const clock = () => startMs
   const asked = { count: 0 }
-  const claims = { iss: issuer, aud: issuer, sub: 'ada', client_id: 'cardea', iat: 1, exp: 1e12, jti: 'A'.repeat(24) }
+  const claims = {
+    iss: issuer,
+    aud: issuer,
+    sub: 'ada',
+    client_id: 'cardea',
+    iat: startMs / 1000,
+    exp: startMs / 1000 + 60,
+    jti: 'A'.repeat(24),
+  }
   const rest = { sid: 'A'.repeat(32), gen: 1, scope: '', roles: [], auth_time: 1 }
   const verify = () => {
     asked.count++

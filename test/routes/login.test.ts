@@ -104,18 +104,23 @@ t.test('an unknown user costs the same store calls and about the same time as a 
     return find(sub)
   }
   const times: Record<string, number[]> = { alice: [], nobody: [], 'no body': [] }
-  for (let round = 0; round < 15; round++) {
+  // The fastest answer of each: what else the machine does only ever adds to a time, and to no name more than to another.
+  const apart = () => {
+    const [alice = 0, nobody = 0, impossible = 0] = Object.values(times).map((measured) => Math.min(...measured))
+    return Math.max(Math.abs(alice - nobody), Math.abs(alice - impossible)) / Math.max(16, alice)
+  }
+  // A busy machine may need more rounds until each name has had a moment of quiet; a name that is cheaper never gets there.
+  let rounds = 0
+  while (rounds < 10 || (rounds < 200 && apart() >= 0.25)) {
     for (const [username, measured] of Object.entries(times)) {
       const before = performance.now()
       await post('/auth/login', { username, password: 'wrong' })
       measured.push(performance.now() - before)
     }
+    rounds += 1
   }
-  t.equal(calls.length, 45)
-  const [alice, nobody, impossible] = Object.values(times).map(median)
-  for (const other of [nobody, impossible]) {
-    t.ok(Math.abs((alice ?? 0) - (other ?? 0)) < Math.max(4, (alice ?? 0) * 0.4), `${alice} and ${other} ms`)
-  }
+  t.equal(calls.length, rounds * 3)
+  t.ok(apart() < 0.25, `a quarter of the time at most, or 4 ms, between them: ${apart()} after ${rounds} rounds`)
 })
 
 const login = { username: 'alice', password }
@@ -344,6 +349,7 @@ t.test('a change of the own password ends every other session and needs the curr
   t.match((await change('wrong', 'a new one')).json(), { status: 401, code: 'invalid_credentials' })
   t.equal((await change(password, 'a\0b')).statusCode, 400)
   t.equal((await change(password, 'x'.repeat(257))).statusCode, 400)
+  t.equal((await change(password, 'seven c')).statusCode, 400, 'too short to be set')
   t.equal((await post('/auth/password', { current_password: password, new_password: 'x' })).statusCode, 401)
   t.equal((await change(password, 'a new one')).statusCode, 204)
   t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(elsewhere) })).statusCode, 401)
@@ -351,11 +357,7 @@ t.test('a change of the own password ends every other session and needs the curr
   t.match(events('password_changed'), [{ sid: elsewhere.session_id }])
   t.equal((await post('/auth/login', { username: 'alice', password })).statusCode, 401)
   t.equal((await post('/auth/login', { username: 'alice', password: 'a new one' })).statusCode, 200)
-  await change('guess', 'x')
-  await change('guess', 'x')
-  t.equal((await change('guess', 'x')).statusCode, 429, 'guesses are limited like logins')
+  await change('guess', 'a new one')
+  await change('guess', 'a new one')
+  t.equal((await change('guess', 'a new one')).statusCode, 429, 'guesses are limited like logins')
 })
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
-}

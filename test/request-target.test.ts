@@ -1,6 +1,6 @@
 // The canonical form of a target: every spelling that is refused, and why.
 import t from 'tap'
-import { isCanonicalPrefix, judgeTarget } from '../../plugins/forward/path.ts'
+import { isCanonicalPrefix, judgeTarget } from '../plugins/request-target.ts'
 
 const canonical = [
   '/',

@@ -1,5 +1,6 @@
 // The canonical form of a request target, decided on the raw bytes the client sent, before anything decodes them.
-// Called by request-guard.ts for every request. It never repairs a target: what was matched is what is sent, or nothing is.
+// Called by request-guard.ts for every request, and by forward/route.ts for the prefixes of the config. It never repairs a
+// target: what was matched is what is sent, or nothing is.
 
 /** What a request target is: canonical (its origin-form), or not (why, for the log). */
 export type TargetVerdict = { outcome: 'canonical'; target: string } | { outcome: 'refused'; reason: string }
@@ -24,7 +25,7 @@ export function judgeTarget(raw: string, host: string): TargetVerdict {
  * @param target starts with `/`
  * @returns a word for the log, or undefined for a canonical target
  */
-export function faultOf(target: string): string | undefined {
+function faultOf(target: string): string | undefined {
   let segmentStart = 1
   for (let i = 1; i < target.length; i += 1) {
     const code = target.charCodeAt(i)

@@ -1,0 +1,38 @@
+// What is known about connections beside their requests: which ones may take long, and how they end when the server stops.
+// Used by request-guard.ts and forward/index.ts. It ends no connection on which an answer is owed.
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { owesAnswer } from './connection-refusal.ts'
+
+// How many requests of a connection are being forwarded: more than one when the client pipelines.
+const forwardedOn = new WeakMap<Socket, number>()
+
+/**
+ * Connections whose request is being forwarded. Their time is kept by the one who forwards: a long upload or download is in
+ * order as long as it moves, so neither Node's limit for a whole request nor its idle limit ends it.
+ */
+export const longRunning = {
+  begin: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 0) + 1),
+  end: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 1) - 1),
+  has: (socket: Socket): boolean => (forwardedOn.get(socket) ?? 0) > 0,
+}
+
+const arrivalMs = 1000
+
+/** Once the server stops, Node keeps no time for what is still arriving: without this, half a request would hold it open. */
+export function endArrivalsAtStop(app: FastifyInstance): void {
+  const open = new Set<Socket>()
+  let timer: NodeJS.Timeout | undefined
+  app.server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  app.addHook('preClose', async () => {
+    timer = setTimeout(() => endArrivals(open), arrivalMs).unref()
+  })
+  app.addHook('onClose', async () => clearTimeout(timer))
+}
+
+function endArrivals(open: ReadonlySet<Socket>): void {
+  for (const socket of open) if (!longRunning.has(socket) && !owesAnswer(socket)) socket.destroy()
+}
