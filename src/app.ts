@@ -3,7 +3,6 @@
 import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors'
 import fastifyHelmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import manifest from '../package.json' with { type: 'json' }
 import authenticate from '../plugins/authenticate.ts'
 import browserOrigin from '../plugins/browser-origin.ts'
 import cookies, { refreshCookieName } from '../plugins/cookies.ts'
@@ -21,6 +20,7 @@ import sessionStore from '../plugins/session-store/index.ts'
 import type { Store } from '../plugins/session-store/store.ts'
 import swagger from '../plugins/swagger.ts'
 import usage from '../plugins/usage.ts'
+import { apiInfo, apiTags } from './api-document.ts'
 import type { Config } from './config.ts'
 import { requestIds } from './request-ids.ts'
 import admin from './routes/admin.ts'
@@ -36,7 +36,7 @@ import upstreams from './routes/upstreams.ts'
 export interface AppOptions {
   /** An open store; the app closes it. */
   store: Store
-  /** This node's clock, ms, for access tokens. The store has its own. */
+  /** This node's clock, ms, for access tokens and for what waits to be hashed. The store has its own. */
   clock?: () => number
   logger?: FastifyBaseLogger
   /** Cost of password hashes; OWASP's when absent. */
@@ -76,7 +76,7 @@ async function registerHttp(app: FastifyInstance, config: Config): Promise<void>
   await app.register(jsonBody)
   await app.register(cookies)
   await app.register(browserOrigin, { ownOrigin: new URL(config.issuer).origin, allowedOrigins: config.allowedOrigins })
-  await app.register(swagger, { enabled: config.docs, refreshCookieName, version: manifest.version })
+  await app.register(swagger, { enabled: config.docs, info: apiInfo, tags: apiTags, refreshCookieName })
 }
 
 // Who may do what: sessions and their tokens, from the store up.
@@ -106,8 +106,9 @@ async function registerTokens(app: FastifyInstance, config: Config, options: App
     clock,
   })
   await app.register(authenticate)
-  await app.register(credentials, { ...config.hashing, ...(options.hashingCost && { cost: options.hashingCost }) })
-  await app.register(loginLimit, { ...config.loginLimit, clock })
+  const cost = options.hashingCost && { cost: options.hashingCost }
+  await app.register(credentials, { ...config.hashing, ...cost, clock })
+  await app.register(loginLimit, config.loginLimit)
   await app.register(forward)
 }
 
@@ -135,7 +136,7 @@ function helmetOptions(config: Config): FastifyHelmetOptions {
   }
 }
 
-// An exact list, never reflected: an origin that is not on it gets no CORS field at all.
+// An exact list, never reflected: an origin that is not on it gets no Access-Control-Allow-Origin, so its pages read nothing.
 function corsOptions(config: Config): FastifyCorsOptions {
   return {
     origin: config.allowedOrigins,

@@ -1,6 +1,7 @@
 // What the gateway says when it is up: three lines where, with the store and the first admin's password beside them.
 // Called by the process only. The password stands here and nowhere else, and only in the start that made it.
 import { isIPv6 } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config.ts'
 import { type FirstAdmin, firstAdminName } from './development.ts'
 
@@ -16,15 +17,28 @@ export interface BannerFacts {
 }
 
 /**
+ * Says that the gateway is up, once: people read plain lines; whatever collects logs in production reads JSON objects.
+ * @param log of the process that was started
+ */
+export function announce(log: FastifyBaseLogger, facts: BannerFacts): void {
+  const lines = bannerLines(facts)
+  if (facts.config.production) for (const line of lines) log.info(line)
+  else process.stdout.write(`${lines.join('\n')}\n`)
+  for (const note of facts.config.notes) log.warn(note)
+  if (facts.firstAdmin.outcome === 'missing') log.warn('There are no users, so nobody can sign in.')
+}
+
+/**
  * Writes the three lines: gateway, Swagger UI, operators.
  * @returns lines without line feeds
  */
-export function bannerLines({ config, address, store, firstAdmin, demoPrefix }: BannerFacts): [string, string, string] {
+function bannerLines({ config, address, store, firstAdmin, demoPrefix }: BannerFacts): [string, string, string] {
   const url = urlOf(address)
   const demo = demoPrefix === undefined ? '' : `, demo upstream at ${demoPrefix}`
+  const workers = config.workers > 1 ? `, ${config.workers} workers` : ''
   const docs = config.docs ? `${url}/docs` : 'off (CARDEA_DOCS=true turns it on)'
   return [
-    `Cardea      ${url}  (store: ${store}${demo})`,
+    `Cardea      ${url}  (store: ${store}${workers}${demo})`,
     `Swagger UI  ${docs}`,
     `operators   ${url}/admin/usage  (${describeAdmin(firstAdmin)})`,
   ]
@@ -34,7 +48,7 @@ export function bannerLines({ config, address, store, firstAdmin, demoPrefix }: 
  * The URL of this machine's own clients; an address that means "every one" is written as loopback.
  * @param address as the server gives it
  */
-export function urlOf({ address, port }: BannerFacts['address']): string {
+function urlOf({ address, port }: BannerFacts['address']): string {
   const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`
 }

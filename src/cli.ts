@@ -1,20 +1,21 @@
-// The command line of operators: users, sessions, keys, config. Works on the embedded file, also while the gateway runs:
-// the gateway follows the revocations that are written here. A password is never taken from an argument nor logged.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+// The command line of operators: users, sessions, keys, config. Works on the gateway's store, also while the gateway runs: it
+// follows the revocations that are written here. A password is never taken from an argument nor logged.
 import { parseArgs } from 'node:util'
-import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
-import { StoreUnavailable } from '../plugins/session-store/store.ts'
+import { type Store, StoreUnavailable } from '../plugins/session-store/store.ts'
 import { CliError, type Command, type Invocation, UsageError } from './cli/command.ts'
 import { configCommands } from './cli/config-commands.ts'
 import { keyCommands } from './cli/key-commands.ts'
 import { sessionCommands } from './cli/session-commands.ts'
 import { userCommands } from './cli/user-commands.ts'
+import { nearestName } from './config/nearest-name.ts'
 import { ConfigError, loadConfig } from './config.ts'
-import { makeDataDir } from './development.ts'
-import { nearestName } from './nearest-name.ts'
+import { makeDataDir, withSecret } from './development.ts'
+import { missingStore, openStore, StoreRefusal } from './open-store.ts'
 
 const commands: Record<string, Command> = { ...userCommands, ...sessionCommands, ...keyCommands, ...configCommands }
+
+// Longer than any access token lives: the log of revocations is not ours to shorten, whatever knobs this shell has.
+const keepLogMs = 2 * 24 * 60 * 60 * 1000
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -48,8 +49,7 @@ async function run(name: string, rest: string[]): Promise<void> {
   }
   const invocation = parse(command, rest)
   if (command.needs === 'nothing') return await command.run(invocation)
-  const file = storeFile(command.needs === 'store')
-  const store = openEmbeddedStore({ file })
+  const store = await open(command.needs === 'store')
   try {
     await command.run(invocation, store)
   } finally {
@@ -57,15 +57,20 @@ async function run(name: string, rest: string[]): Promise<void> {
   }
 }
 
-// Looking into a store that is not there would only make an empty one, and hide that the data folder is another.
-function storeFile(mustExist: boolean): string {
-  const { dataDir } = loadConfig()
-  const file = join(dataDir, 'cardea.db')
-  if (mustExist && !existsSync(file)) {
-    throw new CliError(`There is no store at ${file}: check CARDEA_DATA_DIR, or start the gateway once`)
+async function open(mustExist: boolean): Promise<Store> {
+  const loaded = loadConfig()
+  const missing = missingStore(loaded)
+  if (mustExist && missing !== undefined) {
+    throw new CliError(`There is no store at ${missing}: check CARDEA_DATA_DIR, or start the gateway once`)
   }
-  makeDataDir(dataDir)
-  return file
+  if (loaded.redisUrl === undefined) makeDataDir(loaded.dataDir)
+  // Only Redis needs the secret, to find a subject's keys.
+  const config = loaded.redisUrl === undefined ? loaded : withSecret(loaded)
+  const store = await openStore(config, { keepLogMs, onWarning: (sentence) => process.stderr.write(`${sentence}\n`) })
+  // Said where somebody may be mistaken: a REDIS_URL that was forgotten makes a new file, one that was not is another's.
+  if (missing !== undefined) process.stderr.write(`store: ${store.description}, made now\n`)
+  else if (loaded.redisUrl !== undefined) process.stderr.write(`store: ${store.description}\n`)
+  return store
 }
 
 function parse(command: Command, args: string[]): Invocation {
@@ -81,7 +86,11 @@ function parse(command: Command, args: string[]): Invocation {
 
 function explain(error: unknown): string {
   if (error instanceof UsageError) return `${error.message}\n\n${usage()}`
-  if (error instanceof CliError || error instanceof ConfigError) return error.message
-  if (error instanceof StoreUnavailable) return `The store cannot be used: ${error.message}`
+  if (error instanceof CliError || error instanceof ConfigError || error instanceof StoreRefusal) return error.message
+  if (error instanceof StoreUnavailable) return `The store cannot be used: ${reasonOf(error)}`
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+function reasonOf({ message, cause }: StoreUnavailable): string {
+  return cause instanceof Error ? `${message} (${cause.message})` : message
 }

@@ -1,14 +1,16 @@
 // The config of the gateway: read from the file and the environment, judged as a whole, and handed on as plain data.
 // Called by the process and the command line. It writes nothing; a config with one mistake is no config at all.
+import { availableParallelism } from 'node:os'
 import { basename, isAbsolute, join } from 'node:path'
 import type { RouteConfig } from '../plugins/forward/route.ts'
-import { type ConfigFile, type Path, readConfigFile } from './config-file.ts'
-import { type Draft, findConflicts } from './config-rules.ts'
-import { findMisfits, type Misfit } from './config-schema.ts'
-import type { Knob } from './knob.ts'
-import { configFileKnob, type KnobMember, type KnobValues, knobs } from './knobs.ts'
-import { nearestName } from './nearest-name.ts'
-import { audiencesOfRoutes } from './route-rules.ts'
+import type { Draft } from './config/draft.ts'
+import { type ConfigFile, type Path, readConfigFile } from './config/file.ts'
+import type { Knob } from './config/knob.ts'
+import { configFileKnob, type KnobMember, type KnobValues, knobs } from './config/knobs.ts'
+import { nearestName } from './config/nearest-name.ts'
+import { audiencesOfRoutes } from './config/route-rules.ts'
+import { findConflicts } from './config/rules.ts'
+import { findMisfits, type Misfit } from './config/schema.ts'
 
 export interface Config {
   /** NODE_ENV is `production`. */
@@ -21,8 +23,10 @@ export interface Config {
   /** Newest first. Empty in development when none is given: `development.ts` makes one. */
   secrets: string[]
   dataDir: string
-  /** Always undefined in this version. */
+  /** Undefined: the embedded store in `dataDir`. */
   redisUrl: string | undefined
+  /** Processes behind the port; `auto` is told by the cores of this machine. */
+  workers: number
   adminPassword: string | undefined
   accessTtlSeconds: number
   clockToleranceSeconds: number
@@ -255,6 +259,7 @@ function assemble({ production, values, routes }: Draft, directory: string, note
     secrets: all.secrets ?? [],
     dataDir: isAbsolute(all.dataDir) ? all.dataDir : join(directory, all.dataDir),
     redisUrl: all.redisUrl,
+    workers: all.workers === 'auto' ? availableParallelism() : all.workers,
     adminPassword: all.adminPassword,
     accessTtlSeconds: all.accessTtlSeconds,
     clockToleranceSeconds: all.clockToleranceSeconds,

@@ -84,21 +84,25 @@ export type FirstAdmin =
   | { outcome: 'missing' }
 
 /**
- * Adds the first admin when there are no users at all.
+ * Prepares the first admin where there are no users at all. Nothing is written before the returned function is called: a
+ * start that fails in between must not leave an admin whose password nobody was told.
  * @param users the user store
  * @param config its `adminPassword`, or in development one that is made here
- * @returns what happened; a made password is in it, once
+ * @returns a function that adds the admin at once, its password being hashed already, and says what happened; a made
+ * password is in that, once
  */
-export async function ensureFirstAdmin(users: UserStore, config: Config): Promise<FirstAdmin> {
-  if ((await users.count()) > 0) return { outcome: 'present' }
+export async function prepareFirstAdmin(users: UserStore, config: Config): Promise<() => Promise<FirstAdmin>> {
+  if ((await users.count()) > 0) return async () => ({ outcome: 'present' })
   const password = config.adminPassword ?? (config.production ? undefined : makePassword())
-  if (password === undefined) return { outcome: 'missing' }
+  if (password === undefined) return async () => ({ outcome: 'missing' })
   const passwordHash = await hashPassword(password)
-  const isAdded = await users.add({ sub: firstAdminName, passwordHash, roles: ['admin'], scope: '' })
-  if (!isAdded) return { outcome: 'present' }
-  return config.adminPassword === undefined
-    ? { outcome: 'added', from: 'made', password }
-    : { outcome: 'added', from: 'CARDEA_ADMIN_PASSWORD' }
+  return async () => {
+    const isAdded = await users.add({ sub: firstAdminName, passwordHash, roles: ['admin'], scope: '' })
+    if (!isAdded) return { outcome: 'present' }
+    return config.adminPassword === undefined
+      ? { outcome: 'added', from: 'made', password }
+      : { outcome: 'added', from: 'CARDEA_ADMIN_PASSWORD' }
+  }
 }
 
 // Without the letters and digits that people take for each other; all of it is marked by a double click.

@@ -1,20 +1,21 @@
-// The process: config, store, demo upstream, app, first admin, listening, and the graceful end of all of them.
+// The process: config, store, first admin, demo upstream, and a gateway that serves, or workers that do.
 // Started by `npm start` and the image, never imported. It ends with one sentence, not a stack, where a person can mend the cause.
-import { join, relative } from 'node:path'
-import closeWithGrace from 'close-with-grace'
-import type { FastifyInstance } from 'fastify'
-import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
-import { StoreUnavailable } from '../plugins/session-store/store.ts'
-import { buildApp } from './app.ts'
-import { type BannerFacts, bannerLines } from './banner.ts'
+import cluster from 'node:cluster'
+import type { Server } from 'node:net'
+import { KeyUnopenable } from '../plugins/session-store/sealed-key.ts'
+import { type Store, StoreUnavailable } from '../plugins/session-store/store.ts'
+import { announce } from './banner.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
-import { startDemoUpstream } from './demo-upstream.ts'
-import { ensureFirstAdmin, makeDataDir, withSecret } from './development.ts'
+import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts'
+import { makeDataDir, prepareFirstAdmin, withSecret } from './development.ts'
+import { serve } from './gateway.ts'
+import { openStore, StoreRefusal } from './open-store.ts'
+import { configOfWorker, type Serving, superviseWorkers, WorkersError } from './workers.ts'
 
 const demoPrefix = '/demo'
 
 try {
-  await start()
+  await (cluster.isPrimary ? start() : startAsWorker())
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`)
   // What was opened may hold the process; nothing of it is in use yet.
@@ -22,75 +23,45 @@ try {
 }
 
 async function start(): Promise<void> {
-  const loaded = withSecret(loadConfig())
-  makeDataDir(loaded.dataDir)
-  const store = openEmbeddedStore({ file: shortest(join(loaded.dataDir, 'cardea.db')) })
+  const loaded = readConfig()
+  const store = await openStore(loaded, { onWarning: (sentence) => loaded.notes.push(sentence) })
   const demo = loaded.production || loaded.routes.length > 0 ? undefined : await startDemoUpstream()
   const config = demo ? withDemoRoute(loaded, demo.url) : loaded
-  const app = await buildApp(config, { store })
-  if (demo) app.addHook('onClose', () => demo.close())
-  const firstAdmin = await ensureFirstAdmin(store.users, config)
-  await app.listen(config.listen)
-  stopWithGrace(app, config.stopDelayMs)
-  announce(app, {
-    config,
-    address: addressOf(app),
-    store: store.description,
-    firstAdmin,
-    demoPrefix: demo && demoPrefix,
-  })
+  const addFirstAdmin = await prepareFirstAdmin(store.users, config)
+  const { log, address } = await (config.workers === 1
+    ? serveAlone(config, store, demo)
+    : superviseWorkers(config, () => (demo ? withDemoRoute(readConfig(), demo.url) : readConfig())))
+  const facts = { config, address, store: store.description, demoPrefix: demo && demoPrefix }
+  announce(log, { ...facts, firstAdmin: await addFirstAdmin() })
+  // The workers have opened it for themselves.
+  if (config.workers > 1) await store.close()
 }
 
-// What people read in the banner: `data/cardea.db` where the data folder lies in this one.
-function shortest(path: string): string {
-  const fromHere = relative(process.cwd(), path)
-  return fromHere.startsWith('..') ? path : fromHere
+async function serveAlone(config: Config, store: Store, demo: DemoUpstream | undefined): Promise<Serving> {
+  const app = await serve(config, store, demo && (() => demo.close()))
+  return { log: app.log, address: addressOf(app.server.address()) }
+}
+
+function readConfig(): Config {
+  const config = withSecret(loadConfig())
+  // With Redis nothing is kept in this folder, which may not even be writable.
+  if (config.redisUrl === undefined) makeDataDir(config.dataDir)
+  return config
+}
+
+// What can be wrong has been judged, and said, by the process that started this one.
+async function startAsWorker(): Promise<void> {
+  const config = await configOfWorker()
+  await serve(config, await openStore(config))
 }
 
 function withDemoRoute(config: Config, upstream: string): Config {
   return { ...config, routes: [{ prefix: demoPrefix, upstream, policy: 'authenticated' }] }
 }
 
-function addressOf(app: FastifyInstance): BannerFacts['address'] {
-  const address = app.server.address()
+function addressOf(address: ReturnType<Server['address']>): Serving['address'] {
   if (address === null || typeof address === 'string') throw new Error('The server does not listen on a port.')
   return address
-}
-
-// People read plain lines; whatever collects logs in production reads JSON objects, one a line.
-function announce(app: FastifyInstance, facts: BannerFacts): void {
-  const lines = bannerLines(facts)
-  if (facts.config.production) for (const line of lines) app.log.info(line)
-  else process.stdout.write(`${lines.join('\n')}\n`)
-  for (const note of facts.config.notes) app.log.warn(note)
-  if (facts.firstAdmin.outcome === 'missing') app.log.warn('There are no users, so nobody can sign in.')
-}
-
-// Ctrl+C under npm arrives twice, from the terminal and from npm; only a later one is a person's second thought.
-const sameSignalMs = 1000
-
-/**
- * Ends the process in good order: no new connections, requests in flight finish, then the store closes.
- * @param delayMs how long that may take; after it, and at a second signal, the process ends at once with exit code 1
- */
-function stopWithGrace(app: FastifyInstance, delayMs: number): void {
-  const grace = closeWithGrace({ delay: delayMs, logger: app.log, skip: ['SIGTERM', 'SIGINT'] }, async ({ err }) => {
-    if (err) app.log.fatal({ err }, 'stopping after an error that nothing caught')
-    await app.close()
-  })
-  let stoppedAtMs: number | undefined
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stoppedAtMs === undefined) {
-      stoppedAtMs = performance.now()
-      app.log.info({ signal }, 'stopping; requests in flight may finish')
-      grace.close()
-    } else if (performance.now() - stoppedAtMs > sameSignalMs) {
-      app.log.error({ signal }, 'second signal: stopping at once')
-      process.exit(1)
-    }
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
 }
 
 /** One sentence for what a person can mend; the stack only for what is our fault. */
@@ -103,6 +74,9 @@ function explain(error: unknown): string {
   }
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
     return `Cardea did not start: it cannot listen on ${listenAddress(error)} (${code}); choose another HOST or PORT.`
+  }
+  if (error instanceof StoreRefusal || error instanceof KeyUnopenable || error instanceof WorkersError) {
+    return `Cardea did not start: ${error.message}`
   }
   if (error instanceof StoreUnavailable) return `Cardea did not start: the store cannot be used: ${reasonOf(error)}`
   return `Cardea did not start: ${error.stack ?? error.message}`

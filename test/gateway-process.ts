@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { eventually } from './eventually.ts'
+import { processEnvironment } from './process-environment.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const startDeadlineMs = 20_000
@@ -51,6 +52,10 @@ export class GatewayProcess {
     return child.exitCode
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child?.kill(signal)
   }
@@ -59,20 +64,14 @@ export class GatewayProcess {
   async cli(args: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(process.execPath, ['src/cli.ts', ...args], {
       cwd: root,
-      env: this.#environment(),
+      env: processEnvironment(this.#env),
     })
     return stdout
   }
 
-  #environment(): NodeJS.ProcessEnv {
-    // Nothing of the developer's own environment may turn a knob here.
-    const { PATH, HOME } = process.env
-    return { PATH, HOME, CARDEA_CONFIG: undefined, ...this.#env }
-  }
-
   async #spawn(): Promise<void> {
     this.output = []
-    const child = spawn(process.execPath, ['src/server.ts'], { cwd: root, env: this.#environment() })
+    const child = spawn(process.execPath, ['src/server.ts'], { cwd: root, env: processEnvironment(this.#env) })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => this.output.push(line))
@@ -84,7 +83,9 @@ export class GatewayProcess {
   async #ready(child: ChildProcess): Promise<void> {
     const isReady = async () => {
       if (child.exitCode !== null) throw new Error(`the gateway did not start:\n${this.output.join('\n')}`)
-      return (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok === true
+      const isServing = (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok === true
+      // What it says goes another way than what it answers: either can come first. In production the log level may hide it.
+      return isServing && (this.#env['NODE_ENV'] === 'production' || this.output.length >= 3)
     }
     await eventually('the gateway is ready', isReady, startDeadlineMs)
   }

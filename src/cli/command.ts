@@ -85,8 +85,3 @@ function printable(text: string): string {
     (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   )
 }
-
-/** A time of the store as people read it. */
-export function timeOf(ms: number): string {
-  return new Date(ms).toISOString()
-}

@@ -1,6 +1,7 @@
 // `config check` and `config schema`. Called by cli.ts; they open no store and change nothing.
+
+import { configSchema } from '../config/schema.ts'
 import { loadConfig } from '../config.ts'
-import { configSchema } from '../config-schema.ts'
 import { type Command, say } from './command.ts'
 
 /** The commands by their two words. */

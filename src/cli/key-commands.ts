@@ -1,7 +1,7 @@
 // `keys list`. Called by cli.ts with an open store. Only names and times: what is in a key, the command line never sees.
-
 import type { Store } from '../../plugins/session-store/store.ts'
-import { type Command, type Invocation, isGiven, printRows, timeOf } from './command.ts'
+import { timestamp } from '../session-view.ts'
+import { type Command, type Invocation, isGiven, printRows } from './command.ts'
 
 /** The commands by their two words. */
 export const keyCommands: Record<string, Command> = {
@@ -21,8 +21,8 @@ async function listKeys(invocation: Invocation, store: Store): Promise<void> {
     kid: id,
     use,
     alg,
-    created_at: timeOf(createdAt),
-    active_from: timeOf(activeFrom),
+    created_at: timestamp(createdAt),
+    active_from: timestamp(activeFrom),
   }))
   printRows(rows, isGiven(invocation, 'json'))
 }

@@ -2,7 +2,7 @@
 // Never from an argument (every user of the machine can read those) and never echoed.
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
-import { passwordLimitBytes, passwordProblem } from '../../plugins/credentials/password.ts'
+import { newPasswordProblem, passwordLimitBytes } from '../../plugins/credentials/password.ts'
 import { makePassword } from '../development.ts'
 import { CliError, type Invocation, isGiven, say } from './command.ts'
 
@@ -21,7 +21,7 @@ export async function newPassword(invocation: Invocation): Promise<string> {
     return password
   }
   const password = process.stdin.isTTY ? await askTwice() : await readPiped()
-  const wrong = passwordProblem(password)
+  const wrong = newPasswordProblem(password)
   if (wrong) throw new CliError(wrong)
   return password
 }

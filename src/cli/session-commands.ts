@@ -1,18 +1,10 @@
 // `sessions list|revoke`. Called by cli.ts with an open store; a gateway that runs on the same store follows what is ended here.
 // A session id is not a secret: it names a session and cannot be presented.
 import { canonicalUserName } from '../../plugins/credentials/user-name.ts'
+import { newestRotation } from '../../plugins/session-store/rotation.ts'
 import type { Session, Store } from '../../plugins/session-store/store.ts'
-import {
-  CliError,
-  type Command,
-  type Invocation,
-  isGiven,
-  printRows,
-  say,
-  textsOf,
-  timeOf,
-  UsageError,
-} from './command.ts'
+import { timestamp } from '../session-view.ts'
+import { CliError, type Command, type Invocation, isGiven, printRows, say, textsOf, UsageError } from './command.ts'
 
 /** The commands by their two words. */
 export const sessionCommands: Record<string, Command> = {
@@ -52,9 +44,9 @@ function rowOf(session: Session): Record<string, unknown> {
   return {
     sid: session.sid,
     generation: session.generation,
-    created_at: timeOf(session.createdAt),
-    refreshed_at: timeOf(session.rotatedAt[0] ?? session.createdAt),
-    expires_at: timeOf(session.absoluteExpirySeconds * 1000),
+    created_at: timestamp(session.createdAt),
+    refreshed_at: timestamp(newestRotation(session)),
+    expires_at: timestamp(session.absoluteExpirySeconds * 1000),
     ip: session.ip,
     device: session.device,
   }

@@ -1,9 +1,12 @@
 // `users add|list|disable|enable|passwd`. Called by cli.ts with an open store; the gateway may be running on the same one.
 // What takes rights away ends the user's sessions too, after the change, so that no login in flight slips through between.
 import { hashPassword } from '../../plugins/credentials/password.ts'
-import { canonicalUserName } from '../../plugins/credentials/user-name.ts'
+import { canonicalUserName, userNameRule } from '../../plugins/credentials/user-name.ts'
+import { isScope } from '../../plugins/scope.ts'
 import type { EndReason, Store, UserChange } from '../../plugins/session-store/store.ts'
-import { CliError, type Command, type Invocation, isGiven, printRows, say, textsOf, timeOf } from './command.ts'
+import { rolePattern } from '../schemas.ts'
+import { timestamp } from '../session-view.ts'
+import { CliError, type Command, type Invocation, isGiven, printRows, say, textsOf } from './command.ts'
 import { newPassword, passwordOptions } from './password-input.ts'
 
 /** The commands by their two words. */
@@ -57,21 +60,19 @@ export const userCommands: Record<string, Command> = {
 function nameIn({ positionals: [typed = ''] }: Invocation): string {
   const name = canonicalUserName(typed)
   if (name === undefined) {
-    throw new CliError(
-      `${JSON.stringify(typed)} cannot be a user name: 1 to 64 of a-z 0-9 . _ @ + -, a letter or digit first`,
-    )
+    throw new CliError(`${JSON.stringify(typed)} cannot be a user name. ${userNameRule}`)
   }
   return name
 }
 
-const rolePattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/
-// RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
-const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]{1,64}$/
+const scopeTokenLimit = 64
+const isRole = (word: string) => new RegExp(rolePattern).test(word)
+const isScopeToken = (word: string) => word.length <= scopeTokenLimit && isScope(word)
 
 async function addUser(invocation: Invocation, store: Store): Promise<void> {
   const sub = nameIn(invocation)
-  const roles = words(invocation, 'role', rolePattern)
-  const scope = words(invocation, 'scope', scopePattern).join(' ')
+  const roles = words(invocation, 'role', isRole)
+  const scope = words(invocation, 'scope', isScopeToken).join(' ')
   if (await store.users.find(sub)) throw new CliError(`There is a user ${sub} already.`)
   const passwordHash = await hashPassword(await newPassword(invocation))
   if (!(await store.users.add({ sub, passwordHash, roles, scope })))
@@ -79,9 +80,9 @@ async function addUser(invocation: Invocation, store: Store): Promise<void> {
   say(`added ${sub}`)
 }
 
-function words(invocation: Invocation, option: string, pattern: RegExp): string[] {
+function words(invocation: Invocation, option: string, isRight: (word: string) => boolean): string[] {
   const given = textsOf(invocation, option).flatMap((text) => text.split(' ').filter(Boolean))
-  const wrong = given.find((word) => !pattern.test(word))
+  const wrong = given.find((word) => !isRight(word))
   if (wrong !== undefined) throw new CliError(`${JSON.stringify(wrong)} cannot be a ${option}.`)
   return [...new Set(given)]
 }
@@ -93,7 +94,7 @@ async function listUsers(invocation: Invocation, store: Store): Promise<void> {
   for (let after: string | undefined = ''; after !== undefined; ) {
     const page = await store.users.list(after, pageSize)
     for (const { sub, roles, scope, disabled, createdAt } of page) {
-      rows.push({ sub, roles, scope, disabled, created_at: timeOf(createdAt) })
+      rows.push({ sub, roles, scope, disabled, created_at: timestamp(createdAt) })
     }
     after = page.length < pageSize ? undefined : page.at(-1)?.sub
   }

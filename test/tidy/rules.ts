@@ -3,11 +3,6 @@
 import { type Node, SyntaxKind } from 'typescript/unstable/ast'
 import { type Source, walk } from './source.ts'
 
-export interface Offence {
-  path: string
-  line: number
-}
-
 /** Finds every place of a file that breaks the rule. */
 export type Rule = (source: Source) => number[]
 

@@ -1,8 +1,8 @@
 // What must hold for the routes of a config beyond their schema, said with the places of the file.
 // Called by the rules of the config. The room `forward` judges routes by themselves; here they meet the rest of the config.
-import { type RouteConfig, routeMistakes } from '../plugins/forward/route.ts'
-import type { Path } from './config-file.ts'
-import type { Draft } from './config-rules.ts'
+import { type RouteConfig, routeMistakes } from '../../plugins/forward/route.ts'
+import type { Draft } from './draft.ts'
+import type { Path } from './file.ts'
 
 /**
  * Checks the routes.

@@ -1,6 +1,6 @@
 // What can be told about CARDEA_SECRET without knowing how it was made: its length, its variety, and whether it is a placeholder.
 // Called by the rules of the config. Its sentences never hold a part of a secret.
-import { minimumSecretLength } from '../plugins/secrets.ts'
+import { minimumSecretLength } from '../../plugins/secrets.ts'
 
 const minimumDistinctCharacters = 10
 const placeholders =

@@ -191,14 +191,18 @@ const process = {
     {
       name: 'REDIS_URL',
       key: 'redisUrl',
-      meaning: 'Redis in place of the embedded store; not in this version.',
+      meaning: 'Redis or Valkey in place of the embedded store, for any number of nodes.',
       secret: true,
     },
-    text('a URL such as redis://127.0.0.1:6379', isUrl),
+    text('a URL such as redis://127.0.0.1:6379', isPlain),
     'none: embedded store',
   ),
   workers: fixed(
-    { name: 'CARDEA_WORKERS', key: 'workers', meaning: 'Processes; more than 1 needs Redis, so not in this version.' },
+    {
+      name: 'CARDEA_WORKERS',
+      key: 'workers',
+      meaning: 'Processes behind the one port; `auto`: one a core. More than 1 needs Redis.',
+    },
     workers(),
     '1',
   ),

@@ -3,8 +3,8 @@
 import Type, { type TObject, type TSchema } from 'typebox'
 import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
-import { routeSchema } from '../plugins/forward/route.ts'
-import type { Path } from './config-file.ts'
+import { routeSchema } from '../../plugins/forward/route.ts'
+import type { Path } from './file.ts'
 import type { Knob } from './knob.ts'
 import { knobs } from './knobs.ts'
 

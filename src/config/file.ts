@@ -101,6 +101,6 @@ function getIn(node: object, step: string | number): unknown {
  * @param path `['routes', 0, 'policy']`
  * @returns `routes[0].policy`
  */
-export function writePath(path: Path): string {
+function writePath(path: Path): string {
   return path.map((step, at) => (typeof step === 'number' ? `[${step}]` : at === 0 ? step : `.${step}`)).join('')
 }

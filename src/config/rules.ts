@@ -1,22 +1,11 @@
 // What must hold between the values of a config, each of which is right by itself. Called by the loader of the config.
 // A rule never throws and never repairs: it says what is wrong, where, and what to write. No sentence holds a secret.
-import { passwordProblem } from '../plugins/credentials/password.ts'
-import type { RouteConfig } from '../plugins/forward/route.ts'
-import type { Path } from './config-file.ts'
+import { passwordProblem } from '../../plugins/credentials/password.ts'
+import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
+import type { Draft } from './draft.ts'
 import { type KnobMember, type KnobValues, knobs } from './knobs.ts'
 import { findRouteMistakes } from './route-rules.ts'
 import { shortcomingOf, weaknessOf } from './secret-strength.ts'
-
-/** A config before it is known to be right: values that could be read, and where they were written. */
-export interface Draft {
-  production: boolean
-  values: Partial<KnobValues>
-  /** Only of values that were written somewhere; the others are defaults. */
-  places: ReadonlyMap<KnobMember, string>
-  routes: RouteConfig[]
-  /** Where something of a route is written. */
-  placeInRoutes(path: Path): string
-}
 
 /** What the rules found. */
 export interface Conflicts {
@@ -116,7 +105,7 @@ function withoutUserinfo(url: string): string {
  * Tells whether a host can only be this machine (RFC 6761 section 6.3 for the name).
  * @param hostname as `URL` gives it: lower case, IPv6 in brackets
  */
-export function isLoopback(hostname: string): boolean {
+function isLoopback(hostname: string): boolean {
   return /^(localhost|[a-z0-9.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|::1)$/.test(hostname)
 }
 
@@ -174,15 +163,21 @@ function checkListening({ values, production }: Draft, { notes }: Conflicts): vo
 }
 
 function checkProcesses(draft: Draft, { mistakes }: Conflicts): void {
-  if (draft.places.has('redisUrl')) {
+  const { redisUrl, workers } = draft.values
+  if (redisUrl !== undefined) mistakes.push(...redisUrlMistakes(redisUrl, nameOf(draft, 'redisUrl')))
+  if (workers !== undefined && workers !== 1 && !draft.places.has('redisUrl')) {
     mistakes.push(
-      `${nameOf(draft, 'redisUrl')} is set, but the Redis store is not part of this version: remove it to use the embedded store`,
+      `${nameOf(draft, 'workers')} is ${workers}: the embedded store serves one process; set REDIS_URL, or write 1`,
     )
   }
-  const { workers } = draft.values
-  if (workers !== undefined && workers !== 1) {
-    mistakes.push(
-      `${nameOf(draft, 'workers')} is ${workers}: several processes need Redis, which is not part of this version; write 1`,
-    )
+}
+
+// The sentence is the adapter's own, which knows the forms and never shows the URL.
+function redisUrlMistakes(url: string, place: string): string[] {
+  try {
+    parseRedisUrl(url)
+    return []
+  } catch (error) {
+    return [(error instanceof Error ? error.message : String(error)).replace('REDIS_URL', place)]
   }
 }

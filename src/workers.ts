@@ -1,0 +1,198 @@
+// Several processes behind one port (CARDEA_WORKERS): the primary opens it, all workers accept from it, and the primary replaces
+// workers that end, and renews or stops them in good order. Called by server.ts. The primary itself must never serve a request.
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import type { FastifyBaseLogger } from 'fastify'
+import { pino } from 'pino'
+import type { Config } from './config.ts'
+import { onStopSignals } from './stop-signals.ts'
+
+/** No worker came up; what it said stands on standard error. */
+export class WorkersError extends Error {}
+
+/** A gateway that is up. */
+export interface Serving {
+  log: FastifyBaseLogger
+  /** Where it really listens. */
+  address: { address: string; port: number }
+}
+
+/** A worker that ends again and again is started again after 0, 100, 200, 400 ms and so on, up to this. */
+const longestBackOffMs = 10_000
+const firstBackOffMs = 100
+/** A worker that lived so long was not ended by how it was started. */
+const steadyMs = 30_000
+/** How much longer than its own delay a worker may take to stop: then it hangs, and is killed. */
+const killAfterMs = 5000
+
+/**
+ * Starts the workers and keeps them up until this process is told to stop. SIGUSR2 renews them one by one, under a config
+ * that is read anew; a config with a mistake leaves everything as it is.
+ * @param config judged; each worker gets it as it is
+ * @param reload gives the config of renewed workers
+ * @returns once all have been given the time to come up
+ * @throws WorkersError when the first one does not come up
+ */
+export async function superviseWorkers(config: Config, reload: () => Config): Promise<Serving> {
+  // All accept from one queue: a worker that is killed or leaves takes no waiting connection with it, and one that is busy gets
+  // none. Where the primary hands connections round, one that a killed worker had not answered for would hang for ever.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
+  const log = pino({ level: config.logLevel })
+  const workers = new Workers(config, log)
+  const address = await workers.start()
+  onStopSignals(
+    log,
+    () => workers.stop(),
+    () => workers.stopAtOnce(),
+  )
+  process.on('SIGUSR2', () => void workers.renew(reload))
+  return { log, address }
+}
+
+/** In a worker: the config that the primary has judged. */
+export async function configOfWorker(): Promise<Config> {
+  const [message] = await once(process, 'message')
+  // Boundary: `fork` below sends nothing else.
+  return (message as { config: Config }).config
+}
+
+interface Started {
+  worker: Worker
+  /** Rejects with WorkersError when it ends before it listens. */
+  listening: Promise<Serving['address']>
+}
+
+class Workers {
+  #config: Config
+  readonly #log: FastifyBaseLogger
+  /** The workers that are replaced when they end. */
+  readonly #kept = new Set<Worker>()
+  readonly #backOffs = new Set<NodeJS.Timeout>()
+  #endings = 0
+  #isRenewing = false
+  #isStopping = false
+  #exitCode = 0
+
+  constructor(config: Config, log: FastifyBaseLogger) {
+    this.#config = config
+    this.#log = log
+  }
+
+  /** The first one alone: what keeps it from starting is said once, not once a worker. */
+  async start(): Promise<Serving['address']> {
+    const first = this.#fork(this.#config)
+    const address = await first.listening
+    this.#keep(first.worker)
+    const others = Array.from({ length: this.#config.workers - 1 }, () => this.#startKept())
+    await Promise.allSettled(others)
+    return address
+  }
+
+  /** Replaces every worker by a new one, one after the other: each stops only when its successor listens. */
+  async renew(reload: () => Config): Promise<void> {
+    if (this.#isRenewing || this.#isStopping) return
+    this.#isRenewing = true
+    try {
+      // The port stays: it is this process that listens.
+      const config = { ...reload(), listen: this.#config.listen }
+      for (const old of [...this.#kept]) await this.#replace(old, config)
+      this.#log.info('all workers are renewed')
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#log.error({ reason }, 'workers that are not renewed yet stay as they are')
+    } finally {
+      this.#isRenewing = false
+    }
+  }
+
+  /** All at once: requests in flight finish, then this process ends, with 1 if a worker had to be cut short. */
+  stop(): void {
+    this.#isStopping = true
+    for (const backOff of this.#backOffs) clearTimeout(backOff)
+    for (const worker of living()) end(worker, this.#config.stopDelayMs)
+    this.#exitIfAlone()
+  }
+
+  /** A second signal: the workers end as they are. */
+  stopAtOnce(): void {
+    for (const worker of living()) worker.process.kill('SIGKILL')
+    process.exit(1)
+  }
+
+  async #replace(old: Worker, config: Config): Promise<void> {
+    const successor = this.#fork(config)
+    await successor.listening
+    this.#config = config
+    this.#keep(successor.worker)
+    this.#kept.delete(old)
+    if (old.isDead()) return
+    const exited = once(old, 'exit')
+    end(old, config.stopDelayMs)
+    await exited
+  }
+
+  #fork(config: Config): Started {
+    const worker = cluster.fork()
+    const { promise, resolve, reject } = Promise.withResolvers<Serving['address']>()
+    worker.once('listening', ({ address, port }) => resolve({ address, port }))
+    worker.once('exit', (code, signal) => {
+      reject(new WorkersError(`a worker ended before it listened (${signal ?? `exit code ${code}`}).`))
+      this.#onExit(worker, code, signal)
+    })
+    // A worker that is gone before it was told anything says so by its exit.
+    worker.on('error', () => undefined)
+    worker.send({ config })
+    return { worker, listening: promise }
+  }
+
+  #keep(worker: Worker): void {
+    if (worker.isDead()) this.#startAgain()
+    else this.#kept.add(worker)
+  }
+
+  async #startKept(): Promise<void> {
+    const { worker, listening } = this.#fork(this.#config)
+    this.#kept.add(worker)
+    const steady = setTimeout(() => {
+      this.#endings = 0
+    }, steadyMs).unref()
+    worker.once('exit', () => clearTimeout(steady))
+    await listening
+  }
+
+  #onExit(worker: Worker, code: number | null, signal: string | null): void {
+    if (this.#isStopping) {
+      // One that was told before it could listen to signals ends by the signal itself.
+      if (code !== 0 && signal !== 'SIGTERM') this.#exitCode = 1
+      this.#exitIfAlone()
+    } else if (this.#kept.delete(worker)) {
+      this.#log.error({ worker: worker.process.pid, code, signal }, 'a worker ended; another one is started')
+      this.#startAgain()
+    }
+  }
+
+  #startAgain(): void {
+    const delayMs = this.#endings === 0 ? 0 : Math.min(longestBackOffMs, firstBackOffMs * 2 ** (this.#endings - 1))
+    this.#endings += 1
+    const backOff = setTimeout(() => {
+      this.#backOffs.delete(backOff)
+      this.#startKept().catch(() => undefined)
+    }, delayMs)
+    this.#backOffs.add(backOff)
+  }
+
+  #exitIfAlone(): void {
+    if (living().length === 0) process.exit(this.#exitCode)
+  }
+}
+
+function living(): Worker[] {
+  return Object.values(cluster.workers ?? {}).flatMap((worker) => (worker && !worker.isDead() ? [worker] : []))
+}
+
+// SIGTERM, and if the worker does not even end itself after its delay, SIGKILL.
+function end(worker: Worker, stopDelayMs: number): void {
+  worker.process.kill('SIGTERM')
+  const kill = setTimeout(() => worker.process.kill('SIGKILL'), stopDelayMs + killAfterMs)
+  worker.once('exit', () => clearTimeout(kill))
+}
