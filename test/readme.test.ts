@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { errorTable } from '../plugins/errors.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
+import { aclRule } from '../plugins/session-store/redis-checks.ts'
 import { reasonTable } from '../plugins/usage.ts'
 import { buildApp } from '../src/app.ts'
 import { configFileKnob, knobs } from '../src/config/knobs.ts'
@@ -84,6 +85,10 @@ t.test('the table of reasons is the closed list', async (t) => {
     rows('Reasons'),
     Object.entries(reasonTable).map(([name, meaning]) => [code(name), meaning]),
   )
+})
+
+t.test('the rule for the gateway’s Redis user is the one the contract is run with', async (t) => {
+  t.ok(section('More than one').includes(`\nuser cardea on >PASSWORD ${aclRule}\n`))
 })
 
 t.test('every command is a script of package.json', async (t) => {

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Secret } from '../secrets.ts'
 import type { Reason, Usage } from '../usage.ts'
 import type { Delivery } from './delivery.ts'
+import { deviceLabel } from './device-label.ts'
 import { newSid, readRefreshToken, writeRefreshToken } from './refresh-token.ts'
 import type { EndReason, NewSession, Revocation, RotateOutcome, Session, SessionStore, User } from './store.ts'
 
@@ -171,17 +172,4 @@ function reasonOf(rotated: RotateOutcome): Reason {
     case 'unknown':
       return 'unknown_session'
   }
-}
-
-const deviceLabelBytes = 64
-
-/**
- * A label for people out of a User-Agent field: printable ASCII, at most 64 bytes (longer values would cost the store its
- * compact encoding).
- */
-function deviceLabel(userAgent: string): string {
-  return userAgent
-    .replace(/[^\x20-\x7e]+/g, ' ')
-    .trim()
-    .slice(0, deviceLabelBytes)
 }
