@@ -23,8 +23,20 @@ export class Model {
     ['ana', { revision: 1, disabled: false }],
     ['bo', { revision: 1, disabled: false }],
   ])
+  /** How long a store must remember a session that has expired; time never passes that, so that all must answer alike. */
+  readonly #remembersExpiredMs: number
   /** Everything that ended, in order. */
   readonly log: { sid: string; reason: EndReason; at: number }[] = []
+
+  constructor(remembersExpiredMs = Number.POSITIVE_INFINITY) {
+    this.#remembersExpiredMs = remembersExpiredMs
+  }
+
+  /** Lets time pass, as far as every store still remembers what this model remembers. */
+  moveTo(nowMs: number): void {
+    const ends = this.histories.map((history) => endOf(history) + this.#remembersExpiredMs - 1)
+    this.nowMs = Math.max(this.nowMs, Math.min(nowMs, ...ends))
+  }
 
   login(sub: string, sid: string, revision: number): 'created' | 'user_changed' {
     const user = this.users.get(sub)
@@ -104,4 +116,11 @@ export class Model {
     history.ended = { at: this.nowMs, reason }
     this.log.push({ sid: history.sid, reason, at: this.nowMs })
   }
+}
+
+/** When the record of a session is of no more use, ms: its tombstone's, at the absolute limit; else at the first limit. */
+function endOf({ madeAt, ended }: History): number {
+  const [createdAt = 0] = madeAt
+  const absoluteMs = (Math.floor(createdAt / 1000) + limits.absoluteTtlSeconds) * 1000
+  return ended ? absoluteMs : Math.min(absoluteMs, (madeAt.at(-1) ?? 0) + limits.idleTtlSeconds * 1000)
 }

@@ -2,9 +2,11 @@
 // afterwards holds what the model holds. A failure prints its seed, its path, and the shortest history that shows it.
 import { deepStrictEqual as same } from 'node:assert/strict'
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
+import { openRedisStore } from '../../plugins/session-store/redis.ts'
 import type { EndReason, RotateOutcome, Session, Store } from '../../plugins/session-store/store.ts'
+import { newPrefix, sharedRedis } from '../redis-server.ts'
 import { type History, limits, Model } from './history.ts'
 
 const startMs = new Model().nowMs
@@ -125,7 +127,7 @@ const changeUser = (sub: string, disabled: boolean) =>
 
 const advance = (ms: number) =>
   new Command(`${ms} ms pass`, async (model) => {
-    model.nowMs += ms
+    model.moveTo(model.nowMs + ms)
     clock.nowMs = model.nowMs
   })
 
@@ -135,7 +137,7 @@ const advanceToLimit = (index: number, limit: 'idle' | 'absolute', early: number
     const [first = 0, newest = first] = [pick(model, index)?.madeAt[0], pick(model, index)?.madeAt.at(-1)]
     const absoluteMs = Math.floor(first / 1000) * 1000 + limits.absoluteTtlSeconds * 1000
     const limitMs = limit === 'absolute' ? absoluteMs : newest + limits.idleTtlSeconds * 1000
-    model.nowMs = Math.max(model.nowMs, limitMs - early)
+    model.moveTo(limitMs - early)
     clock.nowMs = model.nowMs
   })
 
@@ -157,7 +159,7 @@ async function compare(model: Model, store: Store): Promise<void> {
         .reverse(),
     )
   }
-  const { revocations } = await store.sessions.readRevocations('0', 0)
+  const { revocations } = await store.sessions.readRevocations({ sinceMs: 0 }, 0)
   same(
     revocations.map(({ sid, reason, at }) => ({ sid, reason, at })),
     model.log,
@@ -231,7 +233,50 @@ const weighted: [number, fc.Arbitrary<Command>][] = [
   [1, fc.constantFrom(0, 1, 1000, 10_000, 60_000).map(setGrace)],
 ]
 
-t.test('every random history goes as the model says', async (t) => {
+interface Subject {
+  name: string
+  open: () => Store | Promise<Store>
+  /** How long it remembers what has expired; undefined when longer than any history here. */
+  remembersExpiredMs?: number
+  histories: number
+  /** Rows of the decision table that its histories reach. */
+  rows: string[]
+}
+
+const everyRow = ['rotated', 'retried: lost_answer', 'retried: concurrent', 'reused', 'ahead', 'expired: idle']
+const endedRows = ['revoked: logout', 'revoked: revoked_by_reuse']
+const loadSubjectTag = async () => (sub: string) => sub.padEnd(8, '-')
+const redisUrl = await sharedRedis(t)
+
+const embedded: Subject = {
+  name: 'the embedded store',
+  open: () => openEmbeddedStore({ file: ':memory:', clock: () => clock.nowMs }),
+  histories: 300,
+  rows: [...everyRow, ...endedRows, 'expired: absolute'],
+}
+
+const redis: Subject = {
+  name: 'Redis',
+  open: () =>
+    openRedisStore({
+      url: redisUrl,
+      prefix: newPrefix(),
+      clock: () => clock.nowMs,
+      loadSubjectTag,
+      deadlineMs: 10_000,
+      keepLogMs: 48 * 3_600_000,
+    }),
+  // It forgets expired sessions an hour later, so time ends before any session has seen six hours of use.
+  remembersExpiredMs: 3_600_000,
+  histories: 80,
+  rows: [...everyRow, ...endedRows],
+}
+
+for (const subject of [embedded, redis]) {
+  t.test(`every random history on ${subject.name} goes as the model says`, (t) => holdToModel(t, subject))
+}
+
+async function holdToModel(t: Test, subject: Subject): Promise<void> {
   const commands = fc.commands(
     weighted.flatMap(([weight, arbitrary]) => Array.from({ length: weight }, () => arbitrary)),
     { maxCommands: 80, size: 'max' },
@@ -239,20 +284,21 @@ t.test('every random history goes as the model says', async (t) => {
   const tally = new Map<string, number>()
   const property = fc.asyncProperty(commands, async (history) => {
     clock.nowMs = startMs
-    const store = counting(openEmbeddedStore({ file: ':memory:', clock: () => clock.nowMs }), tally)
+    const store = counting(await subject.open(), tally)
     for (const name of ['ana', 'bo']) await store.users.add({ sub: name, passwordHash: '', roles: [], scope: '' })
     try {
-      await fc.asyncModelRun(() => ({ model: new Model(), real: store }), [login('ana', false), ...history])
+      await fc.asyncModelRun(
+        () => ({ model: new Model(subject.remembersExpiredMs), real: store }),
+        [login('ana', false), ...history],
+      )
     } finally {
       await store.close()
     }
   })
-  await fc.assert(property, { numRuns: 300 })
-  const rows = ['rotated', 'retried: lost_answer', 'retried: concurrent', 'reused', 'ahead', 'expired: idle']
-  for (const row of [...rows, 'expired: absolute', 'revoked: logout', 'revoked: revoked_by_reuse']) {
-    t.ok((tally.get(row) ?? 0) > 5, `${row} happened ${tally.get(row)} times`)
-  }
-})
+  await fc.assert(property, { numRuns: subject.histories })
+  for (const row of subject.rows)
+    t.ok((tally.get(row) ?? 0) > subject.histories / 80, `${row} happened ${tally.get(row)} times`)
+}
 
 // A model test that never reached a row of the table would prove nothing about it.
 function counting(store: Store, tally: Map<string, number>): Store {
