@@ -115,7 +115,8 @@ t.test('the transcript works as pasted', async (t) => {
   const script = codeBlock('Try it', 'sh')
     .replace('http://127.0.0.1:3000', gateway.url)
     .replaceAll('cookies.txt', join(folder, 'cookies.txt'))
-  const { stdout, stderr } = await promisify(execFile)('bash', ['-euc', script], {
+  // Without --norc, a bash whose input is a socket takes itself for a remote shell and reads this machine's settings.
+  const { stdout, stderr } = await promisify(execFile)('bash', ['--norc', '-euc', script], {
     cwd: root.pathname,
     // npm's own settings of this machine as well: they decide what it says on standard error.
     env: { ...process.env, ...processEnvironment(env) },
