@@ -2,10 +2,10 @@
 // Real processes over loopback, rounds in turn, medians. A figure alone says little on another machine; the ratios carry over.
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { cpus, devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../test/free-port.ts'
 import { type Measured, measureForwarding } from './forwarding.ts'
 import { describePinning, measuredCore, otherCore, pinThisProcess, start, stopAll } from './processes.ts'
 import { cellsOf, printRedisMemory, printRedisRefreshing, type Startable } from './redis-tables.ts'
@@ -115,13 +115,4 @@ async function signIn(url: string): Promise<{ access_token: string; refresh_toke
   if (!answer.ok) throw new Error(`login answered ${answer.status}: ${await answer.text()}`)
   // The shape of a token response, design section 6.
   return (await answer.json()) as { access_token: string; refresh_token: string }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }

@@ -147,7 +147,7 @@ const forbidden: Denial = {
   headers: { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope"` },
 }
 
-const unknown: Denial = { code: 'revocation_unknown', reason: 'revocation_unknown', headers: { 'retry-after': '1' } }
+const unknown: Denial = { code: 'revocation_unknown', reason: 'revocation_unknown', headers: {} }
 
 function invalidToken(reason: Reason, claims?: AccessClaims): Denial {
   const headers = { 'www-authenticate': `${bearerChallenge}, error="invalid_token"` }

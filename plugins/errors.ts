@@ -110,7 +110,7 @@ export function problem(code: ErrorCode, options?: ProblemOptions): Problem {
 }
 
 /** The body of every refusal (RFC 9457), with the members of RFC 6749 section 5.2 on OAuth routes. */
-export const problemSchema = Type.Object(
+const problemSchema = Type.Object(
   {
     type: Type.String({ description: 'A URI that names the kind of problem.' }),
     title: Type.String({ description: 'One sentence, fixed for the code.' }),

@@ -2,10 +2,10 @@
 // real process shows; everything else uses the app in this process.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { eventually } from './eventually.ts'
+import { freePort } from './free-port.ts'
 import { processEnvironment } from './process-environment.ts'
 
 const root = new URL('..', import.meta.url).pathname
@@ -89,15 +89,4 @@ export class GatewayProcess {
     }
     await eventually('the gateway is ready', isReady, startDeadlineMs)
   }
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return address.port
 }

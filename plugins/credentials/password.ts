@@ -36,7 +36,7 @@ export function passwordProblem(password: string): string | undefined {
 }
 
 /** Fewest characters of a password that is newly set (ASVS 6.2.1, NIST SP 800-63B section 3.1.1.2). */
-export const newPasswordCharactersLeast = 8
+const newPasswordCharactersLeast = 8
 
 /**
  * Says why a text cannot become somebody's password. What is set already is judged by `passwordProblem` alone.

@@ -122,7 +122,7 @@ function nextInstance(route: CompiledRoute): Instance {
     route.next = (route.next + 1) % instances.length
     if (instance !== undefined && instance.active < route.maxConcurrent) return instance
   }
-  throw problem('overloaded', { reason: 'upstream_busy', headers: { 'retry-after': '1' } })
+  throw problem('overloaded', { reason: 'upstream_busy' })
 }
 
 function hasBody({ headers }: FastifyRequest): boolean {

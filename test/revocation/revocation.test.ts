@@ -1,7 +1,11 @@
 // This node's list of ended sessions: what it forgets, how it follows the log, and when it no longer knows.
+import Fastify from 'fastify'
+import fp from 'fastify-plugin'
 import t from 'tap'
 import { RevocationFollower } from '../../plugins/revocation/follower.ts'
+import revocation from '../../plugins/revocation/index.ts'
 import { RevocationList } from '../../plugins/revocation/list.ts'
+import type { Sessions } from '../../plugins/session-store/sessions.ts'
 import type { Revocation, RevocationPage, Store } from '../../plugins/session-store/store.ts'
 import { eventually } from '../eventually.ts'
 
@@ -98,4 +102,21 @@ t.test('a node that cannot load the log does not start, and one that never heard
   const follower = new RevocationFollower(options)
   await t.rejects(follower.start(), /away/)
   t.equal(follower.ageMs, Number.POSITIVE_INFINITY)
+})
+
+t.test('what this node ends is refused at once, before the log has said a word', async (t) => {
+  const log = new ScriptedLog([{ revocations: [], position: '0' }])
+  const listeners: ((revocation: Revocation) => void)[] = []
+  // Only what the plugin asks of the sessions.
+  const sessions = { onEnded: (listener) => void listeners.push(listener) } as Pick<Sessions, 'onEnded'> as Sessions
+  const store = fp(async (app) => void app.decorate('store', log.store).decorate('sessions', sessions), {
+    name: 'session-store',
+  })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(store)
+  await app.register(revocation, { keepForSeconds: 300, maxStalenessMs: 30_000, onStale: 'reject' })
+  t.notOk(app.revocation.isRevoked('a'))
+  for (const listener of listeners) listener(ended('a', 1))
+  t.ok(app.revocation.isRevoked('a'))
 })

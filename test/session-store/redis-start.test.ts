@@ -13,7 +13,8 @@ import { aclRule, checkRedis, clusterAclRule } from '../../plugins/session-store
 import { subjectTag } from '../../plugins/session-store/refresh-token.ts'
 import { type KeyStore, type Store, StoreUnavailable } from '../../plugins/session-store/store.ts'
 import { loadSubjectTagKey } from '../../plugins/session-store/subject-tag.ts'
-import { freePort, startRedis } from '../redis-server.ts'
+import { freePort } from '../free-port.ts'
+import { startRedis } from '../redis-server.ts'
 
 function open(options: Partial<RedisStoreOptions> & { url: string }): Promise<Store> {
   return openRedisStore({ loadSubjectTag: async () => () => 'AAAAAAAA', ...options })
