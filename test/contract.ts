@@ -5,6 +5,8 @@ import type { Clock } from './clock.ts'
 import { testCreating } from './contract/creating.ts'
 import { testDelivery } from './contract/delivery.ts'
 import { testEnding } from './contract/ending.ts'
+import { testEvents } from './contract/events.ts'
+import { testEveryone } from './contract/everyone.ts'
 import { testExpiry } from './contract/expiry.ts'
 import { testKeys } from './contract/keys.ts'
 import { testReuse } from './contract/reuse.ts'
@@ -31,9 +33,11 @@ export function storeContract(name: string, open: OpenStore, clock: Clock): void
     expiry: testExpiry,
     'ending sessions': testEnding,
     'the revocation log': testRevocations,
+    'subjects, tokens, keys and everyone': testEveryone,
     users: testUsers,
     keys: testKeys,
     'counted tries': testTries,
+    'what happened': testEvents,
   }
   for (const [title, part] of Object.entries(parts)) t.test(`${name}: ${title}`, async (t) => part(t, open, clock))
 }

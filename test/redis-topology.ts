@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { freePort } from './free-port.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
+import { startProxy, type TcpProxy } from './tcp-proxy.ts'
 
 /** What a test needs of tap's `t`. */
 interface Ending {
@@ -74,12 +75,15 @@ export interface TestSentinels {
   url: string
   primary: RedisServer
   replica: RedisServer
+  /** The wire from the replica to the primary. */
+  replication: TcpProxy
 }
 
 /** A primary named `gw`, a replica, and three sentinels of which two must agree. */
 export async function startSentinels(t: Ending): Promise<TestSentinels> {
   const primary = await startRedis(t, ['--repl-diskless-sync-delay', '0'])
-  const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${primary.port}`])
+  const replication = await startProxy(t, primary.port)
+  const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${replication.port}`])
   await until(replica, ['INFO', 'replication'], /master_link_status:up/)
   const sentinels = []
   for (let i = 0; i < 3; i += 1) sentinels.push(await startRedis(t, { sentinelFile: sentinelFile(primary) }))
@@ -87,7 +91,7 @@ export async function startSentinels(t: Ending): Promise<TestSentinels> {
     await until(sentinel, ['SENTINEL', 'MASTER', 'gw'], /num-slaves,1,num-other-sentinels,2/)
   }
   const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`)
-  return { url: `redis+sentinel://${hosts.join(',')}/gw`, primary, replica }
+  return { url: `redis+sentinel://${hosts.join(',')}/gw`, primary, replica, replication }
 }
 
 function sentinelFile({ port }: RedisServer): string {

@@ -6,7 +6,7 @@ import { eventually } from './eventually.ts'
 export interface Load {
   granted: number
   refused: number
-  /** Tokens that were ahead of the store: rotations that it had answered and lost. */
+  /** Rotations that the store had answered and lost: adopted again, or refused because they were ahead of it. */
   lost: number
   /** The longest that any verb took, ms. */
   slowestMs: number
@@ -35,10 +35,10 @@ export function startLoad(store: Store, sids: readonly string[]): Load {
       try {
         const issuedAtSeconds = Math.floor(Date.now() / 1000)
         const outcome = await store.sessions.rotate({ sid, generation, issuedAtSeconds }, 60_000)
-        load.lost += Number(outcome.outcome === 'ahead')
+        load.lost += outcome.outcome === 'healed' ? outcome.lostGenerations : Number(outcome.outcome === 'ahead')
         // After lost writes this client goes back with the store.
         if ('session' in outcome) generation = outcome.session.generation
-        load.granted += Number(outcome.outcome === 'rotated' || outcome.outcome === 'retried')
+        load.granted += Number(['rotated', 'retried', 'healed'].includes(outcome.outcome))
       } catch (error) {
         load.refused += 1
         load.lastRefusal = String(error)

@@ -1,4 +1,4 @@
-// What a session's device is called, for people who look at their sessions: "Firefox 128 on Linux". Called once, at login.
+// What a client is called, for people who look at their sessions: "Firefox 128 on Linux". Called at login and for each event.
 // A label, never evidence: a client writes what it likes into its User-Agent field.
 
 /**
@@ -41,6 +41,35 @@ export function deviceLabel(userAgent: string): string {
     .trim()
     .split(' ', 1)
   return product.slice(0, deviceLabelLimit)
+}
+
+const labels = new Map<string, string>()
+const rememberedLabels = 1000
+const longestRemembered = 512
+
+/** The same, for those who ask again and again. Bounded in memory and, for a long field, in time. */
+export function rememberedLabel(userAgent: string): string {
+  const known = labels.get(userAgent)
+  if (known !== undefined) return known
+  const label = deviceLabel(userAgent.slice(0, longestRemembered))
+  if (userAgent.length > longestRemembered) return label
+  if (labels.size >= rememberedLabels) labels.clear()
+  labels.set(userAgent, label)
+  return label
+}
+
+/**
+ * Whether two labels name the same program on the same platform. Its version does not count: it changes under a living session.
+ * @param label as `deviceLabel` gave it
+ * @param other likewise
+ */
+export function isSameClient(label: string, other: string): boolean {
+  return withoutVersion(label) === withoutVersion(other)
+}
+
+// "Firefox 128 on Linux", "okhttp/4.9.3"
+function withoutVersion(label: string): string {
+  return label.replace(/[ /]v?\d.*?(?= on |$)/, '')
 }
 
 function browserOf(userAgent: string): string | undefined {

@@ -2,6 +2,7 @@
 // Entries are appended inside the transaction that ends the session, so the log and the tombstones never disagree.
 import type { StatementSync } from 'node:sqlite'
 import type { Database } from './embedded-database.ts'
+import { hasNews, type RevocationEntry, toEntry, toPage } from './revocation-entry.ts'
 import type { LogPosition, Revocation, RevocationPage } from './store.ts'
 
 /** Entries of the log are kept this long: longer than the longest-lived access token (a day) that they could refuse. */
@@ -34,8 +35,9 @@ export class RevocationLog {
   }
 
   /** Adds an entry; inside a transaction. `wake` must follow its commit. */
-  append({ kind, sid, sub, at, reason }: Revocation): void {
-    this.#statements.append.run(kind, sid, sub, at, reason)
+  append(revocation: Revocation): void {
+    const { kind, name, sub, reason, at } = toEntry(revocation)
+    this.#statements.append.run(kind, name, sub, reason, at)
   }
 
   /** Shows the waiting readers what was committed. Never throws: a reader's trouble is the reader's. */
@@ -48,7 +50,7 @@ export class RevocationLog {
     // What another process writes after this line is noticed by the poll, what it wrote before by the query.
     if (this.#waiters.size === 0) this.#seenVersion = this.#readVersion()
     const page = typeof after === 'string' ? this.#pageAfter(after) : this.#pageSince(after.sinceMs)
-    if (page.revocations.length > 0 || waitMs <= 0) return Promise.resolve(page)
+    if (hasNews(page) || waitMs <= 0) return Promise.resolve(page)
     return new Promise((resolve, reject) => this.#wait(page.position, waitMs, resolve, reject))
   }
 
@@ -59,24 +61,36 @@ export class RevocationLog {
 
   /** Releases everyone who waits with an empty page. */
   close(): void {
-    for (const waiter of this.#waiters) this.#release(waiter, { revocations: [], position: waiter.position })
+    for (const waiter of this.#waiters) this.#release(waiter, toPage([], waiter.position))
   }
 
   #pageAfter(position: LogPosition): RevocationPage {
-    const rows = this.#database.read(() => this.#statements.after.all(parsePosition(position), revocationPageSize))
-    return toPage(rows, position)
+    const after = parsePosition(position)
+    return this.#database.read(() => {
+      // The end first, as below.
+      const end = this.#end()
+      const rows = readRows(this.#statements.after.all(after, revocationPageSize))
+      // Positions have no holes: the row behind is the next one. An end before the position: the file is a copy from earlier.
+      const hasGap = rows[0] === undefined ? end !== after : rows[0].position !== after + 1
+      return toPage(rows, lastOf(rows) ?? position, hasGap)
+    })
+  }
+
+  #end(): number {
+    return Number(this.#statements.end.get()?.['seq'] ?? 0)
   }
 
   #pageSince(sinceMs: number): RevocationPage {
     return this.#database.read(() => {
       // The end first, then the entries: one that another process adds in between comes with the next page instead of never.
-      const end = String(this.#statements.end.get()?.['seq'] ?? 0)
-      return toPage(this.#statements.since.all(sinceMs, revocationPageSize), end)
+      const end = String(this.#end())
+      const rows = readRows(this.#statements.since.all(sinceMs, revocationPageSize))
+      return toPage(rows, lastOf(rows) ?? end)
     })
   }
 
   #wait(position: LogPosition, waitMs: number, resolve: Waiter['resolve'], reject: Waiter['reject']): void {
-    const timer = setTimeout(() => this.#release(waiter, { revocations: [], position }), waitMs).unref()
+    const timer = setTimeout(() => this.#release(waiter, toPage([], position)), waitMs).unref()
     const waiter: Waiter = { position, timer, resolve, reject }
     this.#waiters.add(waiter)
     this.#poll ??= setInterval(() => this.#lookForOtherWriters(), otherWritersPollMs).unref()
@@ -85,7 +99,7 @@ export class RevocationLog {
   #serve(waiter: Waiter): void {
     try {
       const page = this.#pageAfter(waiter.position)
-      if (page.revocations.length > 0) this.#release(waiter, page)
+      if (hasNews(page)) this.#release(waiter, page)
     } catch (error) {
       this.#forget(waiter)
       waiter.reject(error)
@@ -124,7 +138,7 @@ export class RevocationLog {
 
 function prepareStatements(database: Database) {
   return {
-    append: database.prepare('INSERT INTO revocations (kind, sid, sub, at, reason) VALUES (?, ?, ?, ?, ?)'),
+    append: database.prepare('INSERT INTO revocations (kind, name, sub, reason, at) VALUES (?, ?, ?, ?, ?)'),
     after: database.prepare('SELECT * FROM revocations WHERE position > ? ORDER BY position LIMIT ?'),
     since: database.prepare('SELECT * FROM revocations WHERE at >= ? ORDER BY position LIMIT ?'),
     end: database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'revocations'"),
@@ -135,11 +149,16 @@ function prepareStatements(database: Database) {
   }
 }
 
-function toPage(rows: ReturnType<StatementSync['all']>, otherwise: LogPosition): RevocationPage {
+type Row = RevocationEntry & { position: number }
+
+function readRows(rows: ReturnType<StatementSync['all']>): Row[] {
   // Boundary: the columns of a STRICT table that only this program writes.
-  const entries = rows as unknown as (Revocation & { position: number })[]
-  const revocations = entries.map(({ kind, sid, sub, at, reason }) => ({ kind, sid, sub, at, reason }))
-  return { revocations, position: String(entries.at(-1)?.position ?? otherwise) }
+  return rows as unknown as Row[]
+}
+
+function lastOf(rows: readonly Row[]): LogPosition | undefined {
+  const last = rows.at(-1)
+  return last && String(last.position)
 }
 
 function parsePosition(position: LogPosition): number {

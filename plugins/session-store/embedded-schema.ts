@@ -1,6 +1,7 @@
 // The tables of the embedded store and their version. Called by embedded-database.ts when it opens a file; knows no verb.
 // A change of a table means: raise `schemaVersion` and add the step from the version before to `migrations`.
 import type { DatabaseSync } from 'node:sqlite'
+import { eventTables } from './embedded-event-tables.ts'
 
 // Marks the file as ours (`PRAGMA application_id`): "CARD". A database of another program is refused, not filled with our tables.
 const applicationId = 0x43415244
@@ -60,6 +61,20 @@ const migrations = [
     sealed TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  eventTables,
+  `
+  -- Not only sessions are revoked: what an entry names depends on its kind (revocation-entry.ts).
+  ALTER TABLE revocations RENAME COLUMN sid TO name;
+
+  -- One row at most: every session that began before has ended. Kept for ever, being so small.
+  CREATE TABLE notBefore (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at INTEGER NOT NULL,                  -- ms
+    reason TEXT NOT NULL
+  ) STRICT;
+  `,
+  // A session of before counts as one that lives in no cookie: nothing more is demanded of it than was then.
+  'ALTER TABLE sessions ADD COLUMN inCookie INTEGER NOT NULL DEFAULT 0',
 ]
 
 /** The version of the tables that this program reads and writes (`PRAGMA user_version`). */

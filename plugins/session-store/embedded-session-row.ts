@@ -17,6 +17,7 @@ export interface SessionRow {
   device: string
   ip: string
   amr: string
+  inCookie: number
   revokedAt: number | null
   endReason: EndReason | null
   purgeAt: number
@@ -44,6 +45,7 @@ export function toRow(session: Session): SessionRow & Record<string, string | nu
     device: session.device,
     ip: session.ip,
     amr: JSON.stringify(session.amr),
+    inCookie: Number(session.inCookie ?? false),
     revokedAt: session.revokedAt ?? null,
     endReason: session.endReason ?? null,
     purgeAt: purgeAtOf(session),
@@ -52,13 +54,14 @@ export function toRow(session: Session): SessionRow & Record<string, string | nu
 
 /** A row as its session, or its tombstone. */
 export function toSession(row: SessionRow): Session {
-  const { revokedAt, endReason, purgeAt: _derived, ...columns } = row
+  const { revokedAt, endReason, inCookie, purgeAt: _derived, ...columns } = row
   return {
     ...columns,
     delivered: row.delivered === 1,
     rotatedAt: JSON.parse(row.rotatedAt),
     roles: JSON.parse(row.roles),
     amr: JSON.parse(row.amr),
+    ...(inCookie === 1 && { inCookie: true }),
     ...(revokedAt !== null && endReason !== null && { revokedAt, endReason }),
   }
 }

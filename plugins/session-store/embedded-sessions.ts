@@ -3,6 +3,7 @@
 import type { Database } from './embedded-database.ts'
 import type { RevocationLog } from './embedded-revocations.ts'
 import { type SessionRow, toRow, toSession } from './embedded-session-row.ts'
+import { type NotBefore, nextNotBefore, noNotBefore, underNotBefore } from './not-before.ts'
 import { decide, expiryOf, succeed } from './rotation.ts'
 import type {
   CreateOutcome,
@@ -16,7 +17,9 @@ import type {
   RevocationPage,
   RotateOutcome,
   Session,
+  SessionRevocation,
   SessionStore,
+  TokenRevocation,
 } from './store.ts'
 
 export class EmbeddedSessions implements SessionStore {
@@ -63,7 +66,22 @@ export class EmbeddedSessions implements SessionStore {
   }
 
   async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome> {
-    return this.#announce(this.#database.writeDurably(() => this.#endAll(sub, reason, exceptSid)))
+    const outcome = this.#database.writeDurably(() => this.#endAll(sub, reason, exceptSid))
+    this.#log.wake()
+    return outcome
+  }
+
+  async endEveryone(reason: EndReason): Promise<{ at: number }> {
+    const { at } = this.#database.writeDurably(() => this.#endEveryone(reason))
+    this.#log.wake()
+    return { at }
+  }
+
+  async revoke(revocation: TokenRevocation): Promise<Revocation> {
+    const dated = { ...revocation, at: this.#clock() }
+    this.#database.writeDurably(() => this.#log.append(dated))
+    this.#log.wake()
+    return dated
   }
 
   async readRevocations(after: LogPosition | { sinceMs: number }, waitMs: number): Promise<RevocationPage> {
@@ -80,7 +98,8 @@ export class EmbeddedSessions implements SessionStore {
     if (this.#find(fresh.sid)) throw new Error(`a session ${fresh.sid} exists already`)
     const now = this.#clock()
     const revocations = this.#revokeAll(this.#beyondLimit(fresh, now), 'session_limit', now)
-    const session = begin(fresh, now)
+    // Whoever was ended with everyone a moment ago may sign in again at once: the not-before is then the next full second.
+    const session = begin(fresh, now, Math.max(now, this.#notBefore().at))
     this.#statements.insert.run(toRow(session))
     return { outcome: 'created', session, revocations }
   }
@@ -92,7 +111,7 @@ export class EmbeddedSessions implements SessionStore {
     const decision = decide(session, presented, now, graceMs)
     switch (decision.outcome) {
       case 'rotated':
-        return { outcome: 'rotated', session: this.#replace(succeed(session, now)) }
+        return { outcome: 'rotated', session: this.#replace(succeed(session, Math.max(now, session.createdAt))) }
       case 'retried':
         return { outcome: 'retried', session, why: decision.why }
       case 'reused': {
@@ -122,10 +141,25 @@ export class EmbeddedSessions implements SessionStore {
   #endAll(sub: string, reason: EndReason, exceptSid: string | undefined): EndOutcome {
     const now = this.#clock()
     const ending = this.#live(sub, now).filter((session) => session.sid !== exceptSid)
-    return { revocations: this.#revokeAll(ending.reverse(), reason, now) }
+    const revocations = this.#revokeAll(ending.reverse(), reason, now)
+    // The subject itself, unless one session stays: tokens of sessions that the store does not know (any more) end too.
+    if (exceptSid === undefined) this.#log.append({ kind: 'subject', sub, at: now, reason })
+    return { revocations }
   }
 
-  #revokeAll(sessions: readonly Session[], reason: EndReason, now: number): Revocation[] {
+  #endEveryone(reason: EndReason): NotBefore {
+    const notBefore = { at: nextNotBefore(this.#clock(), this.#notBefore().at), reason }
+    this.#statements.setNotBefore.run(notBefore.at, reason)
+    this.#log.append({ kind: 'everyone', ...notBefore })
+    return notBefore
+  }
+
+  #notBefore(): NotBefore {
+    // Boundary: as in #find.
+    return (this.#statements.notBefore.get() as unknown as NotBefore | undefined) ?? noNotBefore
+  }
+
+  #revokeAll(sessions: readonly Session[], reason: EndReason, now: number): SessionRevocation[] {
     return sessions.map((session) => this.#record(this.#bury(session, reason, now), reason, now))
   }
 
@@ -133,8 +167,8 @@ export class EmbeddedSessions implements SessionStore {
     return this.#replace({ ...session, revokedAt: now, endReason })
   }
 
-  #record({ sid, sub }: Session, reason: EndReason, at: number): Revocation {
-    const revocation: Revocation = { kind: 'session', sid, sub, at, reason }
+  #record({ sid, sub }: Session, reason: EndReason, at: number): SessionRevocation {
+    const revocation: SessionRevocation = { kind: 'session', sid, sub, at, reason }
     this.#log.append(revocation)
     return revocation
   }
@@ -148,14 +182,15 @@ export class EmbeddedSessions implements SessionStore {
   #find(sid: string): Session | undefined {
     // Boundary: the columns of a STRICT table that only this program writes.
     const row = this.#statements.find.get(sid) as unknown as SessionRow | undefined
-    return row && toSession(row)
+    return row && underNotBefore(toSession(row), this.#notBefore())
   }
 
   // Newest login first; of two in the same millisecond the one inserted later.
   #live(sub: string, now: number): Session[] {
     // Boundary: as in #find.
     const rows = this.#statements.listBySubject.all(sub) as unknown as SessionRow[]
-    return rows.map(toSession).filter((session) => isLive(session, now))
+    const notBefore = this.#notBefore()
+    return rows.map(toSession).filter((session) => isLive(underNotBefore(session, notBefore), now))
   }
 
   // Oldest first. The new one always has its place, so that a limit of 1 means: a login ends the login before.
@@ -195,14 +230,14 @@ function reasonOf(tombstone: Session): EndReason {
   return tombstone.endReason
 }
 
-function begin(fresh: NewSession, now: number): Session {
+function begin(fresh: NewSession, now: number, createdAt: number): Session {
   const { absoluteTtlSeconds, maxSessions: _limit, userRevision: _revision, ...kept } = fresh
   return {
     ...kept,
     generation: 1,
     delivered: false,
-    rotatedAt: [now],
-    createdAt: now,
+    rotatedAt: [createdAt],
+    createdAt,
     absoluteExpirySeconds: Math.floor(now / 1000) + absoluteTtlSeconds,
   }
 }
@@ -215,11 +250,13 @@ function prepareStatements(database: Database) {
       'SELECT * FROM sessions WHERE sub = ? AND revokedAt IS NULL ORDER BY createdAt DESC, rowid DESC',
     ),
     countBySubject: database.prepare('SELECT count(*) AS sessions FROM sessions WHERE sub = ? AND revokedAt IS NULL'),
+    notBefore: database.prepare('SELECT at, reason FROM notBefore'),
+    setNotBefore: database.prepare('INSERT OR REPLACE INTO notBefore (id, at, reason) VALUES (1, ?, ?)'),
     insert: database.prepare(`
       INSERT INTO sessions (sid, sub, generation, delivered, rotatedAt, createdAt, absoluteExpirySeconds, idleTtlSeconds,
-        roles, scope, device, ip, amr, revokedAt, endReason, purgeAt)
+        roles, scope, device, ip, amr, inCookie, revokedAt, endReason, purgeAt)
       VALUES (:sid, :sub, :generation, :delivered, :rotatedAt, :createdAt, :absoluteExpirySeconds, :idleTtlSeconds,
-        :roles, :scope, :device, :ip, :amr, :revokedAt, :endReason, :purgeAt)`),
+        :roles, :scope, :device, :ip, :amr, :inCookie, :revokedAt, :endReason, :purgeAt)`),
     update: database.prepare(`
       UPDATE sessions SET generation = ?, delivered = ?, rotatedAt = ?, revokedAt = ?, endReason = ?, purgeAt = ?
       WHERE sid = ?`),

@@ -14,6 +14,7 @@ const bucketLimit = 300_000
 
 export class EmbeddedTries implements TryStore {
   readonly #buckets = new Map<string, Bucket>()
+  readonly #uses = new Map<string, { window: number; uses: number }>()
   readonly #clock: () => number
 
   /** @param clock the store's, ms */
@@ -26,17 +27,26 @@ export class EmbeddedTries implements TryStore {
     const known = this.#buckets.get(key)
     const bucket = known && nowMs < known.opensAt ? known : opened(known, nowMs, limit)
     bucket.tries += 1
-    this.#remember(key, bucket)
+    remember(this.#buckets, key, bucket)
     return { tries: bucket.tries, opensInMs: bucket.opensAt - nowMs }
   }
 
-  #remember(key: string, bucket: Bucket): void {
-    this.#buckets.delete(key)
-    this.#buckets.set(key, bucket)
-    if (this.#buckets.size <= bucketLimit) return
-    const [oldest] = this.#buckets.keys()
-    if (oldest !== undefined) this.#buckets.delete(oldest)
+  async addUses(key: string, uses: number, windowMs: number): Promise<{ uses: number; opensInMs: number }> {
+    const nowMs = this.#clock()
+    const window = Math.floor(nowMs / windowMs)
+    const known = this.#uses.get(key)
+    const sum = known?.window === window ? known.uses + uses : uses
+    remember(this.#uses, key, { window, uses: sum })
+    return { uses: sum, opensInMs: (window + 1) * windowMs - nowMs }
   }
+}
+
+function remember<Entry>(entries: Map<string, Entry>, key: string, entry: Entry): void {
+  entries.delete(key)
+  entries.set(key, entry)
+  if (entries.size <= bucketLimit) return
+  const [oldest] = entries.keys()
+  if (oldest !== undefined) entries.delete(oldest)
 }
 
 function opened(last: Bucket | undefined, nowMs: number, { max, windowMs, doublingLimit }: TryLimit): Bucket {

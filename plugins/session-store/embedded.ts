@@ -1,6 +1,7 @@
 // The embedded store: one SQLite file, for one gateway process (the CLI may open the file beside it). Called by whoever wires
 // the gateway or the CLI. It measures nothing and logs nothing; what it cannot do it says by throwing StoreUnavailable.
 import { Database, inMemory } from './embedded-database.ts'
+import { EmbeddedEvents } from './embedded-events.ts'
 import { EmbeddedKeys } from './embedded-keys.ts'
 import { RevocationLog, revocationLogAgeMs } from './embedded-revocations.ts'
 import { EmbeddedSessions } from './embedded-sessions.ts'
@@ -38,6 +39,7 @@ class EmbeddedStore implements Store {
   readonly users: EmbeddedUsers
   readonly keys: EmbeddedKeys
   readonly tries: EmbeddedTries
+  readonly events: EmbeddedEvents
   readonly #database: Database
   readonly #log: RevocationLog
   readonly #clock: () => number
@@ -54,8 +56,12 @@ class EmbeddedStore implements Store {
     this.users = new EmbeddedUsers(this.#database, clock)
     this.keys = new EmbeddedKeys(this.#database)
     this.tries = new EmbeddedTries(clock)
+    this.events = new EmbeddedEvents(this.#database)
     this.#schedulePurge(purgeEveryMs)
   }
+
+  // Nothing happens to a file behind the back of the one process that has it.
+  onNotice(): void {}
 
   async now(): Promise<number> {
     return this.#clock()
@@ -83,7 +89,11 @@ class EmbeddedStore implements Store {
   #purgeBatch(): boolean {
     const now = this.#clock()
     const deleteBatch = () =>
-      Math.max(this.sessions.purge(now, purgeBatchRows), this.#log.purge(now - revocationLogAgeMs, purgeBatchRows))
+      Math.max(
+        this.sessions.purge(now, purgeBatchRows),
+        this.#log.purge(now - revocationLogAgeMs, purgeBatchRows),
+        this.events.purge(now, purgeBatchRows),
+      )
     try {
       return this.#database.write(deleteBatch, () => false) === purgeBatchRows
     } catch (error) {

@@ -18,12 +18,15 @@ declare module 'fastify' {
 
 export interface SessionStoreOptions {
   store: Store
+  /** Whoever opened it closes it, after this app. */
+  storeIsLent?: boolean
   /** Newest first. */
   secrets: readonly Secret[]
   policy: SessionPolicy
 }
 
-async function sessionStore(app: FastifyInstance, { store, secrets, policy }: SessionStoreOptions): Promise<void> {
+async function sessionStore(app: FastifyInstance, options: SessionStoreOptions): Promise<void> {
+  const { store, secrets, policy, storeIsLent = false } = options
   const delivery = new Delivery(store.sessions)
   const subjectTagKey = await loadSubjectTagKey(store.keys, secrets)
   app.decorate('store', store)
@@ -32,9 +35,11 @@ async function sessionStore(app: FastifyInstance, { store, secrets, policy }: Se
     'sessions',
     new Sessions({ store: store.sessions, secrets, subjectTagKey, policy, usage: app.usage, delivery }),
   )
+  // A store that is lent outlives this app, and would keep it for ever.
+  if (!storeIsLent) store.onNotice((sentence) => app.log.warn(sentence))
   app.addHook('onClose', async () => {
     await delivery.flush()
-    await store.close()
+    if (!storeIsLent) await store.close()
   })
 }
 

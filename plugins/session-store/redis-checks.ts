@@ -14,8 +14,8 @@ const clockDistanceMs = 1_000
  * `clusterAclRule` too.
  */
 export const aclRule =
-  'resetkeys ~c:* resetchannels -@all +evalsha +eval +info +ping +select +time +exists +get +set +pexpire +pttl +hget +hmget ' +
-  '+hset +hsetnx +hdel +hgetall +hvals +hincrby +xadd +xread +xrevrange +zadd +zcard +zrangebylex'
+  'resetkeys ~c:* resetchannels -@all +evalsha +eval +info +ping +select +time +wait +exists +get +set +pexpire +pttl +hget +hmget ' +
+  '+hset +hsetnx +hdel +hgetall +hvals +hincrby +xadd +xread +xrevrange +zadd +zcard +zrangebylex +pfadd +pfcount'
 
 /** What a Cluster needs besides: what ioredis asks it, and the look whether a revocation is in the log already. */
 export const clusterAclRule = '+cluster|slots +cluster|info +asking +xrange'

@@ -9,13 +9,14 @@ export type RedisClient = Redis | Cluster
 type Options = Omit<RedisOptions, 'replyMapping'>
 
 const connectTimeoutMs = 1_000
-const longestRetryDelayMs = 500
+const longestRetryDelayMs = 250
 // A connection that is given up is closed politely for so long: the other side may not be there to agree.
 const disconnectTimeoutMs = 50
 
-// ioredis tries again for ever; how soon is bounded, so that a store that is back is used within half a second.
+// ioredis tries again for ever; how soon is bounded, so that a store that is back is used, and a new
+// primary is told what was ended (redis-epochs.ts), within a quarter of a second.
 function retryDelay(times: number): number {
-  return Math.min(25 * 2 ** Math.min(times, 10), longestRetryDelayMs)
+  return Math.min(5 * 2 ** Math.min(times, 10), longestRetryDelayMs)
 }
 
 /**

@@ -1,5 +1,6 @@
 // Sealed keys in Redis: one hash, id -> description in JSON, a line feed, the sealed text. Called through the port only
-// (store.ts). They have no time-to-live: they belong to no session and go when `remove` says so.
+// (store.ts). They go when `remove` says so and have no time-to-live, not even one that gateways renew: the key of subjects' tags
+// is in the name of every user's record, so if it went while all gateways are off, for however long, the users would be lost.
 import type { RedisLink } from './redis-link.ts'
 import { scripts } from './redis-scripts.ts'
 import type { KeyStore, SealedKey } from './store.ts'

@@ -2,6 +2,7 @@
 // deadline. Called by the redis-*.ts files of this room. It must never send a command after it was refused; one that was sent
 // before may have been carried out, which every verb allows for.
 import { Cluster, Redis } from 'ioredis'
+import { type Listed, Roster } from '../roster.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { createClient, type RedisClient } from './redis-client.ts'
 import type { Script } from './redis-scripts.ts'
@@ -16,7 +17,7 @@ export interface LinkOptions {
   commandLimit: number
 }
 
-interface Waiter {
+interface Waiter extends Listed {
   settle: (error?: StoreUnavailable) => void
 }
 
@@ -24,8 +25,9 @@ export class RedisLink {
   readonly #client: RedisClient
   readonly #options: LinkOptions
   /** What waits for the link or for an answer. */
-  readonly #connecting = new Set<Waiter>()
-  readonly #underWay = new Set<Waiter>()
+  readonly #connecting = new Roster<Waiter>()
+  readonly #underWay = new Roster<Waiter>()
+  readonly #readyListeners: (() => void)[] = []
   #lastError: Error | undefined
   #isClosed = false
 
@@ -38,7 +40,13 @@ export class RedisLink {
     this.#client.on('ready', () => {
       this.#lastError = undefined
       settleAll(this.#connecting)
+      for (const listener of this.#readyListeners) listener()
     })
+  }
+
+  /** Calls `listener` each time the link has come up: it may have come up to another server than before. */
+  onReady(listener: () => void): void {
+    this.#readyListeners.push(listener)
   }
 
   /** The ioredis client, for what only the start-up checks ask. */
@@ -56,37 +64,78 @@ export class RedisLink {
    * @returns the reply, texts as Buffers
    * @throws StoreUnavailable
    */
-  async run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    deadlineMs = this.#options.deadlineMs,
+  ): Promise<unknown> {
     const startedAt = performance.now()
     const rest = [keys.length, ...keys, ...args]
     try {
-      return await this.command('EVALSHA', [script.sha1, ...rest])
+      return await this.command('EVALSHA', [script.sha1, ...rest], deadlineMs)
     } catch (error) {
       if (!isNoScript(error)) throw error
       // EVAL runs and keeps the text in one step, on the very node that did not know it.
-      return this.command('EVAL', [script.text, ...rest], this.#options.deadlineMs - (performance.now() - startedAt))
+      return this.command('EVAL', [script.text, ...rest], deadlineMs - (performance.now() - startedAt))
     }
   }
 
   /**
    * Sends one command.
    * @param deadlineMs how long it may take; a blocking command's own wait comes on top
+   * @param send hands it to the client; by default to the primary of its key
    * @throws StoreUnavailable
    */
-  async command(name: string, args: readonly Argument[], deadlineMs = this.#options.deadlineMs): Promise<unknown> {
-    this.assertOpen()
-    if (this.#connecting.size + this.#underWay.size >= this.#options.commandLimit) {
-      throw this.#unavailable(`${this.#options.commandLimit} commands are under way already`)
-    }
-    if (this.#client.status === 'ready') return this.#send(name, args, deadlineMs)
+  async command(
+    name: string,
+    args: readonly Argument[],
+    deadlineMs = this.#options.deadlineMs,
+    send = () => this.#client.callBuffer(name, [...args]),
+  ): Promise<unknown> {
+    this.#assertRoom()
+    if (this.#isReady) return this.#send(send, deadlineMs)
     const startedAt = performance.now()
     await this.#untilReady(deadlineMs)
-    return this.#send(name, args, deadlineMs - (performance.now() - startedAt))
+    return this.#send(send, deadlineMs - (performance.now() - startedAt))
+  }
+
+  /**
+   * Sends one command to every primary: to the one there is, or in a Cluster to all that are known and `isMeant`.
+   * @returns what each answered, by its address; undefined for those that did not in time
+   */
+  async commandPrimaries(
+    name: string,
+    args: readonly Argument[],
+    deadlineMs = this.#options.deadlineMs,
+    isMeant: (address: string) => boolean = () => true,
+  ): Promise<Map<string, unknown>> {
+    const answers = [...this.#primaries()]
+      .filter(([address]) => isMeant(address))
+      .map(async ([address, client]) => {
+        const send = () => client.callBuffer(name, [...args])
+        return [address, await this.command(name, args, deadlineMs, send).catch(() => undefined)] as const
+      })
+    return new Map(await Promise.all(answers))
+  }
+
+  /**
+   * Waits for what must come true before a command may be sent; it counts as a command under way.
+   * @throws StoreUnavailable when it does not come true in time
+   */
+  async until(isTrue: Promise<void>, deadlineMs: number): Promise<void> {
+    this.#assertRoom()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())
+    const waiter = this.#wait(this.#underWay, deadlineMs, () => undefined, settled)
+    const end = () => waiter.settle()
+    isTrue.then(end, end)
+    await promise
   }
 
   /** @throws StoreUnavailable when the link does not come up in time; it goes on trying */
   async open(timeoutMs: number): Promise<void> {
-    if (this.#client.status !== 'ready') await this.#untilReady(timeoutMs)
+    if (!this.#isReady) await this.#untilReady(timeoutMs)
   }
 
   /** @throws StoreUnavailable when the link was closed */
@@ -102,11 +151,23 @@ export class RedisLink {
     settleAll(this.#underWay, this.#unavailable('the store is closed'))
   }
 
-  #send(name: string, args: readonly Argument[], deadlineMs: number): Promise<unknown> {
+  #primaries(): Map<string, RedisClient> {
+    const client = this.#client
+    if (!(client instanceof Cluster)) return new Map([['primary', client]])
+    return new Map(client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]))
+  }
+
+  #assertRoom(): void {
+    this.assertOpen()
+    if (this.#connecting.size + this.#underWay.size < this.#options.commandLimit) return
+    throw this.#unavailable(`${this.#options.commandLimit} commands are under way already`)
+  }
+
+  #send(send: () => Promise<unknown>, deadlineMs: number): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const refuse = (error: StoreUnavailable | undefined) => error && reject(error)
     const waiter = this.#wait(this.#underWay, deadlineMs, () => this.#dropSilent(), refuse)
-    this.#client.callBuffer(name, [...args]).then(
+    send().then(
       (reply) => {
         waiter.settle()
         resolve(reply)
@@ -118,6 +179,12 @@ export class RedisLink {
       },
     )
     return promise
+  }
+
+  // A connection that is being given up still calls itself ready.
+  get #isReady(): boolean {
+    const client = this.#client
+    return client.status === 'ready' && (client instanceof Cluster || client.stream.writable)
   }
 
   #untilReady(timeoutMs: number): Promise<void> {
@@ -135,25 +202,28 @@ export class RedisLink {
 
   // `settled` hears undefined when what was waited for came, and the error otherwise; once.
   #wait(
-    among: Set<Waiter>,
+    among: Roster<Waiter>,
     timeoutMs: number,
     expired: () => void,
     settled: (error: StoreUnavailable | undefined) => void,
   ): Waiter {
     const waiter: Waiter = {
+      place: -1,
       settle: (error) => {
-        if (!among.delete(waiter)) return
+        if (waiter.place === -1) return
+        among.delete(waiter)
         clearTimeout(timer)
         settled(error)
       },
     }
-    const timer = setTimeout(
-      () => {
-        waiter.settle(this.#unavailable(`no answer within ${Math.round(timeoutMs)} ms`))
-        expired()
-      },
-      Math.max(0, timeoutMs),
-    )
+    const expire = () => {
+      if (waiter.place === -1) return
+      waiter.settle(this.#unavailable(`no answer within ${Math.round(timeoutMs)} ms`))
+      expired()
+    }
+    // When this process itself was held up, answers lie here unread, and timers run before they are read: after them it is
+    // known who was late.
+    const timer = setTimeout(() => setImmediate(expire), Math.max(0, timeoutMs))
     among.add(waiter)
     return waiter
   }
@@ -176,7 +246,7 @@ export class RedisLink {
   }
 }
 
-function settleAll(waiters: Set<Waiter>, error?: StoreUnavailable): void {
+function settleAll(waiters: Roster<Waiter>, error?: StoreUnavailable): void {
   for (const waiter of [...waiters]) waiter.settle(error)
 }
 

@@ -53,6 +53,11 @@ export class RedisNames {
     return `${this.#prefix}t{${this.#subjectTag(key)}}`
   }
 
+  /** A count of uses, of a limit that nodes settle in batches. */
+  uses(key: string): string {
+    return `${this.#prefix}u{${this.#subjectTag(key)}}`
+  }
+
   /** All user names, in order. */
   get users(): string {
     return `${this.#prefix}users`
@@ -63,14 +68,40 @@ export class RedisNames {
     return `${this.#prefix}keys`
   }
 
+  /** A session's timeline, beside its subject; undefined for text that is no sid. The `/` is in no other name. */
+  timeline(sid: string): string | undefined {
+    const parts = this.parts(sid)
+    return parts && `${parts.subject}/${sid.slice(tagCharacters)}`
+  }
+
+  /** What happened: all of it in one slot. `events` is no tag of a subject, which has 8 characters. */
+  events(part = ''): string {
+    return `${this.#prefix}{events}${part}`
+  }
+
   /** The revocation log. */
   get revocations(): string {
     return `${this.#prefix}revocations`
   }
 
+  /** The global not-before, in the log's slot. */
+  get notBefore(): string {
+    return `${this.#prefix}not-before:{${this.revocations}}`
+  }
+
   /** Written to see whether the store can be written to. */
   get alive(): string {
     return `${this.#prefix}alive`
+  }
+
+  /** Which primaries have served the store. */
+  get epochs(): string {
+    return `${this.#prefix}epochs`
+  }
+
+  /** Written to see how far replicas have come, in the slot of the key that was written before it. */
+  fence(key: string): string {
+    return `${this.#prefix}f{${/\{(.+?)\}/.exec(key)?.[1] ?? key}}`
   }
 
   #tagged(tag: string): string {

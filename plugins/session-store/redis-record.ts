@@ -12,8 +12,10 @@ const subBytes = 255
 const textBytes = 0x7eff
 const listLength = 254
 const ipv4Mark = 0xff
-// Stands for the methods of nearly every login.
-const passwordOnly = 0xff
+// How the methods begin: how many they are, or this for those of nearly every login; and, in the same byte, whether the session
+// lives in a cookie.
+const passwordOnly = 0x7f
+const inCookieBit = 0x80
 
 /**
  * How the details of all sessions of a subject begin, and of no other subject's.
@@ -30,9 +32,9 @@ export function subjectPrefix(sub: string): Buffer {
  * they cost more, and work.
  * @throws RangeError when a text is longer than 32 KiB or there are more than 254 roles
  */
-export function writeDetails({ sub, ip, scope, device, roles, amr }: NewSession): Buffer[] {
-  const methods = isPasswordOnly(amr) ? Buffer.of(passwordOnly) : list(amr)
-  const details = Buffer.concat([subjectPrefix(sub), address(ip), text(scope), text(device), list(roles), methods])
+export function writeDetails({ sub, ip, scope, device, roles, amr, inCookie }: NewSession): Buffer[] {
+  const rest = [list(roles), methods(amr, inCookie === true)]
+  const details = Buffer.concat([subjectPrefix(sub), address(ip), text(scope), text(device), ...rest])
   const pieces = Math.min(mostPieces, Math.ceil(details.length / pieceBytes))
   return Array.from({ length: pieces }, (_, i) =>
     details.subarray(i * pieceBytes, i === mostPieces - 1 ? undefined : (i + 1) * pieceBytes),
@@ -74,7 +76,7 @@ export function readTombstone(sid: string, tombstone: Buffer): Tombstone {
   }
 }
 
-function readDetails(details: Buffer): Pick<Session, 'sub' | 'ip' | 'scope' | 'device' | 'roles' | 'amr'> {
+function readDetails(details: Buffer): Pick<Session, 'sub' | 'ip' | 'scope' | 'device' | 'roles' | 'amr' | 'inCookie'> {
   const reader = new DetailsReader(details)
   // Evaluated in this order, which is the one of writeDetails.
   return {
@@ -83,7 +85,7 @@ function readDetails(details: Buffer): Pick<Session, 'sub' | 'ip' | 'scope' | 'd
     scope: reader.text(),
     device: reader.text(),
     roles: reader.list(),
-    amr: reader.methods(),
+    ...reader.methods(),
   }
 }
 
@@ -112,9 +114,11 @@ class DetailsReader {
     return Array.from({ length }, () => this.text())
   }
 
-  methods(): string[] {
+  methods(): Pick<Session, 'amr' | 'inCookie'> {
     const head = this.#byte()
-    return head === passwordOnly ? ['pwd'] : this.list(head)
+    const count = head & ~inCookieBit
+    const amr = count === passwordOnly ? ['pwd'] : this.list(count)
+    return (head & inCookieBit) === 0 ? { amr } : { amr, inCookie: true }
   }
 
   #byte(): number {
@@ -144,6 +148,14 @@ function address(ip: string): Buffer {
 function list(values: readonly string[]): Buffer {
   if (values.length > listLength) throw new RangeError(`a session may have ${listLength} roles, not ${values.length}`)
   return Buffer.concat([Buffer.of(values.length), ...values.map(text)])
+}
+
+function methods(amr: readonly string[], inCookie: boolean): Buffer {
+  const mark = inCookie ? inCookieBit : 0
+  if (isPasswordOnly(amr)) return Buffer.of(mark | passwordOnly)
+  if (amr.length >= passwordOnly)
+    throw new RangeError(`a login may have ${passwordOnly - 1} methods, not ${amr.length}`)
+  return Buffer.concat([Buffer.of(mark | amr.length), ...amr.map(text)])
 }
 
 function isPasswordOnly(amr: readonly string[]): boolean {

@@ -8,9 +8,20 @@
 // session again within `keepMs` has its tombstone published again, if the log does not have it. A node that dies in that very
 // moment, with nobody coming again, leaves the others to honour the session's access tokens for the rest of their life.
 import { setTimeout as delay } from 'node:timers/promises'
+import { type NotBefore, noNotBefore, notBeforeKeptMs } from './not-before.ts'
+import { keyOf } from './redis-journal.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
-import { scripts } from './redis-scripts.ts'
-import { type EndReason, type LogPosition, type Revocation, type RevocationPage, StoreUnavailable } from './store.ts'
+import type { RedisNames } from './redis-names.ts'
+import { type Script, scripts } from './redis-scripts.ts'
+import { hasNews, type RevocationEntry, toEntry, toPage } from './revocation-entry.ts'
+import {
+  type EndReason,
+  type LogPosition,
+  type Revocation,
+  type RevocationPage,
+  StoreUnavailable,
+  type TokenRevocation,
+} from './store.ts'
 
 /** Most entries of one page; a reader that gets a full page comes again at once. */
 const pageSize = 1000
@@ -28,32 +39,42 @@ interface Waiter {
 export class RedisRevocations {
   readonly #link: RedisLink
   readonly #tail: RedisLink
-  readonly #name: string
+  readonly #names: RedisNames
   readonly #keepMs: number
   readonly #clock: (() => number) | undefined
   readonly #waiters = new Set<Waiter>()
   readonly #backlog: Revocation[] = []
   #isFollowing = false
+  /** How often the log was started over: a position given out before is not vouched for any more. */
+  #startsOver = 0
   #isClosed = false
 
   /**
    * @param link for everything that does not wait
    * @param tail for the blocking read; nothing else may use it
-   * @param name of the stream
+   * @param names of the stream and of the not-before
    * @param keepMs how old entries become
    * @param clock of a test; the store's own otherwise
    */
-  constructor(link: RedisLink, tail: RedisLink, name: string, keepMs: number, clock: (() => number) | undefined) {
+  constructor(link: RedisLink, tail: RedisLink, names: RedisNames, keepMs: number, clock: (() => number) | undefined) {
     this.#link = link
     this.#tail = tail
-    this.#name = name
+    this.#names = names
     this.#keepMs = keepMs
     this.#clock = clock
   }
 
   /** See `SessionStore.readRevocations`. */
   async read(after: LogPosition | { sinceMs: number }, waitMs: number): Promise<RevocationPage> {
-    const position = typeof after === 'string' ? assertPosition(after) : positionBefore(after.sinceMs)
+    const startsOver = this.#startsOver
+    const asked = typeof after === 'string' ? readPosition(after) : { place: positionBefore(after.sinceMs), startsOver }
+    if (asked.startsOver !== startsOver) return toPage([], asked.place, true)
+    const page = await this.#read(asked.place, waitMs)
+    // Several readers may follow one store: each learns by its own position that it has to load again.
+    return startsOver === 0 ? page : { ...page, position: `${page.position}@${startsOver}` }
+  }
+
+  async #read(position: LogPosition, waitMs: number): Promise<RevocationPage> {
     if (waitMs <= 0) return this.#readNow(position)
     // The reader waits from here on, so that what is appended while we look is not missed.
     const { promise, resolve, reject } = Promise.withResolvers<RevocationPage>()
@@ -84,19 +105,59 @@ export class RedisRevocations {
     }
   }
 
+  /** See `SessionStore.endEveryone`: the not-before and its entry, in one step. */
+  async endEveryone(reason: EndReason): Promise<{ at: number }> {
+    const { revocations, notBefore } = this.#names
+    return { at: await this.#run(scripts.endEveryone, [revocations, notBefore], [reason, notBeforeKeptMs]) }
+  }
+
+  /** See `SessionStore.revoke`. */
+  async revoke(revocation: TokenRevocation): Promise<Revocation> {
+    const { kind, name } = toEntry({ ...revocation, at: 0 })
+    return { ...revocation, at: await this.#run(scripts.publish, [this.#names.revocations], [kind, name, '', '', '']) }
+  }
+
+  /** The not-before, for a Cluster, where the scripts of sessions cannot reach it. */
+  async readNotBefore(): Promise<NotBefore> {
+    const text = String((await this.#link.command('GET', [this.#names.notBefore])) ?? '')
+    const [at, reason] = text.split(' ')
+    // Boundary: end-everyone.lua writes a time and the reason it was given.
+    return at && reason ? { at: Number(at), reason: reason as EndReason } : noNotBefore
+  }
+
+  /** The keys of all entries from a time on, as the journal tells them apart, and where the log ends. */
+  async readKeys(sinceMs: number): Promise<{ keys: Set<string>; position: LogPosition }> {
+    const keys = new Set<string>()
+    for (let position = positionBefore(sinceMs); ; ) {
+      const page = await this.#readNow(position)
+      for (const revocation of page.revocations) keys.add(keyOf(revocation))
+      if (page.position === position) return { keys, position }
+      position = page.position
+    }
+  }
+
+  /**
+   * Tells readers to load again: a new primary may lack entries, and with a clock that is behind it puts new ones before the
+   * places that were given out.
+   */
+  startOver(): void {
+    this.#startsOver += 1
+    for (const { position, resolve } of this.#waiters) resolve(toPage([], position, true))
+  }
+
   /** Releases everyone who waits with an empty page. */
   close(): void {
     this.#isClosed = true
-    for (const { position, resolve } of this.#waiters) resolve({ revocations: [], position })
+    for (const { position, resolve } of this.#waiters) resolve(toPage([], position))
   }
 
   // The log as it is now, for one who waits: an empty page ends the wait only when its time is over.
   async #look({ position, resolve, reject }: Waiter, isOver: boolean): Promise<void> {
     try {
       const page = await this.#readNow(position)
-      if (isOver || page.revocations.length > 0) resolve(page)
+      if (isOver || hasNews(page)) resolve(page)
     } catch (error) {
-      if (this.#isClosed) resolve({ revocations: [], position })
+      if (this.#isClosed) resolve(toPage([], position))
       else reject(error)
     }
   }
@@ -116,29 +177,45 @@ export class RedisRevocations {
 
   #serve(entries: readonly Entry[]): void {
     for (const waiter of this.#waiters) {
-      const page = toPage(
+      const page = pageOf(
         entries.filter(({ position }) => isLater(position, waiter.position)),
         waiter.position,
       )
-      if (page.revocations.length === 0) continue
+      if (!hasNews(page)) continue
       this.#waiters.delete(waiter)
       waiter.resolve(page)
     }
   }
 
+  // That the entry of the position is still there afterwards vouches that nothing behind it had been trimmed, and that this is
+  // the log that gave the position: not one that was emptied, nor a new primary's that lacks its end.
   async #readNow(position: LogPosition): Promise<RevocationPage> {
-    const reply = await this.#link.command('XREAD', ['COUNT', pageSize, 'STREAMS', this.#name, position])
-    return toPage(readEntries(reply), position)
+    const [reply, isVouchedFor] = await Promise.all([
+      this.#link.command('XREAD', ['COUNT', pageSize, 'STREAMS', this.#names.revocations, position]),
+      isFromTime(position) || this.#holds(position),
+    ])
+    return pageOf(readEntries(reply), position, !isVouchedFor)
+  }
+
+  async #holds(position: LogPosition): Promise<boolean> {
+    const args = [this.#names.revocations, position, position, 'COUNT', 1]
+    // Boundary: XREVRANGE answers a list.
+    return ((await this.#link.command('XREVRANGE', args)) as unknown[]).length > 0
   }
 
   async #readBlocking(position: LogPosition): Promise<Entry[]> {
-    const args = ['COUNT', pageSize, 'BLOCK', blockMs, 'STREAMS', this.#name, position]
+    const args = ['COUNT', pageSize, 'BLOCK', blockMs, 'STREAMS', this.#names.revocations, position]
     return readEntries(await this.#tail.command('XREAD', args, blockMs + this.#tail.deadlineMs))
   }
 
   async #append(revocations: readonly Revocation[]): Promise<void> {
-    const entries = revocations.flatMap(({ sid, sub, reason, at }): Argument[] => [sid, sub, reason, at])
-    await this.#link.run(scripts.publish, [this.#name], [this.#clock?.() ?? '', this.#keepMs, ...entries])
+    const entries = revocations.map(toEntry).flatMap(({ kind, name, sub, reason, at }) => [kind, name, sub, reason, at])
+    await this.#run(scripts.publish, [this.#names.revocations], entries)
+  }
+
+  // A script of the log, whose answer is a time.
+  async #run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<number> {
+    return Number(await this.#link.run(script, keys, [this.#clock?.() ?? '', this.#keepMs, ...args]))
   }
 
   async #publishBacklog(): Promise<void> {
@@ -155,9 +232,8 @@ export class RedisRevocations {
   }
 }
 
-interface Entry {
+interface Entry extends RevocationEntry {
   position: LogPosition
-  revocation: Revocation
 }
 
 // [[stream, [[position, [name, value, ...]], ...]]], or null when there is nothing.
@@ -166,28 +242,36 @@ function readEntries(reply: unknown): Entry[] {
   const streams = reply as [Buffer, [Buffer, Buffer[]][]][] | null
   return (streams?.[0]?.[1] ?? []).map(([position, flat]) => ({
     position: position.toString(),
-    revocation: readRevocation(flat.map(String)),
+    ...readEntry(flat),
   }))
 }
 
-function readRevocation([, sid = '', , sub = '', , reason, , at]: readonly string[]): Revocation {
-  // Boundary: the reason was an EndReason when it was written.
-  return { kind: 'session', sid, sub, at: Number(at), reason: reason as EndReason }
+// Names and values in turn, always in this order: a node that starts may read a million.
+function readEntry([, kind, , name, , sub, , reason, , at]: readonly Buffer[]): RevocationEntry {
+  return { kind: String(kind), name: String(name), sub: String(sub), reason: String(reason), at: Number(String(at)) }
 }
 
-function toPage(entries: readonly Entry[], otherwise: LogPosition): RevocationPage {
-  const revocations = entries.map(({ revocation }) => revocation)
-  return { revocations, position: entries.at(-1)?.position ?? otherwise }
+function pageOf(entries: readonly Entry[], otherwise: LogPosition, hasGap = false): RevocationPage {
+  return toPage(entries, entries.at(-1)?.position ?? otherwise, hasGap)
 }
 
-// XREAD reads what is later than a position: the last possible one of the millisecond before.
+const beginning: LogPosition = '0-0'
+const lastOfMillisecond = '18446744073709551615'
+
+// XREAD reads what is later than a position: the last possible one of the millisecond before. No entry ever has it.
 function positionBefore(sinceMs: number): LogPosition {
-  return sinceMs < 1 ? '0-0' : `${Math.ceil(sinceMs) - 1}-18446744073709551615`
+  return sinceMs < 1 ? beginning : `${Math.ceil(sinceMs) - 1}-${lastOfMillisecond}`
 }
 
-function assertPosition(position: LogPosition): LogPosition {
-  if (!/^\d{1,15}-\d{1,20}$/.test(position)) throw new Error(`'${position}' is not a position of this revocation log`)
-  return position
+function isFromTime(position: LogPosition): boolean {
+  return position === beginning || position.endsWith(`-${lastOfMillisecond}`)
+}
+
+// A place in the stream and, behind `@`, how often the log had been started over when it was given out.
+function readPosition(position: LogPosition): { place: LogPosition; startsOver: number } {
+  const [, place, startsOver = '0'] = /^(\d{1,15}-\d{1,20})(?:@(\d{1,9}))?$/.exec(position) ?? []
+  if (place === undefined) throw new Error(`'${position}' is not a position of this revocation log`)
+  return { place, startsOver: Number(startsOver) }
 }
 
 function earliest(waiters: ReadonlySet<Waiter>): LogPosition {

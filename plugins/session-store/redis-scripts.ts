@@ -11,22 +11,31 @@ export interface Script {
 }
 
 const session = ['clock', 'session']
+const sessionOfPrimary = ['clock', 'primary', 'session']
 
 /** Every verb by name; each is documented at the head of its file in lua/. */
 export const scripts = {
+  appendEvents: load('append-events'),
   addUser: load('add-user', ['clock']),
+  addUses: load('add-uses', ['clock']),
+  beginEpoch: load('begin-epoch', ['clock']),
+  bury: load('bury', sessionOfPrimary),
   changeUser: load('change-user'),
   countTry: load('count-try', ['clock']),
   create: load('create', session),
   deliver: load('deliver', session),
   end: load('end', session),
   endAll: load('end-all', session),
+  endEveryone: load('end-everyone', session),
+  heartbeat: load('heartbeat'),
   list: load('list', session),
+  mark: load('mark'),
   publish: load('publish', session),
   read: load('read', session),
   rehashUser: load('rehash-user'),
   replaceKey: load('replace-key'),
-  rotate: load('rotate', session),
+  restoreLog: load('restore-log', sessionOfPrimary),
+  rotate: load('rotate', sessionOfPrimary),
 } as const
 
 function load(name: string, before: readonly string[] = []): Script {

@@ -1,8 +1,13 @@
 // The sessions of the Redis store: each verb is one script in one slot, one round trip. Called through the port only
 // (store.ts). It decides nothing and reads nothing before it writes: what is decided, the scripts decide.
+import { type NotBefore, underNotBefore } from './not-before.ts'
+import type { RedisEpochs } from './redis-epochs.ts'
+import type { RedisFence } from './redis-fence.ts'
+import type { RedisJournal } from './redis-journal.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames, SidParts } from './redis-names.ts'
 import { readRecord, readTombstone, subjectPrefix, type Tombstone, writeDetails } from './redis-record.ts'
+import { oneOf, pairs, readReply } from './redis-reply.ts'
 import type { RedisRevocations } from './redis-revocations.ts'
 import { type Script, scripts } from './redis-scripts.ts'
 import type {
@@ -17,13 +22,21 @@ import type {
   RevocationPage,
   RotateOutcome,
   Session,
+  SessionRevocation,
   SessionStore,
+  TokenRevocation,
 } from './store.ts'
 
 export interface RedisSessionsOptions {
   link: RedisLink
   names: RedisNames
   log: RedisRevocations
+  /** Which primaries may rotate. */
+  epochs: RedisEpochs
+  /** What this node tells a new primary. */
+  journal: RedisJournal
+  /** Waits for a replica. */
+  fence: RedisFence
   /** How long entries of the revocation log are kept, ms. */
   keepLogMs: number
   /** In a Cluster the scripts cannot reach the log. */
@@ -31,6 +44,9 @@ export interface RedisSessionsOptions {
   /** Of a test; Redis TIME otherwise. */
   clock: (() => number) | undefined
 }
+
+/** Design 2.3: a token that is further ahead of the store than this is not adopted. */
+const mostLostGenerations = 8
 
 export class RedisSessions implements SessionStore {
   readonly #options: RedisSessionsOptions
@@ -45,7 +61,8 @@ export class RedisSessions implements SessionStore {
     const keys = [subject, this.#options.names.user(session.sub), tombstone]
     const { userRevision, idleTtlSeconds, absoluteTtlSeconds, maxSessions } = session
     const numbers = [idleTtlSeconds, absoluteTtlSeconds, maxSessions]
-    const args = [userRevision, field, ...numbers, subjectPrefix(session.sub), ...writeDetails(session)]
+    const given = await this.#givenNotBefore()
+    const args = [userRevision, field, ...numbers, subjectPrefix(session.sub), given, ...writeDetails(session)]
     const [word, record, ...ended] = await this.#write(scripts.create, keys, args)
     if (String(word) === 'user_changed') return { outcome: 'user_changed' }
     if (String(word) !== 'created' || !record) throw new Error(`a session ${session.sid} exists already`)
@@ -53,14 +70,24 @@ export class RedisSessions implements SessionStore {
     return { outcome: 'created', session: readRecord(session.sid, record), revocations }
   }
 
-  async rotate({ sid, generation, issuedAtSeconds }: Presented, graceMs: number): Promise<RotateOutcome> {
+  async rotate(presented: Presented, graceMs: number): Promise<RotateOutcome> {
+    const { isCluster, log } = this.#options
+    if (!isCluster) return this.#rotate(presented, graceMs)
+    // There the script cannot see the not-before. Asked beside it, and not after: one that was set before this call is seen.
+    const [outcome, notBefore] = await Promise.all([this.#rotate(presented, graceMs), log.readNotBefore()])
+    return judge(outcome, notBefore)
+  }
+
+  async #rotate({ sid, generation, issuedAtSeconds }: Presented, graceMs: number): Promise<RotateOutcome> {
     const parts = this.#parts(sid)
     if (!parts) return { outcome: 'unknown' }
     const args = [parts.field, generation, issuedAtSeconds, graceMs]
-    const [word, record, why] = await this.#write(scripts.rotate, [parts.subject, parts.tombstone], args)
+    const [word, record, why] = await this.#decide(parts, args, issuedAtSeconds)
     if (!record) return { outcome: 'unknown' }
-    const outcome = oneOf(word, ['rotated', 'ahead', 'retried', 'expired', 'revoked', 'reused'])
+    const outcome = oneOf(word, ['rotated', 'healed', 'ahead', 'retried', 'expired', 'revoked', 'reused'])
     switch (outcome) {
+      case 'healed':
+        return { outcome, session: readRecord(sid, record), lostGenerations: Number(why) }
       case 'rotated':
       case 'ahead':
         return { outcome, session: readRecord(sid, record) }
@@ -71,23 +98,44 @@ export class RedisSessions implements SessionStore {
       case 'revoked':
         return this.#revokedOutcome(readTombstone(sid, record))
       case 'reused':
-        return this.#reusedOutcome(readTombstone(sid, record))
+        return this.#reusedOutcome(readTombstone(sid, record), parts.subject)
+    }
+  }
+
+  // A token that is ahead of the store is judged once more when the store may have lost writes: healing is rare, and in a
+  // Cluster the epochs lie in another slot than the session.
+  async #decide(parts: SidParts, args: readonly Argument[], issuedAtSeconds: number): Promise<Buffer[]> {
+    const reply = await this.#decidePrepared(parts, args, 0)
+    if (String(reply[0]) !== 'ahead' || !(await this.#options.epochs.mayBeLost(issuedAtSeconds))) return reply
+    return this.#decidePrepared(parts, args, mostLostGenerations)
+  }
+
+  // A primary that is not prepared yet refuses; within the deadline it is waited for.
+  async #decidePrepared(parts: SidParts, args: readonly Argument[], adopted: number): Promise<Buffer[]> {
+    const { link, epochs } = this.#options
+    const startedAt = performance.now()
+    for (;;) {
+      const restMs = link.deadlineMs - (performance.now() - startedAt)
+      const keys = [parts.subject, parts.tombstone]
+      const reply = await this.#write(scripts.rotate, keys, [...args, epochs.prepared, adopted], restMs)
+      if (String(reply[0]) !== 'new_primary') return reply
+      await epochs.untilPrepared(link.deadlineMs - (performance.now() - startedAt))
     }
   }
 
   async read(sid: string): Promise<Session | undefined> {
     const parts = this.#parts(sid)
     if (!parts) return undefined
-    const reply = await this.#options.link.run(scripts.read, [parts.subject, parts.tombstone], [parts.field])
-    const [word, record] = readReply(reply)
+    const given = await this.#givenNotBefore()
+    const [word, record] = await this.#show(scripts.read, [parts.subject, parts.tombstone], [parts.field, given])
     if (!record) return undefined
     return oneOf(word, ['session', 'ended']) === 'ended' ? readTombstone(sid, record) : readRecord(sid, record)
   }
 
   async list(sub: string): Promise<Session[]> {
     const subject = this.#options.names.subject(sub)
-    const reply = await this.#options.link.run(scripts.list, [subject], [this.#now(), subjectPrefix(sub)])
-    return pairs(readReply(reply)).map(([field, record]) =>
+    const args = [this.#now(), subjectPrefix(sub), await this.#givenNotBefore()]
+    return pairs(await this.#show(scripts.list, [subject], args)).map(([field, record]) =>
       readRecord(this.#options.names.sid(subject, field.toString('base64url')), record),
     )
   }
@@ -102,31 +150,66 @@ export class RedisSessions implements SessionStore {
     const parts = this.#parts(sid)
     if (!parts) return { revocations: [] }
     const keys = [parts.subject, parts.tombstone]
-    const [word, bytes] = await this.#write(scripts.end, keys, [parts.field, reason])
+    const given = await this.#givenNotBefore()
+    const [word, bytes] = await this.#write(scripts.end, keys, [parts.field, reason, given])
     const outcome = oneOf(word, ['ended', 'ended_before', 'not_live'])
     if (outcome === 'not_live' || !bytes) return { revocations: [] }
     // One that ended before too, as in #revokedOutcome.
-    const revocations = await this.#publish([toRevocation(readTombstone(sid, bytes))])
+    const revocations = await this.#settle([toRevocation(readTombstone(sid, bytes))], parts.subject)
     return { revocations: outcome === 'ended' ? revocations : [] }
   }
 
   async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome> {
     const subject = this.#options.names.subject(sub)
     const except = exceptSid === undefined ? undefined : this.#parts(exceptSid)
-    const kept = except?.subject === subject ? except.field : ''
-    const ended = await this.#write(scripts.endAll, [subject], [subjectPrefix(sub), reason, kept])
-    return { revocations: await this.#announce(subject, ended) }
+    // Another subject's sid protects nothing, but it is an exception asked for: no field has one character.
+    const kept = exceptSid === undefined ? '' : except?.subject === subject ? except.field : '-'
+    const given = await this.#givenNotBefore()
+    const args = [subjectPrefix(sub), reason, kept, given]
+    const [at, ...ended] = await this.#write(scripts.endAll, [subject], args)
+    const revocations = await this.#announce(subject, ended)
+    if (exceptSid === undefined) await this.#settle([{ kind: 'subject', sub, at: Number(at), reason }], subject)
+    return { revocations }
   }
 
-  readRevocations(after: LogPosition | { sinceMs: number }, waitMs: number): Promise<RevocationPage> {
-    return this.#options.log.read(after, waitMs)
+  async endEveryone(reason: EndReason): Promise<{ at: number }> {
+    const { at } = await this.#options.log.endEveryone(reason)
+    await this.#confirm([{ kind: 'everyone', at, reason }], this.#options.names.revocations)
+    return { at }
   }
 
-  // A verb that may end sessions: the log is its last key, where a script may reach it.
-  async #write(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
+  async revoke(revocation: TokenRevocation): Promise<Revocation> {
+    const revoked = await this.#options.log.revoke(revocation)
+    await this.#confirm([revoked], this.#options.names.revocations)
+    return revoked
+  }
+
+  async readRevocations(after: LogPosition | { sinceMs: number }, waitMs: number): Promise<RevocationPage> {
+    const page = await this.#options.log.read(after, waitMs)
+    this.#options.journal.note(page.revocations)
+    return page
+  }
+
+  // A verb that may end sessions: the log and the not-before are its last keys, where a script may reach them.
+  async #write(script: Script, keys: string[], args: readonly Argument[], deadlineMs?: number): Promise<Buffer[]> {
     const { link, names, keepLogMs, isCluster } = this.#options
-    if (!isCluster) keys.push(names.revocations)
-    return readReply(await link.run(script, keys, [this.#now(), keepLogMs, ...args]))
+    if (!isCluster) keys.push(names.revocations, names.notBefore)
+    return readReply(await link.run(script, keys, [this.#now(), keepLogMs, ...args], deadlineMs))
+  }
+
+  // A verb that only shows sessions.
+  async #show(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
+    const { link, names, isCluster } = this.#options
+    if (!isCluster) keys.push(names.notBefore)
+    return readReply(await link.run(script, keys, args))
+  }
+
+  // In a Cluster the scripts cannot reach the not-before and are given it; elsewhere they read it themselves.
+  async #givenNotBefore(): Promise<Argument> {
+    const { isCluster, log } = this.#options
+    if (!isCluster) return ''
+    const { at, reason } = await log.readNotBefore()
+    return at === 0 ? '' : `${at} ${reason}`
   }
 
   async #mark({ sid, generation }: DeliveryMark): Promise<void> {
@@ -140,23 +223,36 @@ export class RedisSessions implements SessionStore {
     return { outcome: 'revoked', session, reason: session.endReason }
   }
 
-  async #reusedOutcome(session: Tombstone): Promise<RotateOutcome> {
-    return { outcome: 'reused', session, revocations: await this.#publish([toRevocation(session)]) }
+  async #reusedOutcome(session: Tombstone, subject: string): Promise<RotateOutcome> {
+    return { outcome: 'reused', session, revocations: await this.#settle([toRevocation(session)], subject) }
   }
 
   // What a script ended, in pairs of the rest of the sid and the tombstone.
-  #announce(subject: string, ended: Buffer[]): Promise<Revocation[]> {
+  #announce(subject: string, ended: Buffer[]): Promise<SessionRevocation[]> {
     const { names } = this.#options
-    return this.#publish(
+    return this.#settle(
       pairs(ended).map(([rest, tombstone]) =>
         toRevocation(readTombstone(names.sid(subject, rest.toString()), tombstone)),
       ),
+      subject,
     )
   }
 
-  async #publish(revocations: Revocation[]): Promise<Revocation[]> {
-    if (this.#options.isCluster) await this.#options.log.publish(revocations)
+  // What a verb has ended, before it answers: remembered here, in the log, and at a replica.
+  async #settle<R extends Revocation>(revocations: R[], subject: string): Promise<R[]> {
+    const confirmed = this.#confirm(revocations, subject)
+    await this.#publish(revocations)
+    await confirmed
     return revocations
+  }
+
+  async #confirm(revocations: readonly Revocation[], key: string): Promise<void> {
+    this.#options.journal.note(revocations)
+    if (revocations.length > 0) await this.#options.fence.confirm(key)
+  }
+
+  async #publish(revocations: readonly Revocation[]): Promise<void> {
+    if (this.#options.isCluster) await this.#options.log.publish(revocations)
   }
 
   #now(): Argument {
@@ -178,23 +274,12 @@ export class RedisSessions implements SessionStore {
   }
 }
 
-function toRevocation({ sid, sub, revokedAt, endReason }: Tombstone): Revocation {
+function toRevocation({ sid, sub, revokedAt, endReason }: Tombstone): SessionRevocation {
   return { kind: 'session', sid, sub, at: revokedAt, reason: endReason }
 }
 
-function readReply(reply: unknown): Buffer[] {
-  // Boundary: every script of a session answers a list of texts.
-  return reply as Buffer[]
-}
-
-function pairs(list: readonly Buffer[]): [Buffer, Buffer][] {
-  const empty = Buffer.alloc(0)
-  return Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i] ?? empty, list[2 * i + 1] ?? empty])
-}
-
-// The one place where a script's word becomes a member of the port's unions.
-function oneOf<Word extends string>(bytes: Buffer | undefined, words: readonly Word[]): Word {
-  const word = words.find((candidate) => candidate === String(bytes))
-  if (word === undefined) throw new Error(`a script of the store answered '${bytes}' instead of ${words.join(', ')}`)
-  return word
+function judge(outcome: RotateOutcome, notBefore: NotBefore): RotateOutcome {
+  if (outcome.outcome === 'unknown') return outcome
+  const session = underNotBefore(outcome.session, notBefore)
+  return session === outcome.session ? outcome : { outcome: 'revoked', session, reason: notBefore.reason }
 }

@@ -26,4 +26,11 @@ export class RedisTries implements TryStore {
     ]
     return { tries, opensInMs }
   }
+
+  async addUses(key: string, uses: number, windowMs: number): Promise<{ uses: number; opensInMs: number }> {
+    const args = [this.#clock?.() ?? '', windowMs, uses]
+    // Boundary: add-uses.lua answers two numbers.
+    const [sum, opensInMs] = (await this.#link.run(scripts.addUses, [this.#names.uses(key)], args)) as [number, number]
+    return { uses: sum, opensInMs }
+  }
 }

@@ -3,8 +3,13 @@
 //
 // Every key that belongs to sessions has a time-to-live: sessions, tombstones, the revocation log, counted tries. User records, the list of
 // their names and the sealed keys have none, because nothing but an operator ends them.
+import { setTimeout as delay } from 'node:timers/promises'
 import { describeAddress, parseRedisUrl, type RedisAddress } from './redis-address.ts'
-import { checkRedis } from './redis-checks.ts'
+import { checkRedis, type RedisFindings } from './redis-checks.ts'
+import { RedisEpochs } from './redis-epochs.ts'
+import { RedisEvents } from './redis-events.ts'
+import { RedisFence } from './redis-fence.ts'
+import { RedisJournal } from './redis-journal.ts'
 import { RedisKeys } from './redis-keys.ts'
 import { RedisLink } from './redis-link.ts'
 import { RedisNames } from './redis-names.ts'
@@ -12,7 +17,7 @@ import { RedisRevocations } from './redis-revocations.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import { RedisTries } from './redis-tries.ts'
 import { RedisUsers } from './redis-users.ts'
-import type { KeyStore, Store } from './store.ts'
+import { type KeyStore, type Store, StoreUnavailable } from './store.ts'
 
 export interface RedisStoreOptions {
   /** REDIS_URL; its forms are in redis-address.ts. */
@@ -32,11 +37,22 @@ export interface RedisStoreOptions {
   startTimeoutMs?: number
   /** How long the revocation log is kept, ms: longer than an access token lives; default 1 h. */
   keepLogMs?: number
+  /** How often to look for a new primary, ms; default 1 s. */
+  lookEveryMs?: number
+  /** How long a new primary is given to hear all nodes before refreshes go on, ms; default 400. */
+  settleMs?: number
   /** Hears what the start-up checks found that need not stop the start. */
   onWarning?: (sentence: string) => void
 }
 
-const defaults = { prefix: 'c:', deadlineMs: 400, startTimeoutMs: 10_000, keepLogMs: 60 * 60 * 1000 }
+const defaults = {
+  prefix: 'c:',
+  deadlineMs: 400,
+  startTimeoutMs: 10_000,
+  keepLogMs: 60 * 60 * 1000,
+  lookEveryMs: 1_000,
+  settleMs: 400,
+}
 /** Verbs under way at once; more are refused, so that memory stays bounded while Redis is slow or away. */
 const commandLimit = 10_000
 
@@ -50,17 +66,39 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const address = parseRedisUrl(options.url)
   const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit })
   try {
-    await link.open(settings.startTimeoutMs)
-    const { server, refusals, warnings } = await checkRedis(link.client, address.form === 'cluster')
+    const { server, refusals, warnings } = await openAndCheck(link, address, settings.startTimeoutMs)
     if (refusals.length > 0) throw new Error(refusals.join('\n'))
     for (const warning of warnings) options.onWarning?.(warning)
     const keys = new RedisKeys(link, `${settings.prefix}keys`)
     const names = new RedisNames(settings.prefix, await options.loadSubjectTag(keys))
-    return new RedisStore({ server, address, link, names, keys, settings })
+    const store = new RedisStore({ server, address, link, names, keys, settings })
+    await store.start()
+    return store
   } catch (error) {
     link.close()
     throw error
   }
+}
+
+// A link that came up may be gone again before it is asked, on a machine that is busy starting: tried until the time is up.
+async function openAndCheck(link: RedisLink, { form }: RedisAddress, timeoutMs: number): Promise<RedisFindings> {
+  const endsAtMs = performance.now() + timeoutMs
+  for (;;) {
+    await link.open(Math.max(1, endsAtMs - performance.now()))
+    try {
+      return await checkRedis(link.client, form === 'cluster')
+    } catch (error) {
+      if (!isLost(error) || performance.now() > endsAtMs) throw error
+      await delay(lostAgainMs)
+    }
+  }
+}
+
+const lostAgainMs = 20
+
+// In ioredis' words: no connection was there to send on, or it closed before the answer.
+function isLost(error: unknown): boolean {
+  return error instanceof StoreUnavailable && /Stream isn't writeable|Connection is closed/.test(error.message)
 }
 
 interface Parts {
@@ -78,31 +116,64 @@ class RedisStore implements Store {
   readonly users: RedisUsers
   readonly keys: RedisKeys
   readonly tries: RedisTries
+  readonly events: RedisEvents
   readonly #link: RedisLink
   readonly #tail: RedisLink
+  readonly #fencing: RedisLink
   readonly #log: RedisRevocations
+  readonly #journal: RedisJournal
+  readonly #epochs: RedisEpochs
+  readonly #noticeListeners: ((sentence: string) => void)[] = []
   readonly #alive: string
   readonly #clock: (() => number) | undefined
 
   constructor({ server, address, link, names, keys, settings }: Parts) {
-    const { clock, deadlineMs, keepLogMs } = settings
+    const { clock, deadlineMs, keepLogMs, settleMs, lookEveryMs } = settings
+    const isCluster = address.form === 'cluster'
     this.description = `${server} (${describeAddress(address)})`
     this.#link = link
     this.#tail = new RedisLink(address, { deadlineMs, commandLimit: 1 })
-    this.#log = new RedisRevocations(link, this.#tail, names.revocations, keepLogMs, clock)
+    this.#fencing = new RedisLink(address, { deadlineMs, commandLimit })
+    this.#log = new RedisRevocations(link, this.#tail, names, keepLogMs, clock)
+    this.#journal = new RedisJournal({ link, names, keepLogMs, clock })
+    const replay = (primaries: string) => this.#replay(primaries)
+    const onEpoch = (sentence: string) => this.#notice(sentence)
+    this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, replay, onEpoch })
     this.#alive = names.alive
     this.#clock = clock
     this.sessions = new RedisSessions({
       link,
       names,
       log: this.#log,
+      epochs: this.#epochs,
+      journal: this.#journal,
+      fence: new RedisFence({
+        link: this.#fencing,
+        names,
+        isCluster,
+        replicated: () => this.#epochs.replicated,
+        onUnconfirmed: (sentence) => this.#notice(sentence),
+      }),
       keepLogMs,
-      isCluster: address.form === 'cluster',
+      isCluster,
       clock,
     })
     this.users = new RedisUsers(link, names, clock)
     this.keys = keys
     this.tries = new RedisTries(link, names, clock)
+    this.events = new RedisEvents(link, names, isCluster)
+  }
+
+  /** @throws StoreUnavailable when no primary answers */
+  async start(): Promise<void> {
+    await this.#epochs.start().catch(async (error: unknown) => {
+      await this.close()
+      throw error
+    })
+  }
+
+  onNotice(listener: (sentence: string) => void): void {
+    this.#noticeListeners.push(listener)
   }
 
   async now(): Promise<number> {
@@ -119,7 +190,17 @@ class RedisStore implements Store {
 
   async close(): Promise<void> {
     this.#log.close()
-    this.#link.close()
-    this.#tail.close()
+    this.#epochs.close()
+    for (const link of [this.#link, this.#tail, this.#fencing]) link.close()
+  }
+
+  // A new primary: what it may lack it is told; what it has, this node reads again.
+  async #replay(primaries: string): Promise<void> {
+    await this.#journal.replay(primaries, (sinceMs) => this.#log.readKeys(sinceMs))
+    this.#log.startOver()
+  }
+
+  #notice(sentence: string): void {
+    for (const listener of this.#noticeListeners) listener(sentence)
   }
 }

@@ -6,7 +6,19 @@ import type { Reason, Usage } from '../usage.ts'
 import type { Delivery } from './delivery.ts'
 import { deviceLabel } from './device-label.ts'
 import { newSid, readRefreshToken, writeRefreshToken } from './refresh-token.ts'
-import type { EndReason, NewSession, Revocation, RotateOutcome, Session, SessionStore, User } from './store.ts'
+import { type RetryBinding, retryBreach } from './retry-binding.ts'
+import type {
+  EndReason,
+  NewSession,
+  Presented,
+  Revocation,
+  RotateOutcome,
+  Session,
+  SessionRevocation,
+  SessionStore,
+  TokenRevocation,
+  User,
+} from './store.ts'
 
 export interface SessionPolicy {
   /** How long a superseded token is honoured, ms. */
@@ -15,6 +27,8 @@ export interface SessionPolicy {
   absoluteTtlSeconds: number
   /** Live sessions a subject may have. */
   maxSessions: number
+  /** Whose retry of a superseded token is honoured. */
+  retryBinding: RetryBinding
 }
 
 export interface SessionsOptions {
@@ -41,7 +55,7 @@ export type RefreshOutcome =
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #writingSecret: Secret
-  readonly #endListeners: ((revocation: Revocation) => void)[] = []
+  readonly #revocationListeners: ((revocation: Revocation) => void)[] = []
 
   constructor(options: SessionsOptions) {
     const [newest] = options.secrets
@@ -50,19 +64,21 @@ export class Sessions {
     this.#writingSecret = newest
   }
 
-  /** Calls `listener` for each session this node ends, before the verb that ended it returns. */
-  onEnded(listener: (revocation: Revocation) => void): void {
-    this.#endListeners.push(listener)
+  /** Calls `listener` for whatever this node revokes, before the verb that did it returns. */
+  onRevoked(listener: (revocation: Revocation) => void): void {
+    this.#revocationListeners.push(listener)
   }
 
   /**
    * Starts a session for a user whose password was right.
    * @param user as read before the password was checked
    * @param scope granted scope, space-separated
+   * @param isInCookie the refresh token goes into the cookie, not into the body
    * @returns the grant, or undefined when the user was changed or disabled meanwhile
    */
-  async start(user: User, scope: string, request: FastifyRequest): Promise<Grant | undefined> {
-    const created = await this.#options.store.create(this.#newSession(user, scope, request))
+  async start(user: User, scope: string, request: FastifyRequest, isInCookie = false): Promise<Grant | undefined> {
+    const session = this.#newSession(user, scope, request)
+    const created = await this.#options.store.create({ ...session, ...(isInCookie && { inCookie: true }) })
     if (created.outcome === 'user_changed') return undefined
     this.#announce(created.revocations, request)
     return this.#grant(created.session)
@@ -71,22 +87,37 @@ export class Sessions {
   /**
    * Presents a refresh token (RFC 6749 section 6, RFC 9700 section 4.14.2). A forged or malformed one meets no store call and
    * ends nothing.
+   * @param isByCookie the token came in the cookie, not in the body
    */
-  async refresh(refreshToken: string, request: FastifyRequest): Promise<RefreshOutcome> {
+  async refresh(refreshToken: string, request: FastifyRequest, isByCookie = false): Promise<RefreshOutcome> {
     const presented = readRefreshToken(refreshToken, this.#options.secrets)
     if (!presented) {
       this.#options.usage.record(request, { reason: 'forged', granted: false })
       return { outcome: 'refused', reason: 'forged' }
     }
-    // Sent before the rotation on the same connection, so that the decision knows what this node has seen.
-    const marked = this.#options.delivery.flush()
+    // Sent before the rotation on the same connection, so that the decision knows what this node has seen; not waited for.
+    void this.#options.delivery.flushSession(presented.sid)
     const rotated = await this.#options.store.rotate(presented, this.#options.policy.graceMs)
-    await marked
+    if (rotated.outcome === 'retried') {
+      const client = { label: deviceLabel(request.headers['user-agent'] ?? ''), isByCookie }
+      const breach = retryBreach(rotated.session, client, this.#options.policy.retryBinding)
+      if (breach !== undefined) return this.#refuseRetry(rotated.session, presented, breach, request)
+    }
     const reason = reasonOf(rotated)
-    const granted = rotated.outcome === 'rotated' || rotated.outcome === 'retried'
+    const granted = rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed'
     const session = 'session' in rotated ? rotated.session : undefined
     const { sid, generation } = presented
-    this.#options.usage.record(request, { reason, granted, sid, generation, sub: session?.sub })
+    const { issuedAtSeconds } = presented
+    this.#options.usage.record(request, {
+      reason,
+      granted,
+      sid,
+      generation,
+      sub: session?.sub,
+      issuedAtSeconds,
+      session,
+      detail: rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined,
+    })
     if (rotated.outcome === 'reused') this.#announce(rotated.revocations, request)
     return granted ? { outcome: 'granted', grant: this.#grant(rotated.session) } : { outcome: 'refused', reason }
   }
@@ -116,6 +147,21 @@ export class Sessions {
     return revocations.length
   }
 
+  /**
+   * Ends every session of everybody. When this returns, no refresh of one that began before succeeds on any node.
+   * @returns the global not-before, ms
+   */
+  async endEveryone(reason: EndReason): Promise<{ at: number }> {
+    const { at } = await this.#options.store.endEveryone(reason)
+    this.#tell({ kind: 'everyone', at, reason })
+    return { at }
+  }
+
+  /** Revokes one access token, or all that one key has signed. */
+  async revoke(revocation: TokenRevocation): Promise<void> {
+    this.#tell(await this.#options.store.revoke(revocation))
+  }
+
   /** The subject's live sessions, newest login first. */
   list(sub: string): Promise<Session[]> {
     return this.#options.store.list(sub)
@@ -124,6 +170,23 @@ export class Sessions {
   /** The session or its tombstone. */
   read(sid: string): Promise<Session | undefined> {
     return this.#options.store.read(sid)
+  }
+
+  // A retry from another client is reuse. Two verbs, and as sound as one: `retried` has changed nothing and its token is not
+  // handed out, and an end is final, whatever came between. A rotation in between is as if it had come just before; an end in
+  // between keeps its reason; a store that goes away in between makes this a 503, with nothing given and the next try judged
+  // anew. So the one verb that every refresh runs need not know what a client looks like.
+  async #refuseRetry(
+    session: Session,
+    { sid, generation, issuedAtSeconds }: Presented,
+    detail: string,
+    request: FastifyRequest,
+  ): Promise<RefreshOutcome> {
+    const { revocations } = await this.#options.store.end(sid, 'revoked_by_reuse')
+    const event = { sub: session.sub, sid, generation, issuedAtSeconds, session, detail }
+    this.#options.usage.record(request, { reason: 'reused', granted: false, ...event })
+    this.#announce(revocations, request)
+    return { outcome: 'refused', reason: 'reused' }
   }
 
   #newSession(user: User, scope: string, request: FastifyRequest): NewSession {
@@ -147,12 +210,16 @@ export class Sessions {
     return { session, refreshToken: writeRefreshToken(session, this.#writingSecret) }
   }
 
-  #announce(revocations: readonly Revocation[], request: FastifyRequest | undefined): void {
+  #announce(revocations: readonly SessionRevocation[], request: FastifyRequest | undefined): void {
     for (const revocation of revocations) {
-      for (const listener of this.#endListeners) listener(revocation)
+      this.#tell(revocation)
       const { sid, sub, reason } = revocation
       this.#options.usage.record(request, { reason, granted: true, sid, sub })
     }
+  }
+
+  #tell(revocation: Revocation): void {
+    for (const listener of this.#revocationListeners) listener(revocation)
   }
 }
 
@@ -165,6 +232,8 @@ function reasonOf(rotated: RotateOutcome): Reason {
       return rotated.why === 'lost_answer' ? 'retried_lost_answer' : 'retried_concurrent'
     case 'expired':
       return rotated.why === 'idle' ? 'expired_idle' : 'expired_absolute'
+    case 'healed':
+      return 'ahead_healed'
     case 'ahead':
       return 'ahead_refused'
     case 'revoked':

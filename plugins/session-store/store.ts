@@ -1,6 +1,7 @@
 // The store port: what a store must do for the gateway, in the gateway's words. Two adapters implement it, one contract
 // suite (test/contract.ts) holds them to it. Every verb is atomic. Times are milliseconds of the store's own clock unless
 // a name ends in `Seconds`. Nothing here is secret: a dump of a store holds nothing that can be presented.
+import type { EventStore } from './event-store.ts'
 
 /** Why a session ended. Kept in its tombstone until the session's absolute expiry. */
 export type EndReason =
@@ -11,6 +12,8 @@ export type EndReason =
   | 'session_limit'
   | 'password_changed'
   | 'user_disabled'
+  | 'revoked_by_signal'
+  | 'login_demanded'
 
 /** One login on one device. Constant in size, however often it is rotated. */
 export interface Session {
@@ -35,6 +38,8 @@ export interface Session {
   device: string
   /** The address of the login, as text. */
   ip: string
+  /** The refresh token was given in a cookie at login; absent: in the body, to a program. */
+  inCookie?: true
   /** Authentication methods, RFC 8176 (`pwd`). */
   amr: readonly string[]
   /** Set once, when the session is ended: from then on this record is its tombstone. */
@@ -52,6 +57,7 @@ export interface NewSession {
   scope: string
   device: string
   ip: string
+  inCookie?: true
   amr: readonly string[]
   /** Live sessions the subject may have, this one included; beyond it the oldest ends with `session_limit`. */
   maxSessions: number
@@ -66,17 +72,27 @@ export interface Presented {
   issuedAtSeconds: number
 }
 
-/** An entry of the revocation log. */
-export interface Revocation {
-  kind: 'session'
-  sid: string
-  sub: string
-  at: number
-  reason: EndReason
-}
+/**
+ * An entry of the revocation log: from `at` (ms, the store's clock) on, access tokens it names are refused everywhere.
+ * `subject` and `everyone` name those whose `auth_time` lies before the second of `at`; sessions that began within that second
+ * are named one by one.
+ */
+export type Revocation = { at: number } & (
+  | { kind: 'session'; sid: string; sub: string; reason: EndReason }
+  | { kind: 'subject'; sub: string; reason: EndReason }
+  | { kind: 'everyone'; reason: EndReason }
+  | { kind: 'token'; jti: string }
+  | { kind: 'signing_key'; kid: string }
+)
+
+/** What is revoked by itself, whatever becomes of sessions; the log dates it. */
+export type TokenRevocation = { kind: 'token'; jti: string } | { kind: 'signing_key'; kid: string }
+
+/** The entry of one session: what a verb that ends sessions answers with. */
+export type SessionRevocation = Extract<Revocation, { kind: 'session' }>
 
 export type CreateOutcome =
-  | { outcome: 'created'; session: Session; revocations: Revocation[] }
+  | { outcome: 'created'; session: Session; revocations: SessionRevocation[] }
   /** The user was changed, disabled or removed since the password was checked. Nothing was written. */
   | { outcome: 'user_changed' }
 
@@ -85,7 +101,9 @@ export type RotateOutcome =
   /** Nothing changed: `session` holds the newest generation, to be given again. */
   | { outcome: 'retried'; session: Session; why: 'lost_answer' | 'concurrent' }
   /** The session has been revoked when this returns. */
-  | { outcome: 'reused'; session: Session; revocations: Revocation[] }
+  | { outcome: 'reused'; session: Session; revocations: SessionRevocation[] }
+  /** The store had lost the presented generation and adopted it (design 2.3): rotated from there. */
+  | { outcome: 'healed'; session: Session; lostGenerations: number }
   | { outcome: 'ahead'; session: Session }
   | { outcome: 'expired'; session: Session; why: 'idle' | 'absolute' }
   | { outcome: 'revoked'; session: Session; reason: EndReason }
@@ -93,7 +111,7 @@ export type RotateOutcome =
 
 /** What ended: empty when there was nothing live to end (unknown, expired or ended before). */
 export interface EndOutcome {
-  revocations: Revocation[]
+  revocations: SessionRevocation[]
 }
 
 /** The newest generation of a session, seen in use. */
@@ -109,6 +127,13 @@ export interface RevocationPage {
   revocations: Revocation[]
   /** Where to go on reading. */
   position: LogPosition
+  /** Entries of the page that this version does not know: skipped, never fatal. */
+  unknownEntries: number
+  /**
+   * The log may have lost what came after the position asked for (trimmed under a slow reader, a new primary): the reader
+   * must load everything young enough again. Never true for a page read from a time.
+   */
+  hasGap: boolean
 }
 
 export interface SessionStore {
@@ -132,6 +157,14 @@ export interface SessionStore {
   end(sid: string, reason: EndReason): Promise<EndOutcome>
   /** Ends all live sessions of a subject, but `exceptSid`. */
   endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome>
+  /**
+   * Ends every session of everybody that began before now: no refresh of one succeeds after this has answered, and the log
+   * says so to every node.
+   * @returns when, ms: the global not-before
+   */
+  endEveryone(reason: EndReason): Promise<{ at: number }>
+  /** Puts an entry about a token or a signing key into the log, which dates it. Idempotent for its readers. */
+  revoke(revocation: TokenRevocation): Promise<Revocation>
   /**
    * The revocation log later than `after`, oldest first; waits up to `waitMs` when there is nothing yet.
    * @param after a position from an earlier page, or a time in ms to begin from
@@ -227,9 +260,15 @@ export interface TryStore {
    * @returns tries in the window, this one included, and when the next window opens, ms from now
    */
   count(key: string, limit: TryLimit): Promise<{ tries: number; opensInMs: number }>
+  /**
+   * Adds uses that were counted elsewhere, in plain windows that follow one another; for limits that nodes settle in batches.
+   * @param key who uses what; kept as a keyed hash where others could read it
+   * @returns uses in the window that is open now, these included, and when it ends, ms from now
+   */
+  addUses(key: string, uses: number, windowMs: number): Promise<{ uses: number; opensInMs: number }>
 }
 
-/** One store: four interfaces over one database. */
+/** One store: five interfaces over one database. */
 export interface Store {
   /** `embedded (data/cardea.db)`: for the banner and the operators. */
   readonly description: string
@@ -237,6 +276,9 @@ export interface Store {
   readonly users: UserStore
   readonly keys: KeyStore
   readonly tries: TryStore
+  readonly events: EventStore
+  /** Calls `listener` with each sentence that an operator should read, while the store serves. */
+  onNotice(listener: (sentence: string) => void): void
   /** The store's clock, ms. */
   now(): Promise<number>
   /** Rejects when the store cannot serve now. */

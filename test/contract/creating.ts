@@ -45,6 +45,21 @@ export function testCreating(t: Test, open: OpenStore, clock: Clock): void {
     t.strictSame((await scene.read(awkward))?.roles, ['a,b', 'c d', '[]', ''])
   })
 
+  t.test('whether a session lives in a cookie is kept, through rotations and its end', async (t) => {
+    const scene = await openScene(t, open, clock)
+    for (const amr of [['pwd'], ['pwd', 'otp'], [], Array.from({ length: 100 }, (_, i) => `method ${i}`)]) {
+      const inCookie = await scene.login({ inCookie: true, amr })
+      const inBody = await scene.login({ amr })
+      t.match(inCookie, { inCookie: true, amr })
+      t.strictSame(await scene.read(inCookie), inCookie)
+      t.strictSame(await scene.read(inBody), inBody)
+      t.notOk('inCookie' in inBody)
+      t.equal((await scene.advanceGeneration(inCookie)).inCookie, true)
+      await scene.store.sessions.end(inCookie.sid, 'logout')
+      t.match(await scene.read(inCookie), { inCookie: true, amr, endReason: 'logout' })
+    }
+  })
+
   t.test('a user changed, disabled or unknown since the password was checked gets no session', async (t) => {
     const scene = await openScene(t, open, clock)
     const { store } = scene

@@ -13,6 +13,8 @@ const endReasons: Record<EndReason, true> = {
   session_limit: true,
   password_changed: true,
   user_disabled: true,
+  revoked_by_signal: true,
+  login_demanded: true,
 }
 
 export function testEnding(t: Test, open: OpenStore, clock: Clock): void {

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import { StoreUnavailable } from '../../plugins/session-store/store.ts'
 import type { Clock } from '../clock.ts'
-import { graceMs, hour, type OpenStore, openScene, type Scene, second, within } from './scene.ts'
+import { graceMs, hour, type OpenStore, ofSessions, openScene, type Scene, second, within } from './scene.ts'
 
 const deadlineMs = 5000
 
@@ -10,7 +10,7 @@ async function readAll(scene: Scene, sinceMs: number): Promise<{ sid: string; re
   const entries = []
   let page = await scene.store.sessions.readRevocations({ sinceMs }, 0)
   while (page.revocations.length > 0) {
-    entries.push(...page.revocations.map(({ sid, reason, at }) => ({ sid, reason, at })))
+    entries.push(...ofSessions(page.revocations).map(({ sid, reason, at }) => ({ sid, reason, at })))
     page = await scene.store.sessions.readRevocations(page.position, 0)
   }
   return entries
@@ -72,7 +72,12 @@ export function testRevocations(t: Test, open: OpenStore, clock: Clock): void {
       const ended = [await scene.login(), await scene.login()]
       await scene.store.sessions.endAll('ana', 'logout')
       const page = await scene.store.sessions.readRevocations(position, 0)
-      t.strictSame(page.revocations.map(({ sid }) => sid).sort(), ended.map(({ sid }) => sid).sort())
+      t.strictSame(
+        ofSessions(page.revocations)
+          .map(({ sid }) => sid)
+          .sort(),
+        ended.map(({ sid }) => sid).sort(),
+      )
       const again = await scene.store.sessions.readRevocations(position, 0)
       t.strictSame(again, page, 'a position can be read from again')
       position = page.position
@@ -105,7 +110,7 @@ export function testRevocations(t: Test, open: OpenStore, clock: Clock): void {
     await scene.store.sessions.end(session.sid, 'logout')
     for (const page of await within(deadlineMs, Promise.all(readers))) {
       t.strictSame(
-        page.revocations.map(({ sid }) => sid),
+        ofSessions(page.revocations).map(({ sid }) => sid),
         [session.sid],
       )
     }
@@ -162,6 +167,8 @@ export function testRevocations(t: Test, open: OpenStore, clock: Clock): void {
         store.sessions.markDelivered([{ sid: 'x', generation: 1 }]),
         store.sessions.end('x', 'logout'),
         store.sessions.endAll('x', 'logout'),
+        store.sessions.endEveryone('revoked_by_admin'),
+        store.sessions.revoke({ kind: 'token', jti: 'x' }),
         store.sessions.readRevocations({ sinceMs: 0 }, 0),
         store.users.find('x'),
         store.users.change('x', {}),

@@ -4,8 +4,10 @@ import type {
   CreateOutcome,
   NewSession,
   Presented,
+  Revocation,
   RotateOutcome,
   Session,
+  SessionRevocation,
   Store,
 } from '../../plugins/session-store/store.ts'
 import type { Clock } from '../clock.ts'
@@ -89,6 +91,11 @@ export class Scene {
 /** The token of a session's newest generation, as a refresh presents it. */
 export function tokenOf({ sid, generation, rotatedAt }: Session): Presented {
   return { sid, generation, issuedAtSeconds: Math.floor((rotatedAt[0] ?? 0) / 1000) }
+}
+
+/** Of entries of the log, those that name a session. */
+export function ofSessions(revocations: readonly Revocation[]): SessionRevocation[] {
+  return revocations.filter((revocation) => revocation.kind === 'session')
 }
 
 /** @throws when the outcome is not the successful one */

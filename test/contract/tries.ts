@@ -68,6 +68,20 @@ export function testTries(t: Test, open: OpenStore, clock: Clock): void {
     t.match(await store.tries.count('try a', limit), { tries: 1, opensInMs: windowMs }, 'full, not exhausted')
   })
 
+  t.test('uses add up within a window, each key by itself, and begin anew in the next', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    clock.advance(windowMs - (clock.now() % windowMs))
+    t.strictSame(await store.tries.addUses('try use a', 3, windowMs), { uses: 3, opensInMs: windowMs })
+    clock.advance(windowMs - 1)
+    t.strictSame(await store.tries.addUses('try use a', 5, windowMs), { uses: 8, opensInMs: 1 })
+    t.strictSame(await store.tries.addUses('try use b', 1, windowMs), { uses: 1, opensInMs: 1 })
+    clock.advance(1)
+    t.strictSame(await store.tries.addUses('try use a', 2, windowMs), { uses: 2, opensInMs: windowMs })
+    const sums = await Promise.all(Array.from({ length: 20 }, () => store.tries.addUses('try use c', 2, windowMs)))
+    t.equal(Math.max(...sums.map(({ uses }) => uses)), 40)
+    t.match(await store.tries.count('try use a', limit), { tries: 1 }, 'tries are counted apart')
+  })
+
   t.test('keys are told apart whatever is in them', async (t) => {
     const { store } = await openScene(t, open, clock)
     const keys = ['', ' ', '{a}', 'a}b{', 'ａ', 'A', 'a\0', '*', 'x'.repeat(5000)]

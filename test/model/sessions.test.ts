@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
 import { openRedisStore } from '../../plugins/session-store/redis.ts'
 import type { EndReason, RotateOutcome, Session, Store } from '../../plugins/session-store/store.ts'
+import { ofSessions } from '../contract/scene.ts'
 import { newPrefix, sharedRedis } from '../redis-server.ts'
 import { type History, limits, Model } from './history.ts'
 
@@ -161,7 +162,7 @@ async function compare(model: Model, store: Store): Promise<void> {
   }
   const { revocations } = await store.sessions.readRevocations({ sinceMs: 0 }, 0)
   same(
-    revocations.map(({ sid, reason, at }) => ({ sid, reason, at })),
+    ofSessions(revocations).map(({ sid, reason, at }) => ({ sid, reason, at })),
     model.log,
   )
 }

@@ -1,11 +1,14 @@
 // Delivery marks: told once, in batches, never in a request's way.
 import t from 'tap'
-import { Delivery } from '../../plugins/session-store/delivery.ts'
+import { Delivery, type DeliveryOptions } from '../../plugins/session-store/delivery.ts'
 import type { DeliveryMark, SessionStore } from '../../plugins/session-store/store.ts'
 
-function deliveryOver(markDelivered: (marks: readonly DeliveryMark[]) => Promise<void>, rememberedSessions = 10) {
-  // Only the verb that Delivery calls; the rest of the port is not reached.
-  return new Delivery({ markDelivered } as SessionStore, { flushAfterMs: 60_000, rememberedSessions })
+function deliveryOver(
+  markDelivered: SessionStore['markDelivered'],
+  rememberedSessions = 10,
+  limits: Partial<DeliveryOptions> = {},
+) {
+  return new Delivery({ markDelivered }, { flushAfterMs: 60_000, rememberedSessions, ...limits })
 }
 
 t.test('a generation is told once, with all others of the batch in one call', async (t) => {
@@ -26,19 +29,17 @@ t.test('a generation is told once, with all others of the batch in one call', as
   ])
 })
 
-t.test('a newer generation is told again, an older one is not', async (t) => {
+t.test('a newer generation is told again, an older one is not, and of two that wait only the newer', async (t) => {
   const calls: (readonly DeliveryMark[])[] = []
   const delivery = deliveryOver(async (marks) => void calls.push(marks))
   delivery.seen('a', 2)
   delivery.seen('a', 1)
   delivery.seen('a', 3)
   await delivery.flush()
-  t.strictSame(calls, [
-    [
-      { sid: 'a', generation: 2 },
-      { sid: 'a', generation: 3 },
-    ],
-  ])
+  delivery.seen('a', 2)
+  delivery.seen('a', 4)
+  await delivery.flush()
+  t.strictSame(calls, [[{ sid: 'a', generation: 3 }], [{ sid: 'a', generation: 4 }]])
 })
 
 t.test('a mark that the store did not take is told again when the token is next seen', async (t) => {
@@ -61,7 +62,86 @@ t.test('what it remembers is bounded', async (t) => {
   const delivery = deliveryOver(async (marks) => {
     told += marks.length
   }, 2)
-  for (const sid of ['a', 'b', 'c', 'a']) delivery.seen(sid, 1)
+  for (const sid of ['a', 'b', 'c']) delivery.seen(sid, 1)
+  await delivery.flush()
+  for (const sid of ['c', 'a']) delivery.seen(sid, 1)
   await delivery.flush()
   t.equal(told, 4, 'the first was forgotten for the third, and is told again')
+})
+
+t.test('many marks go in batches, one at a time, and those seen meanwhile go with them', async (t) => {
+  const calls: string[][] = []
+  const answers: (() => void)[] = []
+  const delivery = deliveryOver(
+    (marks) => {
+      calls.push(marks.map(({ sid }) => sid))
+      return new Promise((resolve) => answers.push(resolve))
+    },
+    10,
+    { marksAtOnce: 2 },
+  )
+  for (const sid of ['a', 'b', 'c']) delivery.seen(sid, 1)
+  const flushed = delivery.flush()
+  delivery.seen('d', 1)
+  void delivery.flush()
+  t.strictSame(calls, [['a', 'b']], 'a slow store is asked no more before it has answered')
+  answers.shift()?.()
+  await new Promise(setImmediate)
+  t.strictSame(calls, [
+    ['a', 'b'],
+    ['c', 'd'],
+  ])
+  answers.shift()?.()
+  await flushed
+})
+
+t.test('what waits is bounded; what found no room is told when it is next seen', async (t) => {
+  const told: string[] = []
+  const delivery = deliveryOver(async (marks) => void told.push(...marks.map(({ sid }) => sid)), 10, {
+    waitingMarks: 2,
+  })
+  for (const sid of ['a', 'b', 'c']) delivery.seen(sid, 1)
+  delivery.seen('b', 2)
+  await delivery.flush()
+  t.strictSame(told, ['a', 'b'])
+  delivery.seen('c', 1)
+  await delivery.flush()
+  t.strictSame(told, ['a', 'b', 'c'])
+})
+
+t.test(
+  'a store that is away is asked once, not batch after batch, and everything that waited is told again',
+  async (t) => {
+    let [calls, away] = [0, true]
+    const taken: string[] = []
+    const delivery = deliveryOver(
+      async (marks) => {
+        calls += 1
+        if (away) throw new Error('away')
+        taken.push(...marks.map(({ sid }) => sid))
+      },
+      10,
+      { marksAtOnce: 1 },
+    )
+    for (const sid of ['a', 'b', 'c']) delivery.seen(sid, 1)
+    await delivery.flush()
+    t.equal(calls, 1)
+    away = false
+    for (const sid of ['c', 'a', 'b']) delivery.seen(sid, 1)
+    await delivery.flush()
+    t.strictSame(taken, ['c', 'a', 'b'])
+  },
+)
+
+t.test('a refresh sends the mark of its own session at once, and no other', async (t) => {
+  const calls: (readonly DeliveryMark[])[] = []
+  const delivery = deliveryOver(async (marks) => void calls.push(marks))
+  delivery.seen('a', 1)
+  delivery.seen('b', 4)
+  void delivery.flushSession('b')
+  void delivery.flushSession('nothing waits for this one')
+  t.strictSame(calls, [[{ sid: 'b', generation: 4 }]], 'before anything is awaited')
+  await delivery.flush()
+  t.strictSame(calls[1], [{ sid: 'a', generation: 1 }])
+  t.equal(calls.length, 2)
 })

@@ -1,6 +1,6 @@
 // Labels of devices: what real User-Agent fields become, and that nothing odd or long becomes anything else.
 import t from 'tap'
-import { deviceLabel, deviceLabelLimit } from '../../plugins/session-store/device-label.ts'
+import { deviceLabel, deviceLabelLimit, isSameClient } from '../../plugins/session-store/device-label.ts'
 
 const webkit = 'AppleWebKit/537.36 (KHTML, like Gecko)'
 const seen: [userAgent: string, label: string][] = [
@@ -29,6 +29,26 @@ const seen: [userAgent: string, label: string][] = [
 
 t.test('a label says what the device is, in few words', async (t) => {
   for (const [userAgent, label] of seen) t.equal(deviceLabel(userAgent), label)
+})
+
+t.test('two labels name the same client when only the version differs', async (t) => {
+  const same = [
+    ['Firefox 128 on Linux', 'Firefox 129 on Linux'],
+    ['Chrome 9', 'Chrome 126'],
+    ['curl/8.9.1', 'curl/8.10.0'],
+    ['Orders-App/3.2-beta.1', 'Orders-App/v4'],
+    ['', ''],
+  ] as const
+  for (const [one, other] of same) t.ok(isSameClient(one, other), `${one}, ${other}`)
+  const different = [
+    ['Firefox 128 on Linux', 'Firefox 128 on Windows'],
+    ['Firefox 128 on Linux', 'Firefox 128'],
+    ['Firefox 128 on Linux', 'Chrome 128 on Linux'],
+    ['curl/8.9.1', 'curl'.repeat(2)],
+    ['curl/8.9.1', ''],
+    ['App2/1', 'App3/1'],
+  ] as const
+  for (const [one, other] of different) t.notOk(isSameClient(one, other), `${one}, ${other}`)
 })
 
 t.test('no field makes a label longer than the limit, or of anything but printable ASCII', async (t) => {

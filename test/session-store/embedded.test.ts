@@ -9,7 +9,7 @@ import { revocationLogAgeMs } from '../../plugins/session-store/embedded-revocat
 import { purgeMarginMs } from '../../plugins/session-store/embedded-session-row.ts'
 import { type Store, StoreUnavailable } from '../../plugins/session-store/store.ts'
 import { Clock } from '../clock.ts'
-import { absoluteTtlSeconds, idleTtlSeconds, Scene, second, within } from '../contract/scene.ts'
+import { absoluteTtlSeconds, idleTtlSeconds, ofSessions, Scene, second, within } from '../contract/scene.ts'
 import { storeContract } from '../contract.ts'
 import { eventually } from '../eventually.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -78,7 +78,7 @@ t.test('a restart keeps sessions, tombstones, the log and its positions, users a
   t.strictSame(await store.keys.list(), [key])
   const page = await store.sessions.readRevocations(position, 0)
   t.strictSame(
-    page.revocations.map(({ reason }) => reason),
+    ofSessions(page.revocations).map(({ reason }) => reason),
     ['revoked_by_user'],
   )
 })

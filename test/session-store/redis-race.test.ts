@@ -3,6 +3,7 @@
 import t, { type Test } from 'tap'
 import { openRedisStore } from '../../plugins/session-store/redis.ts'
 import type { NewSession, RotateOutcome, Session, Store } from '../../plugins/session-store/store.ts'
+import { ofSessions } from '../contract/scene.ts'
 import { newPrefix, sharedRedis } from '../redis-server.ts'
 
 const url = await sharedRedis(t)
@@ -221,7 +222,11 @@ t.test('logins of one subject on many nodes at once never pass the limit, and ea
   t.equal(live.length, 5)
   const { revocations } = await (nodes[2] ?? fail()).sessions.readRevocations({ sinceMs: 0 }, 0)
   t.equal(revocations.length, sids.length + 1 - 5)
-  t.equal(new Set([...revocations.map(({ sid }) => sid), ...live]).size, sids.length + 1, 'ended or live, never both')
+  t.equal(
+    new Set([...ofSessions(revocations).map(({ sid }) => sid), ...live]).size,
+    sids.length + 1,
+    'ended or live, never both',
+  )
 })
 
 t.test('endAll against logins and refreshes: what lived when it was called is ended', async (t) => {
@@ -237,5 +242,35 @@ t.test('endAll against logins and refreshes: what lived when it was called is en
     for (const { sid } of before) t.match(await refresh(nodes, 0, sid, 1), { outcome: { outcome: 'revoked' } })
     t.ok(before.every(({ sid }) => outcome.revocations.some((revocation) => revocation.sid === sid)))
     await (nodes[1] ?? fail()).sessions.endAll('mass', 'revoked_by_admin')
+  }
+})
+
+t.test('the end of everyone against refreshes in flight: final on every node from its answer on', async (t) => {
+  const nodes = await openNodes(t, 3)
+  for (let round = 0; round < 10; round += 1) {
+    const sids = (await Promise.all([1, 2, 3].map((i) => login(nodes[0] ?? fail(), `all${i}`, round)))).map(
+      ({ sid }) => sid,
+    )
+    const history: Refresh[] = []
+    const ending = async () => {
+      const first = sids[0] ?? ''
+      await drive(nodes, 0, first, 3 + round, history)
+      await (nodes[1] ?? fail()).sessions.endEveryone('revoked_by_admin')
+      return tick()
+    }
+    const [endedAt] = await Promise.all([
+      ending(),
+      ...sids.flatMap((sid) => nodes.map((_, node) => drive(nodes, node, sid, 30, history))),
+    ])
+    for (const sid of sids) for (const [node] of nodes.entries()) history.push(await refresh(nodes, node, sid, 1))
+    const late = history.filter(({ calledAt }) => calledAt > endedAt)
+    t.ok(late.length >= sids.length * nodes.length)
+    t.ok(late.every(({ outcome }) => outcome.outcome === 'revoked'))
+    const again = await login(nodes[2] ?? fail(), 'all1', 100 + round)
+    t.match(
+      await refresh(nodes, 0, again.sid, 1),
+      { outcome: { outcome: 'rotated' } },
+      'who signs in afterwards goes on',
+    )
   }
 })

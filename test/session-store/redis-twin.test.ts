@@ -26,6 +26,7 @@ type Step =
   | { verb: 'deliver'; sid: string; back: number }
   | { verb: 'end'; sid: string }
   | { verb: 'endAll'; sub: string; except: string | undefined }
+  | { verb: 'endEveryone' }
   | { verb: 'advance'; ms: number }
 
 const sid = fc.constantFrom(...sids)
@@ -61,6 +62,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   fc.record({ verb: fc.constant('end' as const), sid }),
   fc.record({ verb: fc.constant('endAll' as const), sub, except: fc.option(sid, { nil: undefined }) }),
+  fc.record({ verb: fc.constant('endEveryone' as const) }),
   fc.record({ verb: fc.constant('advance' as const), ms: fc.constantFrom(1, 999, 9_999, 10_000, 10_001, hourMs) }),
 )
 
@@ -102,6 +104,8 @@ async function apply({ sessions }: Store, fresh: Scene, step: Step): Promise<unk
       return sessions.end(step.sid, 'logout')
     case 'endAll':
       return sessions.endAll(step.sub, 'password_changed', step.except)
+    case 'endEveryone':
+      return sessions.endEveryone('revoked_by_admin')
   }
 }
 

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { openRedisStore, type RedisStoreOptions } from '../../plugins/session-store/redis.ts'
 import { aclRule } from '../../plugins/session-store/redis-checks.ts'
 import type { Store } from '../../plugins/session-store/store.ts'
-import { absoluteTtlSeconds, Scene } from '../contract/scene.ts'
+import { absoluteTtlSeconds, ofSessions, Scene } from '../contract/scene.ts'
 import { Clock, storeContract } from '../contract.ts'
 import { newPrefix, sharedRedis, startRedis } from '../redis-server.ts'
 import { startProxy } from '../tcp-proxy.ts'
@@ -191,8 +191,12 @@ t.test(
     const [idle, ended, lived] = [await scene.login({ idleTtlSeconds: 60 }), await scene.login(), await scene.login()]
     await scene.store.sessions.end(ended.sid, 'logout')
     await scene.store.ping()
-    const keys = (await redis.keys(`${prefix}*`)).filter((key) => !/users$|keys$|:ana$/.test(key))
+    const keys = (await redis.keys(`${prefix}*`)).filter((key) => !/users$|keys$|:ana$|epochs$/.test(key))
     t.equal(keys.length, 4, 'the subject, a tombstone, the log, the sign of life')
+    t.ok(
+      (await redis.pttl(`${prefix}epochs`)) > 400 * 24 * 3600_000,
+      'what is known of primaries outlives every session',
+    )
     for (const key of keys) {
       const ttl = await redis.pttl(key)
       t.ok(ttl > 0 && ttl <= (absoluteTtlSeconds + 3600) * 1000, `${key.slice(prefix.length)}: ${ttl}`)
@@ -236,7 +240,9 @@ t.test('the log is trimmed by age, exactly, and positions rise even when the clo
   t.match(page.revocations, [{ sid: sids[1], at: scene.clock.nowMs }], 'a follower misses nothing')
   scene.clock.advance(15_001)
   sids.push(await end())
-  const left = (await scene.store.sessions.readRevocations({ sinceMs: 0 }, 0)).revocations.map(({ sid }) => sid)
+  const left = ofSessions((await scene.store.sessions.readRevocations({ sinceMs: 0 }, 0)).revocations).map(
+    ({ sid }) => sid,
+  )
   t.strictSame(left, sids.slice(2))
 })
 

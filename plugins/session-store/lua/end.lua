@@ -3,8 +3,10 @@
 -- KEYS[1] the subject's sessions
 -- KEYS[2] the session's tombstone
 -- KEYS[3] the revocation log; absent in a Cluster
+-- KEYS[4] the global not-before; absent in a Cluster
 -- ARGV[1] now, ms; '' for the store's clock      ARGV[2] how long the log is kept, ms
 -- ARGV[3] the sid without its tag, 18 bytes      ARGV[4] the reason, a word of EndReason
+-- ARGV[5] the global not-before in a Cluster; '' otherwise
 -- Returns {'ended', tombstone}, {'ended_before', its tombstone}, or {'not_live'}: unknown or expired
 -- Source: design 2.3; sent twice the second answers `ended_before`: the tombstone keeps the first reason
 
@@ -15,6 +17,6 @@ if not session then
   return { 'not_live' }
 end
 local now = clock(ARGV[1])
-if expiry(session, now) then return { 'not_live' } end
+if not is_live(session, now, read_not_before(KEYS[4], ARGV[5])) then return { 'not_live' } end
 local _, tombstone = end_session(KEYS[1], session, now, ARGV[4], KEYS[3], ARGV[2])
 return { 'ended', tombstone }

@@ -3,12 +3,16 @@
 -- KEYS[1] the subject's sessions
 -- KEYS[2] the session's tombstone
 -- KEYS[3] the revocation log; absent in a Cluster
+-- KEYS[4] the global not-before; absent in a Cluster, where the adapter judges by it
 -- ARGV[1] now, ms; '' for the store's clock      ARGV[2] how long the log is kept, ms
 -- ARGV[3] the sid without its tag, 18 bytes      ARGV[4] presented generation
 -- ARGV[5] when the presented token was issued, s ARGV[6] grace, ms; 0: none
+-- ARGV[7] the primaries this node has prepared   ARGV[8] most lost generations to adopt; 0: none
 -- Returns {'unknown'} | {'revoked', tombstone} | {'expired', record, 'idle' or 'absolute'} | {'ahead', record}
 --         | {'rotated', record} | {'retried', record, 'lost_answer' or 'concurrent'} | {'reused', tombstone}
--- Source: design 2.1, RFC 9700 section 4.14.2; sent twice, the second sending is a retry and answers the same generation
+--         | {'healed', record, how many generations had been lost}
+--         | {'new_primary'}: this server became primary since, and may lack what was ended lately; nothing was done
+-- Source: design 2.1 and 2.3, RFC 9700 section 4.14.2; sent twice, the second sending is a retry and answers the same generation
 
 local session = find(KEYS[1], ARGV[3])
 if not session then
@@ -16,12 +20,24 @@ if not session then
   if tombstone then return { 'revoked', tombstone } end
   return { 'unknown' }
 end
+local not_before, ended_reason = read_not_before(KEYS[4])
+if session.created < not_before then return { 'revoked', tombstone_of(session, not_before, ended_reason) } end
 local now = clock(ARGV[1])
 local why = expiry(session, now)
 if why then return { 'expired', record(session), why } end
 
+if not is_one_of(ARGV[7]) then return { 'new_primary' } end
+
 local presented = tonumber(ARGV[4])
-if presented > session.generation then return { 'ahead', record(session) } end
+local lost = presented - session.generation
+if lost > 0 then
+  if lost > tonumber(ARGV[8]) then return { 'ahead', record(session) } end
+  -- The store has lost generations up to the presented one and goes on from there. What came when: the presented one as it
+  -- says itself, the one before it no earlier than the newest that is known.
+  local issued = math.min(now, ARGV[5] * 1000)
+  session.generation = presented
+  session.newest, session.second = math.max(0, issued - session.created), session.newest
+end
 if presented == session.generation then
   session.generation = presented + 1
   session.delivered = 0
@@ -29,6 +45,7 @@ if presented == session.generation then
   session.state = pack_state(session)
   redis.call('HSET', KEYS[1], ARGV[3], session.state)
   keep(KEYS[1], session, now)
+  if lost > 0 then return { 'healed', record(session), lost } end
   return { 'rotated', record(session) }
 end
 

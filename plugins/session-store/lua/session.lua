@@ -123,15 +123,33 @@ local function remove(subject, s)
   redis.call('HDEL', subject, s.field, unpack(piece_names(s)))
 end
 
+-- Everyone's sessions that began before this time have ended: 'ms reason', as end-everyone.lua keeps it. `given` is what the
+-- adapter has read in a Cluster, where the key lies in another slot.
+-- Returns the time, 0 for never, and the reason.
+local function read_not_before(key, given)
+  local at, reason = string.match(key and redis.call('GET', key) or given or '', '^(%d+) (.+)$')
+  return tonumber(at) or 0, reason
+end
+
+local function is_live(s, now, not_before)
+  return s.created >= not_before and not expiry(s, now)
+end
+
 -- Appends to the revocation log and trims it by age, exactly. The position is the store's time, never below the last one.
-local function publish(log, retention_ms, now, sid, sub, reason)
+-- `at` is the time the entry names, when that is another.
+local function publish(log, retention_ms, now, kind, name, sub, reason, at)
   local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
   local last_ms, last_seq = string.match(last and last[1] or '0-0', '(%d+)-(%d+)')
   local position = string.format('%.0f-0', now)
   if tonumber(last_ms) >= now then position = last_ms .. '-' .. string.format('%.0f', last_seq + 1) end
   local oldest = string.format('%.0f', math.max(0, now - retention_ms))
-  redis.call('XADD', log, 'MINID', '=', oldest, position, 'sid', sid, 'sub', sub, 'reason', reason, 'at', now)
+  redis.call('XADD', log, 'MINID', '=', oldest, position, 'kind', kind, 'name', name, 'sub', sub, 'reason', reason,
+    'at', string.format('%.0f', at or now))
   redis.call('PEXPIRE', log, retention_ms)
+end
+
+local function tombstone_of(s, ended_at, reason)
+  return struct.pack('>I6B', ended_at, #reason) .. reason .. record(s)
 end
 
 -- Ends a session in this step: tombstone until its absolute expiry, out of the hash, into the log. The tombstone comes
@@ -140,13 +158,13 @@ end
 -- Returns the rest of the sid and the tombstone, for the answer.
 local function end_session(subject, s, now, reason, log, retention_ms)
   local rest = base64url(s.field)
-  local tombstone = struct.pack('>I6B', now, #reason) .. reason .. record(s)
+  local tombstone = tombstone_of(s, now, reason)
   redis.call('SET', subject .. rest, tombstone, 'PX', s.absolute_s * 1000 + margin_ms - now)
   remove(subject, s)
   if log then
     local details = details_of(s)
     local sub = string.sub(details, 2, 1 + string.byte(details, 1))
-    publish(log, retention_ms, now, string.match(subject, '{(.-)}') .. rest, sub, reason)
+    publish(log, retention_ms, now, 'session', string.match(subject, '{(.-)}') .. rest, sub, reason)
   end
   return rest, tombstone
 end

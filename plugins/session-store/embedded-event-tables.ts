@@ -1,0 +1,57 @@
+// The tables of what happened, in the embedded store: a step of its migrations (embedded-schema.ts), and nothing else.
+
+/** The step that adds them. */
+export const eventTables = `
+  -- AUTOINCREMENT: an id is never given twice, even after the newest events have been deleted.
+  CREATE TABLE events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    sid TEXT,
+    sub TEXT,
+    reason TEXT NOT NULL,
+    event TEXT NOT NULL                   -- JSON, node included
+  ) STRICT;
+
+  CREATE TABLE eventBatches (
+    run TEXT NOT NULL PRIMARY KEY,
+    batch INTEGER NOT NULL,
+    newSignals TEXT NOT NULL,             -- JSON array of ids
+    at INTEGER NOT NULL                   -- ms
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX eventBatchesByTime ON eventBatches (at);
+
+  CREATE TABLE usageCounts (
+    "table" TEXT NOT NULL,
+    field TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    purgeAt INTEGER NOT NULL,             -- ms
+    PRIMARY KEY ("table", field)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX usageCountsByPurge ON usageCounts (purgeAt);
+
+  CREATE TABLE activeSessions (
+    sid TEXT NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL                   -- ms
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX activeSessionsByTime ON activeSessions (at);
+
+  CREATE TABLE signals (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,                  -- ms
+    signal TEXT NOT NULL                  -- JSON
+  ) STRICT;
+  CREATE INDEX signalsById ON signals (id, at);
+
+  CREATE TABLE timelines (
+    sid TEXT NOT NULL PRIMARY KEY,
+    entries TEXT NOT NULL,                -- timeline.ts has the form
+    purgeAt INTEGER NOT NULL              -- ms
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX timelinesByPurge ON timelines (purgeAt);
+
+  CREATE TABLE nodes (
+    node TEXT NOT NULL PRIMARY KEY,
+    seenAt INTEGER NOT NULL,              -- ms
+    report TEXT NOT NULL                  -- JSON
+  ) STRICT, WITHOUT ROWID;
+`

@@ -1,0 +1,206 @@
+// Events in the embedded store. Called through the port only (event-store.ts). Nothing here is worth an fsync: after a power cut
+// the last moments of what happened may be missing, while the sessions themselves are as they were answered.
+import type { Database } from './embedded-database.ts'
+import {
+  type EventBatch,
+  type EventFilter,
+  type EventPage,
+  type EventRange,
+  type EventStore,
+  type EventStoreLimits,
+  forgetNodeAfterMs,
+  type NodeReport,
+  type Signal,
+  scanLimit,
+  signalLimit,
+  signalRepeatMs,
+  type TimelineEntry,
+  type TimelineMark,
+  timelineBatchLimit,
+  type UsageHistory,
+  type UsageWindow,
+} from './event-store.ts'
+import { readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
+import { addMark, readTimeline } from './timeline.ts'
+import { addCount, cellsOf, cellsOfWindow, emptyHistory } from './usage-window.ts'
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+const keepCountsMs = 3 * dayMs
+/** A timeline whose session is not known any more. */
+const defaultTimelineMs = dayMs
+const notDurable = () => false
+
+export class EmbeddedEvents implements EventStore {
+  readonly #database: Database
+  readonly #statements: ReturnType<typeof prepareStatements>
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#statements = prepareStatements(database)
+  }
+
+  async append(batch: EventBatch, limits: EventStoreLimits): Promise<{ newSignals: string[] }> {
+    return this.#database.write(() => {
+      const last = this.#statements.lastBatch.get(batch.run)
+      // Boundary: a column of a STRICT table that only this file writes.
+      if (last?.['batch'] === batch.id) return { newSignals: JSON.parse(String(last['newSignals'])) as string[] }
+      this.#appendEvents(batch, limits.events)
+      this.#count(batch)
+      for (const sid of batch.active) this.#statements.setActive.run(sid, batch.at)
+      const newSignals = batch.signals.filter((signal) => this.#appendSignal(signal)).map(({ id }) => id)
+      this.#statements.setBatch.run(batch.run, batch.id, JSON.stringify(newSignals), batch.at)
+      return { newSignals }
+    }, notDurable)
+  }
+
+  #appendEvents({ node, events }: EventBatch, limit: number): void {
+    const { append, trim } = this.#statements
+    for (const event of events) append.run(event.sid ?? null, event.sub ?? null, event.reason, writeEvent(node, event))
+    if (events.length > 0) trim.run(limit)
+  }
+
+  #count({ at, counts }: EventBatch): void {
+    for (const [reason, count] of Object.entries(counts)) {
+      for (const { table, field } of Object.values(cellsOf(at, reason))) {
+        this.#statements.count.run(table, field, count, at + keepCountsMs)
+      }
+    }
+  }
+
+  #appendSignal(signal: Signal): boolean {
+    const { findSignal, appendSignal, trimSignals } = this.#statements
+    if (findSignal.get(signal.id, signal.at - signalRepeatMs) !== undefined) return false
+    appendSignal.run(signal.id, signal.at, JSON.stringify(signal))
+    trimSignals.run(signalLimit)
+    return true
+  }
+
+  async mark(marks: readonly TimelineMark[], { timelineEntries }: EventStoreLimits): Promise<void> {
+    this.#database.write(() => {
+      for (const mark of marks.slice(0, timelineBatchLimit)) this.#mark(mark, timelineEntries)
+    }, notDurable)
+  }
+
+  #mark(mark: TimelineMark, limit: number): void {
+    const row = this.#statements.timeline.get(mark.sid)
+    const entries = addMark(String(row?.['entries'] ?? ''), mark, limit)
+    const purgeAt = mark.keepUntil || Number(row?.['purgeAt'] ?? mark.at + defaultTimelineMs)
+    this.#statements.setTimeline.run(mark.sid, entries, purgeAt)
+  }
+
+  async page(filter: EventFilter, { before, after, limit }: EventRange): Promise<EventPage> {
+    const [newest, oldest] = [positionOf(before) ?? Number.MAX_SAFE_INTEGER, positionOf(after) ?? -1]
+    const { sid = null, sub = null, reason = null } = filter
+    return this.#database.read(() => {
+      const last = this.#statements.lastScanned.get(newest, oldest, scanLimit)?.['position']
+      const rows = this.#statements.page.all({ newest, oldest, scanLimit, sid, sub, reason, limit })
+      const events = rows.map((row) => readEvent(idOf(row['position']), String(row['event'])))
+      const next = events.length === limit ? events.at(-1)?.id : last === undefined ? undefined : idOf(last)
+      return { events, next }
+    })
+  }
+
+  async history(window: UsageWindow, now: number): Promise<UsageHistory> {
+    const history = emptyHistory(window, now)
+    for (const table of cellsOfWindow(window, now)) {
+      const rows = this.#database.read(() => this.#statements.counts.all(table))
+      for (const { field, count } of rows) addCount(history, window, String(field), Number(count))
+    }
+    return history
+  }
+
+  async countActive(now: number): Promise<{ hour: number; day: number }> {
+    const count = (since: number) =>
+      Number(this.#database.read(() => this.#statements.countActive.get(since))?.['count'])
+    return { hour: count(now - hourMs), day: count(now - dayMs) }
+  }
+
+  async timelines(sids: readonly string[]): Promise<TimelineEntry[][]> {
+    return this.#database.read(() =>
+      sids
+        .slice(0, timelineBatchLimit)
+        .map((sid) => readTimeline(String(this.#statements.timeline.get(sid)?.['entries'] ?? ''))),
+    )
+  }
+
+  async signals(limit: number): Promise<Signal[]> {
+    return this.#database.read(() =>
+      this.#statements.signals.all(limit).map((row) => readSignal(String(row['signal']))),
+    )
+  }
+
+  async heartbeat(report: NodeReport): Promise<void> {
+    this.#database.write(() => {
+      this.#statements.setNode.run(report.node, report.seenAt, JSON.stringify(report))
+      this.#statements.forgetNodes.run(report.seenAt - forgetNodeAfterMs)
+    }, notDurable)
+  }
+
+  async nodes(now: number): Promise<NodeReport[]> {
+    const rows = this.#database.read(() => this.#statements.nodes.all(now - forgetNodeAfterMs))
+    return rows.map((row) => readNodeReport(String(row['report'])))
+  }
+
+  /** Deletes up to `limit` rows of each kind whose time has passed; inside a transaction. @returns how many of the most */
+  purge(now: number, limit: number): number {
+    const { purgeCounts, purgeActive, purgeTimelines, purgeBatches } = this.#statements
+    const dayAgo = now - dayMs
+    const purged = [
+      purgeCounts.run(now, limit),
+      purgeTimelines.run(now, limit),
+      purgeActive.run(dayAgo, limit),
+      purgeBatches.run(dayAgo, limit),
+    ]
+    return Math.max(...purged.map(({ changes }) => Number(changes)))
+  }
+}
+
+function idOf(position: unknown): string {
+  return `${position}-0`
+}
+
+function positionOf(id: string | undefined): number | undefined {
+  return id === undefined ? undefined : Number(id.split('-', 1)[0])
+}
+
+function prepareStatements(database: Database) {
+  const prepare = (sql: string) => database.prepare(sql)
+  const purge = (table: string, key: string, column: string) =>
+    prepare(`DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${column} < ? LIMIT ?)`)
+  return {
+    append: prepare('INSERT INTO events (sid, sub, reason, event) VALUES (?, ?, ?, ?)'),
+    trim: prepare('DELETE FROM events WHERE position <= (SELECT max(position) FROM events) - ?'),
+    lastBatch: prepare('SELECT batch, newSignals FROM eventBatches WHERE run = ?'),
+    setBatch: prepare('INSERT OR REPLACE INTO eventBatches VALUES (?, ?, ?, ?)'),
+    count: prepare(
+      'INSERT INTO usageCounts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+    ),
+    counts: prepare('SELECT field, count FROM usageCounts WHERE "table" = ?'),
+    setActive: prepare('INSERT OR REPLACE INTO activeSessions VALUES (?, ?)'),
+    countActive: prepare('SELECT count(*) AS count FROM activeSessions WHERE at > ?'),
+    findSignal: prepare('SELECT 1 FROM signals WHERE id = ? AND at > ? LIMIT 1'),
+    appendSignal: prepare('INSERT INTO signals (id, at, signal) VALUES (?, ?, ?)'),
+    trimSignals: prepare('DELETE FROM signals WHERE position <= (SELECT max(position) FROM signals) - ?'),
+    signals: prepare('SELECT signal FROM signals ORDER BY position DESC LIMIT ?'),
+    timeline: prepare('SELECT entries, purgeAt FROM timelines WHERE sid = ?'),
+    setTimeline: prepare('INSERT OR REPLACE INTO timelines VALUES (?, ?, ?)'),
+    page: prepare(`
+      SELECT position, event FROM (
+        SELECT * FROM events WHERE position < :newest AND position > :oldest ORDER BY position DESC LIMIT :scanLimit
+      )
+      WHERE (:sid IS NULL OR sid = :sid) AND (:sub IS NULL OR sub = :sub) AND (:reason IS NULL OR reason = :reason)
+      ORDER BY position DESC LIMIT :limit`),
+    // The last event that a page may look at, if there is a full page of them.
+    lastScanned: prepare(
+      'SELECT position FROM events WHERE position < ? AND position > ? ORDER BY position DESC LIMIT 1 OFFSET ? - 1',
+    ),
+    setNode: prepare('INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)'),
+    forgetNodes: prepare('DELETE FROM nodes WHERE seenAt <= ?'),
+    nodes: prepare('SELECT report FROM nodes WHERE seenAt > ? ORDER BY node'),
+    purgeCounts: purge('usageCounts', '"table", field', 'purgeAt'),
+    purgeActive: purge('activeSessions', 'sid', 'at'),
+    purgeBatches: purge('eventBatches', 'run', 'at'),
+    purgeTimelines: purge('timelines', 'sid', 'purgeAt'),
+  }
+}

@@ -1,0 +1,173 @@
+// Events in Redis: a Stream, counts in hashes, sessions alive in HyperLogLogs, all in one slot; a timeline a session, in the
+// slot of its subject. Called through the port only (event-store.ts). A batch is one script and one round trip.
+import {
+  type EventBatch,
+  type EventFilter,
+  type EventPage,
+  type EventRange,
+  type EventStore,
+  type EventStoreLimits,
+  forgetNodeAfterMs,
+  type NodeReport,
+  type Signal,
+  type StoredEvent,
+  scanLimit,
+  signalLimit,
+  signalRepeatMs,
+  type TimelineEntry,
+  type TimelineMark,
+  timelineBatchLimit,
+  type UsageHistory,
+  type UsageWindow,
+} from './event-store.ts'
+import { matches, readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
+import type { Argument, RedisLink } from './redis-link.ts'
+import type { RedisNames } from './redis-names.ts'
+import { scripts } from './redis-scripts.ts'
+import { readTimeline, signatureOf } from './timeline.ts'
+import { addCount, cellsOf, cellsOfWindow, emptyHistory } from './usage-window.ts'
+
+const tenMinutesMs = 600_000
+const hourMs = 3_600_000
+/** Events fetched at once while a filter looks for its own. */
+const scanStep = 500
+
+export class RedisEvents implements EventStore {
+  readonly #link: RedisLink
+  readonly #names: RedisNames
+  readonly #isCluster: boolean
+
+  constructor(link: RedisLink, names: RedisNames, isCluster: boolean) {
+    this.#link = link
+    this.#names = names
+    this.#isCluster = isCluster
+  }
+
+  async append(batch: EventBatch, limits: EventStoreLimits): Promise<{ newSignals: string[] }> {
+    const { events, active, signals, counts } = batch
+    const cells = Object.entries(counts).map(([reason, count]) => ({ ...cellsOf(batch.at, reason), count }))
+    const names = this.#names
+    const keys = [
+      names.events(),
+      names.events(`b${batch.run}`),
+      names.events(`m${Math.floor(batch.at / hourMs)}`),
+      names.events(`d${Math.floor(batch.at / (24 * hourMs))}`),
+      names.events(`t${Math.floor(batch.at / tenMinutesMs)}`),
+      names.events(`h${Math.floor(batch.at / hourMs)}`),
+      names.events('signals'),
+      ...signals.map(({ id }) => names.events(`s${id}`)),
+    ]
+    const sizes = [events.length, cells.length, active.length, signals.length]
+    const reply = await this.#link.run(scripts.appendEvents, keys, [
+      ...[`${batch.run} ${batch.id}`, limits.events, signalLimit, signalRepeatMs, ...sizes],
+      ...events.map((event) => writeEvent(batch.node, event)),
+      ...cells.flatMap(({ hour, day, count }): Argument[] => [hour.field, day.field, count]),
+      ...active,
+      ...signals.map((signal) => JSON.stringify(signal)),
+    ])
+    // Boundary: append-events.lua answers numbers of signals.
+    return { newSignals: (reply as number[]).map((at) => signals[at - 1]?.id ?? '') }
+  }
+
+  async mark(marks: readonly TimelineMark[], { timelineEntries }: EventStoreLimits): Promise<void> {
+    const known = marks.slice(0, timelineBatchLimit).filter(({ sid }) => this.#names.timeline(sid) !== undefined)
+    await Promise.all(this.#bySlot(known).map((group) => this.#markTogether(group, timelineEntries)))
+  }
+
+  async #markTogether(marks: readonly TimelineMark[], limit: number): Promise<void> {
+    const keys = marks.map(({ sid }) => this.#names.timeline(sid) ?? '')
+    const args = marks.flatMap((mark): Argument[] => [
+      Math.floor(mark.at / 1000),
+      mark.generation,
+      signatureOf(mark),
+      mark.keepUntil === 0 ? 0 : Math.max(1, Math.ceil(mark.keepUntil - mark.at)),
+    ])
+    await this.#link.run(scripts.mark, keys, [limit, ...args])
+  }
+
+  // One script may touch one slot of a Cluster; elsewhere one script does for all.
+  #bySlot(marks: readonly TimelineMark[]): TimelineMark[][] {
+    if (marks.length === 0) return []
+    if (!this.#isCluster) return [[...marks]]
+    return Object.values(Object.groupBy(marks, ({ sid }) => sid.slice(0, 8))).flatMap((group) => (group ? [group] : []))
+  }
+
+  async page(filter: EventFilter, { before, after, limit }: EventRange): Promise<EventPage> {
+    const found: StoredEvent[] = []
+    let last = before
+    for (let scanned = 0; scanned < scanLimit; ) {
+      const isFiltered = Object.values(filter).some((value) => value !== undefined)
+      const count = isFiltered ? scanStep : limit - found.length
+      const events = await this.#read(last, after, count)
+      scanned += events.length
+      for (const event of events) {
+        if (matches(filter, event)) found.push(event)
+        last = event.id
+        if (found.length === limit) return { events: found, next: last }
+      }
+      if (events.length < count) return { events: found, next: undefined }
+    }
+    return { events: found, next: last }
+  }
+
+  async #read(before: string | undefined, after: string | undefined, count: number): Promise<StoredEvent[]> {
+    const [newest, oldest] = [before === undefined ? '+' : `(${before}`, after === undefined ? '-' : `(${after}`]
+    return readEntries(
+      await this.#link.command('XREVRANGE', [this.#names.events(), newest, oldest, 'COUNT', count]),
+    ).map(([id, text]) => readEvent(id, text))
+  }
+
+  async history(window: UsageWindow, now: number): Promise<UsageHistory> {
+    const history = emptyHistory(window, now)
+    const keys = cellsOfWindow(window, now).map((key) => this.#names.events(key))
+    for (const reply of await Promise.all(keys.map((key) => this.#link.command('HGETALL', [key])))) {
+      // Boundary: HGETALL answers names and values in turn.
+      const flat = (reply as Buffer[]).map(String)
+      for (let i = 0; i < flat.length; i += 2) addCount(history, window, flat[i] ?? '', Number(flat[i + 1]))
+    }
+    return history
+  }
+
+  async countActive(now: number): Promise<{ hour: number; day: number }> {
+    const tens = Array.from({ length: 7 }, (_, i) => this.#names.events(`t${Math.floor(now / tenMinutesMs) - i}`))
+    const hours = Array.from({ length: 25 }, (_, i) => this.#names.events(`h${Math.floor(now / hourMs) - i}`))
+    const [hour, day] = await Promise.all([this.#link.command('PFCOUNT', tens), this.#link.command('PFCOUNT', hours)])
+    return { hour: Number(hour), day: Number(day) }
+  }
+
+  timelines(sids: readonly string[]): Promise<TimelineEntry[][]> {
+    return Promise.all(sids.slice(0, timelineBatchLimit).map((sid) => this.#timeline(sid)))
+  }
+
+  async #timeline(sid: string): Promise<TimelineEntry[]> {
+    const name = this.#names.timeline(sid)
+    const text = name === undefined ? null : await this.#link.command('GET', [name])
+    return text === null ? [] : readTimeline(String(text))
+  }
+
+  async signals(limit: number): Promise<Signal[]> {
+    const reply = await this.#link.command('XREVRANGE', [this.#names.events('signals'), '+', '-', 'COUNT', limit])
+    return readEntries(reply).map(([, text]) => readSignal(text))
+  }
+
+  async heartbeat(report: NodeReport): Promise<void> {
+    const text = `${report.seenAt} ${JSON.stringify(report)}`
+    await this.#link.run(scripts.heartbeat, [this.#names.events('nodes')], [report.node, text, forgetNodeAfterMs])
+  }
+
+  async nodes(now: number): Promise<NodeReport[]> {
+    // Boundary: HVALS answers texts, written by `heartbeat`.
+    const texts = (await this.#link.command('HVALS', [this.#names.events('nodes')])) as Buffer[]
+    return texts
+      .map((text) => readNodeReport(String(text).replace(/^\d+ /, '')))
+      .filter(({ seenAt }) => seenAt > now - forgetNodeAfterMs)
+      .sort((a, b) => a.node.localeCompare(b.node))
+  }
+}
+
+// [[position, [name, value]], ...]
+function readEntries(reply: unknown): [id: string, text: string][] {
+  // Boundary: XREVRANGE of a stream that only append-events.lua writes.
+  const entries = reply as [Buffer, Buffer[]][]
+  return entries.map(([id, fields]) => [String(id), String(fields[1] ?? '')])
+}

@@ -1,0 +1,107 @@
+// What was ended lately, as this node knows it: what it ended itself and what it read in the log. Called by the redis-*.ts
+// files of this room. A new primary that lacks some of it is told all of it before this node lets it rotate anything
+// (redis-epochs.ts). It must never end a session that was not ended before: it repeats, it decides nothing.
+import { notBeforeKeptMs } from './not-before.ts'
+import type { Argument, RedisLink } from './redis-link.ts'
+import type { RedisNames } from './redis-names.ts'
+import { scripts } from './redis-scripts.ts'
+import { toEntry } from './revocation-entry.ts'
+import { type LogPosition, type Revocation, StoreUnavailable } from './store.ts'
+
+/**
+ * How long a revocation is remembered, ms: the 60 s of design 2.3, and a minute more, which a failover may take while other
+ * parts of a Cluster go on.
+ */
+const keepMs = 120_000
+/** Revocations remembered: some 30 MB at most; beyond it the oldest are forgotten. */
+const limit = 100_000
+/** Sent at once; the next batch waits for the answers. */
+const batchSize = 500
+
+export interface RedisJournalOptions {
+  link: RedisLink
+  names: RedisNames
+  keepLogMs: number
+  clock: (() => number) | undefined
+}
+
+interface Remembered {
+  revocation: Revocation
+  /** performance.now() */
+  heardAt: number
+}
+
+/** Entries lie in the log where the clock was that appended them: a new primary's may be behind the one that dated them. */
+const clockDistanceMs = 60_000
+
+/** Reads the log from a time on: each entry's key as `keyOf` makes it, and where the log ended. */
+export type ReadLogKeys = (sinceMs: number) => Promise<{ keys: Set<string>; position: LogPosition }>
+
+export class RedisJournal {
+  readonly #options: RedisJournalOptions
+  readonly #remembered = new Map<string, Remembered>()
+
+  constructor(options: RedisJournalOptions) {
+    this.#options = options
+  }
+
+  /** Remembers what was ended, here or elsewhere. */
+  note(revocations: readonly Revocation[]): void {
+    const heardAt = performance.now()
+    for (const revocation of revocations) {
+      const key = keyOf(revocation)
+      if (!this.#remembered.has(key)) this.#remembered.set(key, { revocation, heardAt })
+    }
+    // Only when something is added: while no primary answers, nothing is forgotten.
+    for (const [key, { heardAt: oldest }] of this.#remembered) {
+      if (oldest >= heardAt - keepMs && this.#remembered.size <= limit) break
+      this.#remembered.delete(key)
+    }
+  }
+
+  /**
+   * Tells the store all of it again: ends the sessions that live, and puts into the log what it lacks.
+   * @param primaries their replication ids, with spaces between; another one that answers is told nothing
+   * @throws StoreUnavailable when it could not be told to the end; telling it again does no harm
+   */
+  async replay(primaries: string, readLogKeys: ReadLogKeys): Promise<void> {
+    const revocations = [...this.#remembered.values()].map(({ revocation }) => revocation)
+    for (let i = 0; i < revocations.length; i += batchSize) {
+      await Promise.all(revocations.slice(i, i + batchSize).map((revocation) => this.#bury(revocation, primaries)))
+    }
+    if (revocations.length > 0) await this.#restoreLog(revocations, primaries, readLogKeys)
+  }
+
+  async #bury(revocation: Revocation, primaries: string): Promise<void> {
+    if (revocation.kind !== 'session') return
+    const parts = this.#options.names.parts(revocation.sid)
+    if (!parts) return
+    const args = [primaries, parts.field, revocation.reason, revocation.at]
+    assertThere(await this.#options.link.run(scripts.bury, [parts.subject, parts.tombstone], args))
+  }
+
+  async #restoreLog(revocations: readonly Revocation[], primaries: string, readLogKeys: ReadLogKeys): Promise<void> {
+    const { link, names, keepLogMs, clock } = this.#options
+    const oldest = revocations.reduce((least, { at }) => Math.min(least, at), Infinity)
+    const { keys, position } = await readLogKeys(Math.max(0, oldest - clockDistanceMs))
+    const missing = revocations.filter((revocation) => !keys.has(keyOf(revocation)))
+    for (let i = 0; i < missing.length; i += batchSize) {
+      const entries = missing
+        .slice(i, i + batchSize)
+        .map(toEntry)
+        .flatMap(({ kind, name, sub, reason, at }): Argument[] => [kind, name, sub, reason, at])
+      const args = [clock?.() ?? '', keepLogMs, primaries, notBeforeKeptMs, position, ...entries]
+      assertThere(await link.run(scripts.restoreLog, [names.revocations, names.notBefore], args))
+    }
+  }
+}
+
+/** What a revocation is told apart by. */
+export function keyOf(revocation: Revocation): string {
+  const { kind, name, at } = toEntry(revocation)
+  return `${kind} ${name} ${at}`
+}
+
+function assertThere(reply: unknown): void {
+  if (String(reply) === 'elsewhere') throw new StoreUnavailable('Redis: another primary answers by now')
+}

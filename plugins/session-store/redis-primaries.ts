@@ -1,0 +1,33 @@
+// Which servers are primaries now, as they say themselves. Called by redis-epochs.ts. It must never take a replica for a
+// primary, nor guess for a server that did not answer.
+import type { RedisLink } from './redis-link.ts'
+
+export interface Primary {
+  address: string
+  /** Its replication id: new each time the server becomes primary or starts. */
+  id: string
+  /** Whose replica it was before, if it was one: that primary's replication id. */
+  predecessorId: string
+  /** Replicas that follow it now: not those that are still being sent the whole. */
+  replicas: number
+}
+
+/**
+ * Asks every primary that is known.
+ * @returns those that answered, and whether all did; one that is a replica by now did not
+ */
+export async function lookAtPrimaries(link: RedisLink): Promise<{ primaries: Primary[]; isComplete: boolean }> {
+  const answers = [...(await link.commandPrimaries('INFO', ['replication']))]
+  const primaries = answers
+    .map(([address, text]) => readPrimary(address, String(text)))
+    .filter((one) => one !== undefined)
+  return { primaries, isComplete: answers.length > 0 && primaries.length === answers.length }
+}
+
+function readPrimary(address: string, text: string): Primary | undefined {
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(text)?.[1] ?? ''
+  const id = field('master_replid')
+  if (field('role') !== 'master' || id === '') return undefined
+  const replicas = text.match(/^slave\d+:.*state=online/gm)?.length ?? 0
+  return { address, id, predecessorId: field('master_replid2'), replicas }
+}

@@ -1,0 +1,24 @@
+// What the scripts of sessions answer: lists of texts, the first of them often a word. Called by redis-sessions.ts. A word that
+// is not expected is a fault of ours and is said so, never taken for another.
+
+/** The list a script answered. */
+export function readReply(reply: unknown): Buffer[] {
+  // Boundary: every script of a session answers a list of texts.
+  return reply as Buffer[]
+}
+
+/** A list of texts two by two. */
+export function pairs(list: readonly Buffer[]): [Buffer, Buffer][] {
+  const empty = Buffer.alloc(0)
+  return Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i] ?? empty, list[2 * i + 1] ?? empty])
+}
+
+/**
+ * The one place where a script's word becomes a member of the port's unions.
+ * @throws Error for any other word
+ */
+export function oneOf<Word extends string>(bytes: Buffer | undefined, words: readonly Word[]): Word {
+  const word = words.find((candidate) => candidate === String(bytes))
+  if (word === undefined) throw new Error(`a script of the store answered '${bytes}' instead of ${words.join(', ')}`)
+  return word
+}

@@ -1,0 +1,258 @@
+// The store contract, part: what happened. Events in order and filtered, counts over nodes, sessions seen alive, signals told
+// once, nodes, and timelines that are folded as `addMark` folds them.
+import fc from 'fast-check'
+import type { Test } from 'tap'
+import type { EventBatch, EventStoreLimits, Signal, TimelineMark } from '../../plugins/session-store/event-store.ts'
+import { addMark, readTimeline } from '../../plugins/session-store/timeline.ts'
+import type { Clock } from '../clock.ts'
+import type { OpenStore } from './scene.ts'
+
+const limits: EventStoreLimits = { events: 10_000, timelineEntries: 4 }
+const noSid = 'AAAAAAAA000000000000000000000000'
+let batches = 0
+
+function batchOf(clock: Clock, change: Partial<EventBatch> = {}): EventBatch {
+  batches += 1
+  const empty = { events: [], counts: {}, active: [], signals: [] }
+  return { node: 'one', run: 'run', id: batches, at: clock.nowMs, ...empty, ...change }
+}
+
+const eventOf = (sub: string, reason = 'rotated', at = 0) => ({ at, reason, granted: true, sub })
+
+function signalOf(id: string, at: number): Signal {
+  const why = 'because'
+  return {
+    id,
+    rule: 'reuse',
+    at,
+    node: 'one',
+    severity: 'alarm',
+    what: id,
+    numbers: { seen: 2 },
+    threshold: 1,
+    why,
+    action: 'report',
+  }
+}
+
+const sidOf = (n: number) => `AAAAAAAA${String(n).padStart(24, '0')}`
+
+/** Events and what is made of them. */
+export function testEvents(t: Test, open: OpenStore, clock: Clock): void {
+  const openEvents = async (t: Test) => {
+    const store = await open(clock)
+    t.teardown(() => store.close())
+    return store.events
+  }
+  testPages(t, openEvents, clock)
+  testCounts(t, openEvents, clock)
+  testSignals(t, openEvents, clock)
+  testTimelines(t, openEvents, clock)
+}
+
+type OpenEvents = (
+  t: Test,
+) => ReturnType<OpenStore> extends Promise<infer S extends { events: unknown }> ? Promise<S['events']> : never
+
+function testPages(t: Test, open: OpenEvents, clock: Clock): void {
+  t.test('events come back newest first, whole, a page at a time', async (t) => {
+    const events = await open(t)
+    const whole = {
+      ...{ at: 5, reason: 'rotated', granted: true, sub: 'ana', sid: sidOf(1), generation: 2, client: 'curl' },
+      ...{ network: '192.0.2.0/24', tokenAgeSeconds: 7, actor: 'root', detail: '“quoted”\n' },
+    }
+    await events.append(batchOf(clock, { events: [eventOf('a'), eventOf('b'), whole] }), limits)
+    await events.append(batchOf(clock, { node: 'two', events: [eventOf('c')] }), limits)
+    const first = await events.page({}, { limit: 2 })
+    t.strictSame(
+      first.events.map(({ id, ...event }) => event),
+      [
+        { node: 'two', ...eventOf('c') },
+        { node: 'one', ...whole },
+      ],
+    )
+    for (const { id } of first.events) t.match(id, /^\d{1,15}-\d{1,19}$/)
+    const second = await events.page({}, { before: first.next, limit: 50 })
+    t.match(second, { events: [{ sub: 'b' }, { sub: 'a' }], next: undefined })
+    const after = await events.page({}, { after: second.events[0]?.id, limit: 50 })
+    t.strictSame(after.events, first.events)
+  })
+
+  t.test('a filter finds its own by session, subject and reason, and looks at a bounded number', async (t) => {
+    const events = await open(t)
+    await events.append(batchOf(clock, { events: [{ ...eventOf('ana', 'reused'), sid: sidOf(7) }] }), limits)
+    for (let i = 0; i < 30; i += 1) {
+      await events.append(batchOf(clock, { events: Array.from({ length: 200 }, () => eventOf('bob')) }), limits)
+    }
+    for (const filter of [{ sub: 'ana' }, { sid: sidOf(7) }, { reason: 'reused' }]) {
+      const short = await events.page(filter, { limit: 10 })
+      t.match(short, { events: [], next: String }, 'the scan ended before it was found')
+      t.match(await events.page(filter, { before: short.next, limit: 10 }), {
+        events: [{ sub: 'ana' }],
+        next: undefined,
+      })
+    }
+    t.equal((await events.page({ sub: 'bob', reason: 'rotated' }, { limit: 10 })).events.length, 10)
+    t.strictSame(await events.page({ sub: 'bob', reason: 'reused' }, { before: '1-0', limit: 10 }), {
+      events: [],
+      next: undefined,
+    })
+  })
+
+  t.test('the stream is capped, and a batch that is sent twice counts once', async (t) => {
+    const events = await open(t)
+    const batch = batchOf(clock, {
+      events: [eventOf('a')],
+      counts: { rotated: 1 },
+      signals: [signalOf('s1', clock.nowMs)],
+    })
+    const first = await events.append(batch, limits)
+    t.strictSame(await events.append(batch, limits), first, 'with the same answer')
+    t.equal((await events.page({}, { limit: 50 })).events.length, 1)
+    t.strictSame((await events.history('hour', clock.nowMs)).reasons['rotated']?.at(-1), 1)
+    for (let i = 0; i < 10; i += 1) {
+      await events.append(batchOf(clock, { events: Array.from({ length: 200 }, () => eventOf('b')) }), {
+        ...limits,
+        events: 100,
+      })
+    }
+    let kept = 0
+    for (let next: string | undefined = '999999999999999-0'; next !== undefined; ) {
+      const page = await events.page({}, { before: next, limit: 200 })
+      kept += page.events.length
+      next = page.next
+    }
+    t.ok(kept >= 100 && kept <= 400, `about 100: ${kept}`)
+  })
+}
+
+function testCounts(t: Test, open: OpenEvents, clock: Clock): void {
+  t.test('counts of all nodes are added up by minute and by ten minutes', async (t) => {
+    const events = await open(t)
+    const startedAt = clock.nowMs
+    await events.append(batchOf(clock, { counts: { rotated: 3, login_ok: 1 } }), limits)
+    await events.append(batchOf(clock, { node: 'two', counts: { rotated: 2 } }), limits)
+    clock.advance(60_000)
+    await events.append(batchOf(clock, { counts: { rotated: 10 } }), limits)
+    const hour = await events.history('hour', clock.nowMs)
+    t.equal(hour.from, Math.floor(clock.nowMs / 60_000) * 60_000 - 59 * 60_000)
+    t.strictSame(hour.reasons['rotated'], [...new Array(58).fill(0), 5, 10])
+    t.equal(hour.reasons['login_ok']?.at(-2), 1)
+    clock.advance(3_600_000)
+    t.strictSame(
+      (await events.history('hour', clock.nowMs)).reasons,
+      {},
+      'an hour later it is no part of the last hour',
+    )
+    const day = await events.history('day', clock.nowMs)
+    t.equal(day.reasons['rotated']?.length, 144)
+    t.equal(
+      day.reasons['rotated']?.reduce((sum, count) => sum + count, 0),
+      15,
+    )
+    t.ok(day.from <= startedAt)
+    clock.advance(86_400_000)
+    t.strictSame((await events.history('day', clock.nowMs)).reasons, {})
+  })
+
+  t.test('sessions seen alive are counted once, for an hour and for a day', async (t) => {
+    const events = await open(t)
+    const active = Array.from({ length: 20 }, (_, i) => sidOf(i))
+    await events.append(batchOf(clock, { active }), limits)
+    await events.append(batchOf(clock, { node: 'two', active: active.slice(0, 5) }), limits)
+    t.strictSame(await events.countActive(clock.nowMs), { hour: 20, day: 20 })
+    clock.advance(2 * 3_600_000)
+    t.strictSame(await events.countActive(clock.nowMs), { hour: 0, day: 20 })
+    clock.advance(26 * 3_600_000)
+    t.strictSame(await events.countActive(clock.nowMs), { hour: 0, day: 0 })
+  })
+
+  t.test('a node is known while it is heard of', async (t) => {
+    const events = await open(t)
+    const report = { startedAt: 1, revocationLogAgeMs: 2, revocationEntries: 3, version: '1' }
+    await events.heartbeat({ node: 'b', seenAt: clock.nowMs, ...report })
+    await events.heartbeat({ node: 'a', seenAt: clock.nowMs, ...report })
+    clock.advance(9 * 60_000)
+    await events.heartbeat({ node: 'b', seenAt: clock.nowMs, ...report })
+    t.match(await events.nodes(clock.nowMs), [{ node: 'a' }, { node: 'b', seenAt: clock.nowMs, ...report }])
+    clock.advance(2 * 60_000)
+    t.match(await events.nodes(clock.nowMs), [{ node: 'b' }])
+  })
+}
+
+function testSignals(t: Test, open: OpenEvents, clock: Clock): void {
+  t.test('a signal that two nodes find is stored and told once', async (t) => {
+    const events = await open(t)
+    const [one, other] = [signalOf('s1', clock.nowMs), signalOf('s2', clock.nowMs)]
+    t.strictSame(await events.append(batchOf(clock, { signals: [one] }), limits), { newSignals: ['s1'] })
+    t.strictSame(await events.append(batchOf(clock, { node: 'two', signals: [one, other] }), limits), {
+      newSignals: ['s2'],
+    })
+    t.strictSame(await events.signals(10), [other, one], 'newest first')
+    t.strictSame(await events.signals(1), [other])
+  })
+}
+
+function testTimelines(t: Test, open: OpenEvents, clock: Clock): void {
+  const markOf = (change: Partial<TimelineMark>): TimelineMark => ({
+    ...{ sid: sidOf(1), at: clock.nowMs, reason: 'rotated', node: 'one', client: 'curl', network: '192.0.2.0/24' },
+    ...{ generation: 1, keepUntil: clock.nowMs + 1e6 },
+    ...change,
+  })
+
+  t.test('a timeline keeps the login and the newest, equal steps folded', async (t) => {
+    const events = await open(t)
+    await events.mark([markOf({ reason: 'login_ok' })], limits)
+    for (let generation = 2; generation <= 50; generation += 1) {
+      clock.advance(1000)
+      await events.mark([markOf({ generation })], limits)
+    }
+    const [timeline = [], none] = await events.timelines([sidOf(1), noSid])
+    t.strictSame(none, [])
+    t.equal(timeline.length, 2)
+    t.match(timeline[1], { count: 49, generation: 50, reason: 'rotated', until: Math.floor(clock.nowMs / 1000) * 1000 })
+    const marks = Array.from({ length: 9 }, (_, i) => markOf({ network: `10.0.${i}.0/24` }))
+    await events.mark([...marks, markOf({ reason: 'logout', generation: 0, keepUntil: 0 })], limits)
+    const [[login, ...newest] = []] = await events.timelines([sidOf(1)])
+    t.match(login, { reason: 'login_ok' })
+    t.strictSame(
+      newest.map(({ reason, network }) => [reason, network]),
+      [
+        ['rotated', '10.0.7.0/24'],
+        ['rotated', '10.0.8.0/24'],
+        ['logout', '192.0.2.0/24'],
+      ],
+    )
+  })
+
+  t.test('steps of any history are folded as the pure function folds them', async (t) => {
+    const events = await open(t)
+    let sid = 100
+    const step = fc.record({
+      reason: fc.constantFrom('login_ok', 'rotated', 'retried_lost_answer'),
+      client: fc.constantFrom('', 'a%1b', 'c d'),
+      generation: fc.nat(3),
+      after: fc.constantFrom(-5000, 0, 400, 90_000),
+    })
+    const histories = fc.array(step, { maxLength: 12 })
+    await fc.assert(
+      fc.asyncProperty(histories, fc.integer({ min: 2, max: 5 }), async (steps, timelineEntries) => {
+        sid += 1
+        let at = clock.nowMs
+        const marks = steps.map(({ after, ...step }) => {
+          at += after
+          return markOf({ sid: sidOf(sid), at, ...step })
+        })
+        const expected = marks.reduce((text, mark) => addMark(text, mark, timelineEntries), '')
+        await events.mark(marks, { ...limits, timelineEntries })
+        t.strictSame(await events.timelines([sidOf(sid)]), [readTimeline(expected)])
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  t.test('what is no sid has no timeline', async (t) => {
+    const events = await open(t)
+    t.strictSame(await events.timelines(['', '*', `${sidOf(1)}\n`]), [[], [], []])
+  })
+}

@@ -1,0 +1,153 @@
+// Redis loses writes that it had acknowledged: the wire to its replica is dead, the primary is killed, sentinels promote the
+// replica. Sessions that were rotated meanwhile go on, sessions that were ended meanwhile stay ended, and a copied token ends
+// its session as ever. The short form has 100 sessions of each kind; the long form:
+// CARDEA_TEST_LOST_WRITES=1000 npx tap --disable-coverage --timeout=300 test/faults/redis-lost-writes.test.ts
+import t, { type Test } from 'tap'
+import type { EndOutcome, RotateOutcome, Session } from '../../plugins/session-store/store.ts'
+import { eventually } from '../eventually.ts'
+import {
+  login,
+  type Node,
+  openNode,
+  openSessions,
+  present,
+  sessionCount,
+  sessionOf,
+  tokenOf,
+  untilReplicated,
+} from '../lost-writes.ts'
+import { newPrefix } from '../redis-server.ts'
+import { startSentinels, type TestSentinels, until } from '../redis-topology.ts'
+
+t.setTimeout(120_000 + sessionCount * 100)
+
+interface Scene extends TestSentinels {
+  nodes: [Node, Node]
+  prefix: string
+}
+
+async function openScene(t: Test): Promise<Scene> {
+  const sentinels = await startSentinels(t)
+  const prefix = newPrefix()
+  const open = () => openNode(t, sentinels.url, { prefix, deadlineMs: 1_000 + 4 * sessionCount })
+  return { ...sentinels, nodes: [await open(), await open()], prefix }
+}
+
+/** Kills the primary and waits until the replica is promoted. */
+async function failOver({ primary, replica }: Scene): Promise<void> {
+  await primary.kill()
+  await until(replica, ['ROLE'], /^master/)
+}
+
+/** The one or the other, in turn. */
+function nodeOf({ nodes }: Scene, i: number): Node {
+  return nodes[i % 2] ?? nodes[0]
+}
+
+function rotateAll(scene: Scene, sessions: readonly Session[]): Promise<Session[]> {
+  return Promise.all(sessions.map(async (session, i) => sessionOf(await present(nodeOf(scene, i), tokenOf(session)))))
+}
+
+function countOutcomes(outcomes: readonly RotateOutcome[]): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(Object.groupBy(outcomes, ({ outcome }) => outcome)).map(([word, all]) => [word, all?.length ?? 0]),
+  )
+}
+
+/** Rotates the first session once, the next twice, and so on up to eight times. */
+async function rotateDifferently(scene: Scene, sessions: readonly Session[]) {
+  const rounds = sessions.map((_, i) => 1 + (i % 8))
+  let newest = [...sessions]
+  for (let round = 1; round <= 8; round += 1) {
+    const rotateIfDue = async (session: Session, i: number) =>
+      (rounds[i] ?? 0) < round ? session : sessionOf(await present(nodeOf(scene, i), tokenOf(session)))
+    newest = await Promise.all(newest.map(rotateIfDue))
+  }
+  return { rounds, newest }
+}
+
+/** Ends all, at the one node and the other, and waits until both have read it. */
+async function endAll(scene: Scene, sessions: readonly Session[]) {
+  const startedAt = performance.now()
+  const ends = await Promise.all(sessions.map(({ sid }, i) => nodeOf(scene, i).store.sessions.end(sid, 'logout')))
+  const tookMs = performance.now() - startedAt
+  await eventually('both have read all ends', () => scene.nodes.every(({ heard }) => heard.size === sessions.length))
+  return { ends, tookMs }
+}
+
+async function assertHealed(t: Test, scene: Scene, newest: readonly Session[], rounds: readonly number[]) {
+  const promotedAt = performance.now()
+  let firstAfterMs = Number.POSITIVE_INFINITY
+  const answers = await Promise.all(
+    newest.map(async (session, i) => {
+      const answer = await present(nodeOf(scene, i), tokenOf(session))
+      firstAfterMs = Math.min(firstAfterMs, performance.now() - promotedAt)
+      return answer
+    }),
+  )
+  t.strictSame(countOutcomes(answers), { healed: newest.length }, 'each goes on with the token it has')
+  const lost = answers.map((answer) => (answer.outcome === 'healed' ? answer.lostGenerations : 0))
+  t.strictSame(lost, rounds, 'and each heal says how many generations had been lost')
+  t.ok(firstAfterMs <= 2000, `the first refresh came ${Math.round(firstAfterMs)} ms after the promotion`)
+  const goneOn = await Promise.all(answers.map((answer, i) => present(nodeOf(scene, i), tokenOf(sessionOf(answer)))))
+  t.strictSame(countOutcomes(goneOn), { rotated: newest.length }, 'then as ever')
+  return firstAfterMs
+}
+
+async function assertStayEnded(t: Test, scene: Scene, ended: readonly Session[], ends: readonly EndOutcome[]) {
+  const [one, other] = scene.nodes
+  const returning = await Promise.all(
+    ended.flatMap((session) => scene.nodes.map((node) => present(node, tokenOf(session), 10_000))),
+  )
+  t.strictSame(countOutcomes(returning), { revoked: 2 * ended.length }, 'none that was ended is refreshed at any node')
+  const tombstones = await Promise.all(ended.map(({ sid }) => other.store.sessions.read(sid)))
+  const asTheyWere = ends.map(({ revocations }) => [revocations[0]?.at, 'logout'])
+  const kept = tombstones.map((tombstone) => [tombstone?.revokedAt, tombstone?.endReason])
+  t.strictSame(kept, asTheyWere, 'time and reason as they were')
+  const { revocations } = await one.store.sessions.readRevocations({ sinceMs: 0 }, 0)
+  const logged = revocations.flatMap((revocation) => (revocation.kind === 'session' ? [revocation.sid] : []))
+  const expected = ended.map(({ sid }) => sid).toSorted()
+  t.strictSame(logged.toSorted(), expected, 'the log has each of them, once')
+  t.ok(
+    scene.nodes.every(({ reloads }) => reloads > 0),
+    'both nodes have read the log anew',
+  )
+}
+
+t.test('a failover that loses writes loses no session, brings none back, and forgives no copied token', async (t) => {
+  const scene = await openScene(t)
+  const [one, other] = scene.nodes
+  const rotated = await openSessions(one.store, 'rot', sessionCount)
+  const ended = await openSessions(other.store, 'end', sessionCount)
+  const stolen = await openSessions(one.store, 'old', 10)
+  await one.store.sessions.markDelivered(await rotateAll(scene, stolen))
+  await untilReplicated(scene.primary, scene.replica)
+
+  // From here on everything is acknowledged, and lost.
+  scene.replication.silence()
+  const { rounds, newest } = await rotateDifferently(scene, rotated)
+  const created = await Promise.all(rotated.slice(0, 10).map(({ sub }, i) => login(one.store, sub, 5000 + i)))
+  const { ends, tookMs } = await endAll(scene, ended)
+  t.ok(
+    ends.every(({ revocations }) => revocations.length === 1),
+    'every logout was answered',
+  )
+  t.ok(tookMs < 3000, `${ended.length} logouts with a dead replica took ${Math.round(tookMs)} ms together`)
+  await failOver(scene)
+
+  const firstAfterMs = await assertHealed(t, scene, newest, rounds)
+  await assertStayEnded(t, scene, ended, ends)
+  const replays = await Promise.all(stolen.map((session, i) => present(nodeOf(scene, i), tokenOf(session))))
+  t.strictSame(countOutcomes(replays), { reused: stolen.length }, 'a superseded token ends its session')
+  const lost = countOutcomes(await Promise.all(created.map((session) => present(one, tokenOf(session)))))
+  const notices = scene.nodes.flatMap((node) => node.notices)
+  t.ok(
+    notices.some((notice) => /No Redis replica has acknowledged \d+/.test(notice)),
+    'operators heard of the replica',
+  )
+  t.equal(notices.filter((notice) => /new Redis primary/.test(notice)).length, 2, 'and of the failover, at each node')
+  t.comment(
+    `${rotated.length} healed, ${ended.length} stayed ended, first refresh ${Math.round(firstAfterMs)} ms after the promotion, ` +
+      `${ended.length} logouts in ${Math.round(tookMs)} ms; of ${created.length} logins lost ${lost['unknown'] ?? 0} must sign in again`,
+  )
+})
