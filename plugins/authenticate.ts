@@ -1,6 +1,6 @@
 // The plugin `authenticate`: who is calling, and may they. Our own routes use `requires(policy)`, forwarded ones call
 // `app.authorize`. Every denial is one event with one reason; the client hears no more than RFC 6750 says.
-// Nothing here waits: a request costs a look-up of its token and one of its session.
+// Nothing here waits: a request costs a look-up of its token and a few in this node's list of what is revoked.
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { bearerChallenge, type ErrorCode, type Problem, problem } from './errors.ts'
@@ -18,6 +18,14 @@ export interface AuthorizeOptions {
   audience?: string | undefined
 }
 
+/** What has become of access tokens that were let in: asked about what is still under way. */
+export interface Standing {
+  /** Revoked: the token, its session, its subject, everyone, or the key that signed it. */
+  of(access: AccessClaims): 'good' | 'revoked' | 'expired'
+  /** Calls `listener` when something was revoked; it must neither throw nor wait. */
+  onRevoked(listener: () => void): void
+}
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** What the caller's access token says; null where none was demanded. */
@@ -29,12 +37,21 @@ declare module 'fastify' {
      * @throws Problem unauthenticated, invalid_token (401), forbidden, insufficient_scope (403), revocation_unknown (503)
      */
     authorize(request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void
+    standing: Standing
   }
 }
 
 async function authenticate(app: FastifyInstance): Promise<void> {
   app.decorateRequest('access', null)
   app.decorate('authorize', (request, policy, options) => authorize(app, request, policy, options))
+  // First, so that whoever asks for a standing when something was revoked is told of keys too.
+  app.revocation.onRevoked((revocations) => {
+    for (const one of revocations) if (one.kind === 'signing_key') app.accessTokens.dropKey(one.kid)
+  })
+  app.decorate('standing', {
+    of: (access) => standingOf(app, access),
+    onRevoked: (listener) => app.revocation.onRevoked(() => listener()),
+  })
 }
 
 /**
@@ -58,12 +75,17 @@ export function accessOf(request: FastifyRequest): AccessClaims {
   return request.access
 }
 
+function standingOf({ revocation, accessTokens }: FastifyInstance, access: AccessClaims): ReturnType<Standing['of']> {
+  if (revocation.isRevoked(access) || accessTokens.isOfRevokedKey(access)) return 'revoked'
+  return accessTokens.isExpired(access) ? 'expired' : 'good'
+}
+
 function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void {
   if (policy === 'public') return
   const claims = authenticated(app, request)
   const audience = options?.audience ?? app.accessTokens.defaultAudience
   if (!isFor(claims.aud, audience)) throw denied(app, request, invalidToken('token_foreign', claims))
-  if (app.revocation.isRevoked(claims.sid)) throw denied(app, request, invalidToken('token_revoked', claims))
+  if (app.revocation.isRevoked(claims)) throw denied(app, request, invalidToken('token_revoked', claims))
   if (app.revocation.isStale()) throw denied(app, request, { ...unknown, claims })
   // Whatever the policy says: a client that sends this token has received it.
   app.delivery.seen(claims.sid, claims.gen)
@@ -165,7 +187,7 @@ function denied(app: FastifyInstance, request: FastifyRequest, { code, reason, h
   return problem(code, { reason, headers })
 }
 
-/** Fastify plugin: decorates `app.authorize` and `request.access`. */
+/** Fastify plugin: decorates `app.authorize`, `app.standing` and `request.access`. */
 export default fp(authenticate, {
   name: 'authenticate',
   fastify: '5.x',

@@ -55,6 +55,10 @@ export class AccessTokens {
   readonly #keys: SigningKeys
   readonly #options: AccessTokenOptions
   readonly #verified: VerifiedCache<CacheEntry>
+  /** Which key signed the token that claims were read from. */
+  readonly #keyOf = new WeakMap<AccessClaims, SigningKey>()
+  /** Told apart from keys whose time was over: what those let in may go on. As many as administrators ever revoke. */
+  readonly #revokedKids = new Set<string>()
 
   constructor(keys: SigningKeys, options: AccessTokenOptions) {
     const [defaultAudience] = options.audiences
@@ -128,6 +132,27 @@ export class AccessTokens {
     return this.#keys.rotate(options)
   }
 
+  /** Takes a leaked key out of use; see `SigningKeys.revoke`. The other nodes must be told. */
+  revokeKey(kid: string): Promise<boolean> {
+    return this.#keys.revoke(kid)
+  }
+
+  /** Refuses what a key signed from now on: it was revoked, here or on another node. */
+  dropKey(kid: string): void {
+    this.#revokedKids.add(kid)
+    this.#keys.drop(kid)
+  }
+
+  /** Whether the token of these claims, verified here before, was signed by a key that was revoked since. */
+  isOfRevokedKey(claims: AccessClaims): boolean {
+    return this.#revokedKids.size > 0 && this.#revokedKids.has(this.#keyOf.get(claims)?.kid ?? '')
+  }
+
+  /** Whether the token of these claims would be refused now for its age. */
+  isExpired(claims: AccessClaims): boolean {
+    return this.#options.clock() >= refusedFromSeconds(claims, this.#options) * 1000
+  }
+
   #verifyAnew(token: string, nowMs: number): Verified {
     const shape = readShape(token)
     if (!shape) return refused.token_malformed
@@ -146,6 +171,7 @@ export class AccessTokens {
     const result: Verified = Object.freeze({ ok: true, claims })
     const refusedFrom = refusedFromSeconds(claims, this.#options) * 1000
     this.#verified.set(token, { result, key, refusedFrom })
+    this.#keyOf.set(claims, key)
     return result
   }
 

@@ -5,15 +5,25 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Secret } from '../secrets.ts'
 import { type AccessTokenOptions, AccessTokens } from './access-token.ts'
+import { Assertions } from './assertion.ts'
 import type { KeyMaterial, SigningAlgorithm } from './key-material.ts'
-import { reloadEverySeconds, type Signer, SigningKeys, type SigningKeysOptions } from './signing-keys.ts'
+import {
+  reloadEverySeconds,
+  type Signer,
+  SigningKeys,
+  type SigningKeysOptions,
+  type TokenType,
+} from './signing-keys.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     accessTokens: AccessTokens
+    /** What services are told about a caller under a signature; see forward's `assertion`. */
+    assertions: Assertions
   }
 }
 
+export type { AssertionFor } from './assertion.ts'
 export type { AccessClaims } from './claims.ts'
 export { isFor } from './claims.ts'
 export { jwksMaxAgeSeconds } from './signing-keys.ts'
@@ -36,6 +46,7 @@ async function accessTokens(app: FastifyInstance, given: AccessTokensPluginOptio
   const options = { ...defaults, ...given }
   const keys = await SigningKeys.open(keysOptions(app, options))
   app.decorate('accessTokens', new AccessTokens(keys, options))
+  app.decorate('assertions', new Assertions(keys, options.clock))
   const reloading = setInterval(() => void keys.refresh(), reloadEverySeconds * 1000).unref()
   app.addHook('onClose', async () => {
     clearInterval(reloading)
@@ -67,20 +78,29 @@ function keysOptions(app: FastifyInstance, options: AccessTokensPluginOptions & 
  * A key given to @fastify/jwt per call makes it build a new signer or verifier each time, and the app that runs cannot take
  * another registration when a key arrives; an instance a key has both built once, and its one algorithm cannot be changed.
  */
-async function openSigner({ kid, alg, secret }: KeyMaterial): Promise<Signer> {
+async function openSigner(material: KeyMaterial): Promise<Signer> {
+  const access = await openJwt(material, 'at+jwt')
+  const assertion = await openJwt(material, 'assertion+jwt')
+  return {
+    sign: (claims, typ = 'at+jwt') => (typ === 'at+jwt' ? access : assertion).jwt.sign(claims),
+    verify: (token) => access.jwt.verify<object>(token),
+    close: async () => {
+      await access.close()
+      await assertion.close()
+    },
+  }
+}
+
+async function openJwt({ kid, alg, secret }: KeyMaterial, typ: TokenType): Promise<FastifyInstance> {
   const instance = Fastify({ logger: false })
   await instance.register(fastifyJwt, {
     secret,
-    sign: { algorithm: alg, kid, header: { alg, typ: 'at+jwt' } },
+    sign: { algorithm: alg, kid, header: { alg, typ } },
     // Time is judged in `claims.ts` by the app's clock, and what was verified is remembered in `verified-cache.ts`.
     verify: { algorithms: [alg], cache: false, ignoreExpiration: true, ignoreNotBefore: true },
   })
   await instance.ready()
-  return {
-    sign: (claims) => instance.jwt.sign(claims),
-    verify: (token) => instance.jwt.verify<object>(token),
-    close: () => instance.close(),
-  }
+  return instance
 }
 
 /** Fastify plugin: decorates `app.accessTokens`. */

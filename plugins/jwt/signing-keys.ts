@@ -13,6 +13,9 @@ import {
   readKey,
   type SigningAlgorithm,
 } from './key-material.ts'
+import type { Signer, SigningKey } from './signing-key.ts'
+
+export type { Signer, SigningKey, TokenType } from './signing-key.ts'
 
 /** How long others may keep our JWKS: the `max-age` it is served with. */
 export const jwksMaxAgeSeconds = 300
@@ -22,24 +25,6 @@ export const reloadEverySeconds = 60
 
 /** At most this often an unknown `kid` makes a node read the list early. */
 const unknownKidPauseMs = 1_000
-
-/** Signs and verifies with one key and one algorithm. */
-export interface Signer {
-  /** @returns a JWS in compact form */
-  sign(claims: object): string
-  /** @returns the payload; throws when the signature is wrong */
-  verify(token: string): object
-  close(): Promise<void>
-}
-
-/** A key that is loaded. */
-export interface SigningKey extends Pick<KeyMaterial, 'kid' | 'alg' | 'signatureBytes' | 'publicJwk'> {
-  /** When it begins to sign, ms. It verifies from the moment it is loaded. */
-  readonly activeFrom: number
-  readonly signer: Signer
-  /** False once it is gone: what it signed is refused from then on. */
-  isLive: boolean
-}
 
 export interface SigningKeysOptions {
   store: KeyStore
@@ -78,6 +63,8 @@ export class SigningKeys {
   /** By `activeFrom`. */
   #ordered: readonly SigningKey[] = []
   #jwks: { keys: PublicJwk[] } = { keys: [] }
+  /** Never used again, whatever a list of the store said that was read before it was removed there. */
+  readonly #revoked = new Set<string>()
   /** One change at a time: two at once would open a key twice. */
   #turn: Promise<unknown> = Promise.resolve()
   #askedAt = Number.NEGATIVE_INFINITY
@@ -139,6 +126,28 @@ export class SigningKeys {
     })
   }
 
+  /**
+   * Takes a key that leaked out of the store; a new one is published and signs at once, the others stay.
+   * @returns whether the store held it
+   */
+  revoke(kid: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      await this.#load()
+      const isHeld = this.#byKid.has(kid)
+      if (isHeld) await this.#make(this.#options.clock(), randomKid())
+      await this.#options.store.remove(kid)
+      await this.#load()
+      return isHeld
+    })
+  }
+
+  /** Refuses what a revoked key signed from now on, and reads which key signs in its place. */
+  drop(kid: string): void {
+    this.#revoked.add(kid)
+    void this.#adopt([...this.#ordered]).catch(this.#options.onFailure)
+    void this.#inTurn(() => this.#load()).catch(this.#options.onFailure)
+  }
+
   /** Forgets all keys. The store keeps them. */
   async close(): Promise<void> {
     await this.#inTurn(() => this.#adopt([]))
@@ -163,13 +172,14 @@ export class SigningKeys {
     await this.#adopt(loaded.filter((key) => key !== undefined))
   }
 
-  async #adopt(keys: SigningKey[]): Promise<void> {
-    const gone = this.#ordered.filter((key) => !keys.includes(key))
+  async #adopt(given: SigningKey[]): Promise<void> {
+    const keys = given.filter(({ kid }) => !this.#revoked.has(kid))
+    const gone = new Set([...this.#ordered, ...given].filter((key) => !keys.includes(key)))
     this.#byKid = new Map(keys.map((key) => [key.kid, key]))
     this.#ordered = keys.toSorted((a, b) => a.activeFrom - b.activeFrom || (a.kid < b.kid ? -1 : 1))
     this.#jwks = { keys: this.#ordered.map(({ publicJwk }) => publicJwk).filter((jwk) => jwk !== undefined) }
     for (const key of gone) key.isLive = false
-    await Promise.all(gone.map(({ signer }) => signer.close()))
+    await Promise.all([...gone].map(({ signer }) => signer.close()))
   }
 
   // At start a key that cannot be used stops the process: it may be the one that signed what clients hold.
@@ -253,7 +263,9 @@ export class SigningKeys {
   }
 
   async #signingRows(): Promise<SealedKey[]> {
-    return (await this.#options.store.list()).filter(({ use }) => use === 'signing')
+    const rows = (await this.#options.store.list()).filter(({ use }) => use === 'signing')
+    for (const kid of this.#revoked) if (!rows.some(({ id }) => id === kid)) this.#revoked.delete(kid)
+    return rows
   }
 
   #askAgain(): void {

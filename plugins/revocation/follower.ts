@@ -1,35 +1,62 @@
-// Follows the store's revocation log into this node's list: loads what is young enough at start, then reads on from its last
-// place, through any failure of the store. It never skips: a page that fails is read again.
+// Follows the store's revocation log: loads what is young enough at start, then reads on from its last place, through any
+// failure of the store. It never skips: a page that fails is read again, and where the log can no longer vouch for this node's
+// place, everything young enough is loaded again.
 import { setTimeout as delay } from 'node:timers/promises'
-import type { LogPosition, SessionStore, Store } from '../session-store/store.ts'
-import type { RevocationList } from './list.ts'
+import type { LogPosition, Revocation, Store } from '../session-store/store.ts'
 
 export interface FollowerOptions {
   store: Store
-  list: RevocationList
-  /** How far back to load at start, ms. */
+  /** Hears each page, in the order of the log; after a reload some of it again. */
+  onRevoked: (revocations: readonly Revocation[]) => void
+  /** How far back to load, ms. */
   lookBackMs: number
   /** How long one read waits for news, ms. */
   waitMs: number
+  /** Told of the first of failures in a row. */
   onFailure: (error: unknown) => void
+  /** Told of entries of a kind that this version does not know, and how many. */
+  onUnknown: (entries: number) => void
+  /** Told that the log was loaded again. */
+  onReloaded: () => void
 }
 
-const retryAfterMs = 250
+// The store's link waits for its connection by itself, so trying again soon is no busy loop; a store that fails at once is
+// left alone for longer and longer.
+const shortestPauseMs = 5
+const longestPauseMs = 250
 
 export class RevocationFollower {
   readonly #options: FollowerOptions
-  readonly #sessions: SessionStore
   readonly #stopped = new AbortController()
+  #position: LogPosition = ''
+  #isReloadDue = false
+  #failures = 0
   #heardAtMs = Number.NEGATIVE_INFINITY
+  #unknownEntries = 0
+  #reloads = 0
 
   constructor(options: FollowerOptions) {
     this.#options = options
-    this.#sessions = options.store.sessions
   }
 
-  /** How long ago the log was last read to its end, ms. */
+  /** How long ago the store last said that this node knows everything, ms. */
   get ageMs(): number {
     return performance.now() - this.#heardAtMs
+  }
+
+  /** Where reading goes on. */
+  get position(): LogPosition {
+    return this.#position
+  }
+
+  /** Entries that were skipped since the start. */
+  get unknownEntries(): number {
+    return this.#unknownEntries
+  }
+
+  /** How often everything was loaded again since the start. */
+  get reloads(): number {
+    return this.#reloads
   }
 
   /**
@@ -37,40 +64,73 @@ export class RevocationFollower {
    * @throws StoreUnavailable when the first load fails: a node that knows nothing must not serve
    */
   async start(): Promise<void> {
-    const sinceMs = (await this.#options.store.now()) - this.#options.lookBackMs
-    const position = await this.#load({ sinceMs })
-    void this.#follow(position)
+    await this.#load()
+    void this.#follow()
   }
 
   stop(): void {
     this.#stopped.abort()
   }
 
-  async #load(from: { sinceMs: number }): Promise<LogPosition> {
-    let after: LogPosition | { sinceMs: number } = from
-    for (;;) {
-      const { revocations, position } = await this.#read(after, 0)
-      if (revocations.length === 0) return position
-      after = position
-    }
-  }
-
-  async #follow(position: LogPosition): Promise<void> {
+  async #follow(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       try {
-        position = (await this.#read(position, this.#options.waitMs)).position
+        if (this.#isReloadDue) await this.#reload()
+        else await this.#readOn()
+        this.#failures = 0
       } catch (error) {
         if (this.#stopped.signal.aborted) return
-        this.#options.onFailure(error)
-        await delay(retryAfterMs, undefined, { ref: false, signal: this.#stopped.signal }).catch(() => undefined)
+        await this.#pause(error)
       }
     }
   }
 
+  async #readOn(): Promise<void> {
+    const page = await this.#read(this.#position, this.#options.waitMs)
+    // Due until it has succeeded, whatever the next read of this place would say.
+    this.#isReloadDue = page.hasGap
+    if (!page.hasGap) this.#heard(page.position)
+  }
+
+  async #reload(): Promise<void> {
+    await this.#load()
+    this.#isReloadDue = false
+    this.#reloads += 1
+    this.#options.onReloaded()
+  }
+
+  // Page by page until one brings nothing more.
+  async #load(): Promise<void> {
+    const sinceMs = (await this.#options.store.now()) - this.#options.lookBackMs
+    let page = await this.#read({ sinceMs }, 0)
+    let position: LogPosition | undefined
+    while (page.position !== position && !page.hasGap) {
+      position = page.position
+      page = await this.#read(position, 0)
+    }
+    if (page.hasGap) throw new Error('the revocation log was trimmed while it was loaded')
+    this.#heard(page.position)
+  }
+
   async #read(after: LogPosition | { sinceMs: number }, waitMs: number) {
-    const page = await this.#sessions.readRevocations(after, waitMs)
-    for (const revocation of page.revocations) this.#options.list.add(revocation)
-    this.#heardAtMs = performance.now()
+    const page = await this.#options.store.sessions.readRevocations(after, waitMs)
+    if (page.revocations.length > 0) this.#options.onRevoked(page.revocations)
+    if (page.unknownEntries > 0) {
+      this.#unknownEntries += page.unknownEntries
+      this.#options.onUnknown(page.unknownEntries)
+    }
     return page
+  }
+
+  #heard(position: LogPosition): void {
+    this.#position = position
+    this.#heardAtMs = performance.now()
+  }
+
+  async #pause(error: unknown): Promise<void> {
+    if (this.#failures === 0) this.#options.onFailure(error)
+    const pauseMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** this.#failures)
+    this.#failures = Math.min(this.#failures + 1, 10)
+    await delay(pauseMs, undefined, { ref: false, signal: this.#stopped.signal }).catch(() => undefined)
   }
 }

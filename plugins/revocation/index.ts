@@ -1,9 +1,10 @@
-// The plugin `revocation`: this node's list of ended sessions, kept by the follower of the store's log and, for what this
-// node ends itself, at once. `authenticate` asks it on every request; no request ever waits for the store.
+// The plugin `revocation`: what this node knows to be revoked, kept by the follower of the store's log and, for what this
+// node revokes itself, at once. `authenticate` asks it on every request; no request ever waits for the store.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Revocation as Entry } from '../session-store/store.ts'
 import { RevocationFollower } from './follower.ts'
-import { RevocationList } from './list.ts'
+import { type Refusable, RevocationList } from './list.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -12,7 +13,7 @@ declare module 'fastify' {
 }
 
 export interface RevocationOptions {
-  /** The longest an access token can be honoured after its session ended: its life and the verifier's leeway, s. */
+  /** The longest an access token can be honoured after it was issued: its life and the verifier's leeway, s. */
   keepForSeconds: number
   /** When the log has been silent for longer, this node no longer knows, ms. */
   maxStalenessMs: number
@@ -20,31 +21,83 @@ export interface RevocationOptions {
   onStale: 'reject' | 'serve'
 }
 
+/** What this node knows of the log. */
+export interface RevocationStatus {
+  /** How long ago it was last read to its end, ms. */
+  ageMs: number
+  /** Sessions, subjects and tokens that are refused. */
+  entries: number
+  /** The last place read. */
+  position: string
+  /** Silent for longer than allowed. */
+  isStale: boolean
+  /** Entries skipped, being of kinds unknown to this version. */
+  unknownEntries: number
+  /** How often the log had to be loaded again. */
+  reloads: number
+}
+
 /** What the rest of the gateway may ask. */
 export interface Revocation {
-  isRevoked(sid: string): boolean
+  /** Whether an access token's session, subject, or the token itself was revoked. Of signing keys the verifier knows. */
+  isRevoked(claims: Refusable): boolean
   /** Whether this node can no longer tell who is revoked, and must refuse for it. */
   isStale(): boolean
+  status(): RevocationStatus
+  /**
+   * Calls `listener` for whatever this node revokes, and for what it hears from the log, which may be the same again.
+   * It must neither throw nor wait.
+   */
+  onRevoked(listener: (revocations: readonly Entry[]) => void): void
 }
 
 const waitMs = 1_000
 const forgetEveryMs = 10_000
+// Of two nodes one may issue by a clock that is ahead and the other judge by one that is behind: a token lives longer by both.
+const clockMarginMs = 60_000
 
 async function revocation(app: FastifyInstance, options: RevocationOptions): Promise<void> {
-  const keepForMs = options.keepForSeconds * 1000
+  const keepForMs = options.keepForSeconds * 1000 + clockMarginMs
   const list = new RevocationList(keepForMs)
-  const onFailure = (err: unknown) => app.log.warn({ err }, 'the revocation log cannot be read')
-  const follower = new RevocationFollower({ store: app.store, list, lookBackMs: keepForMs, waitMs, onFailure })
-  app.sessions.onEnded((ended) => list.add(ended))
+  const listeners: ((revocations: readonly Entry[]) => void)[] = []
+  const onRevoked = (revocations: readonly Entry[]) => {
+    for (const one of revocations) list.add(one)
+    for (const listener of listeners) listener(revocations)
+  }
+  const follower = followerOf(app, keepForMs, onRevoked)
+  const isSilent = () => follower.ageMs > options.maxStalenessMs
+  app.sessions.onRevoked((one) => onRevoked([one]))
   app.decorate('revocation', {
-    isRevoked: (sid) => list.isRevoked(sid),
-    isStale: () => options.onStale === 'reject' && follower.ageMs > options.maxStalenessMs,
+    isRevoked: (claims) => list.isRevoked(claims),
+    isStale: () => options.onStale === 'reject' && isSilent(),
+    status: () => {
+      const { ageMs, position, unknownEntries, reloads } = follower
+      return { ageMs, entries: list.size, position, isStale: isSilent(), unknownEntries, reloads }
+    },
+    onRevoked: (listener) => void listeners.push(listener),
   })
   const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()
   await follower.start()
   app.addHook('onClose', async () => {
     clearInterval(forgetting)
     follower.stop()
+  })
+}
+
+function followerOf(
+  app: FastifyInstance,
+  lookBackMs: number,
+  onRevoked: (revocations: readonly Entry[]) => void,
+): RevocationFollower {
+  return new RevocationFollower({
+    store: app.store,
+    onRevoked,
+    lookBackMs,
+    waitMs,
+    onFailure: (err) => app.log.warn({ err }, 'the revocation log cannot be read'),
+    onUnknown: (entries) =>
+      app.log.warn({ entries }, 'the revocation log holds entries that this version does not know'),
+    onReloaded: () => app.log.info('the revocation log no longer held this node’s place and was loaded again'),
   })
 }
 

@@ -1,34 +1,77 @@
-// Which sessions have ended, as this node knows it: one Map, asked on every request, never waiting. An entry leaves when
-// the last access token it could refuse has expired, so the list is bounded by the revocations of one access-token life.
+// What is revoked, as this node knows it: three Maps and a not-before, asked on every request, never waiting. An entry leaves
+// when the last access token it could refuse has expired, so the list is bounded by the revocations of one token life.
 import type { Revocation } from '../session-store/store.ts'
 
+/** What of an access token the list looks at. */
+export interface Refusable {
+  sid: string
+  sub: string
+  jti: string
+  /** s */
+  auth_time: number
+}
+
 export class RevocationList {
-  /** sid -> when the session ended, ms, in the order of arrival. */
-  readonly #endedAt = new Map<string, number>()
-  readonly #keepForMs: number
+  // Seconds, not ms: a whole number that fits into a pointer costs no memory of its own.
+  /** sid -> when it ended, s, in the order of arrival; so are the others. */
+  readonly #sessions = new Map<string, number>()
+  /** sub -> the second whose beginning ended all its sessions. */
+  readonly #subjects = new Map<string, number>()
+  /** jti -> when it was revoked, s. */
+  readonly #tokens = new Map<string, number>()
+  /** Of everybody, s. */
+  #notBefore = 0
+  readonly #keepForSeconds: number
 
-  /** @param keepForMs the longest an access token can outlive its session: its life and the verifier's leeway */
+  /** @param keepForMs the longest an access token can outlive its revocation, by the store's clock */
   constructor(keepForMs: number) {
-    this.#keepForMs = keepForMs
+    this.#keepForSeconds = Math.ceil(keepForMs / 1000)
   }
 
+  /** Entries held: of sessions, subjects and tokens. */
   get size(): number {
-    return this.#endedAt.size
+    return this.#sessions.size + this.#subjects.size + this.#tokens.size
   }
 
-  add({ sid, at }: Revocation): void {
-    this.#endedAt.set(sid, at)
+  /** Takes an entry, in whatever order entries come, and however often. Signing keys are the verifier's (plugins/jwt). */
+  add(revocation: Revocation): void {
+    const atSeconds = Math.floor(revocation.at / 1000)
+    switch (revocation.kind) {
+      case 'session':
+        this.#sessions.set(revocation.sid, atSeconds)
+        break
+      case 'subject':
+        this.#subjects.set(revocation.sub, Math.max(atSeconds, this.#subjects.get(revocation.sub) ?? 0))
+        break
+      case 'token':
+        this.#tokens.set(revocation.jti, atSeconds)
+        break
+      case 'everyone':
+        this.#notBefore = Math.max(this.#notBefore, atSeconds)
+        break
+      case 'signing_key':
+        break
+    }
   }
 
-  isRevoked(sid: string): boolean {
-    return this.#endedAt.has(sid)
+  /**
+   * Whether an access token is revoked. `auth_time` has only seconds: sessions that began in the very second a subject's were
+   * ended are named one by one, and everybody's not-before is a full second (session-store/not-before.ts).
+   */
+  isRevoked({ sid, sub, jti, auth_time }: Refusable): boolean {
+    if (auth_time < this.#notBefore || this.#sessions.has(sid)) return true
+    if (this.#subjects.size > 0 && auth_time < (this.#subjects.get(sub) ?? 0)) return true
+    return this.#tokens.size > 0 && this.#tokens.has(jti)
   }
 
   /** Forgets what no token can need any more. Entries arrive nearly in order of time: it stops at the first young one. */
   forgetExpired(nowMs: number): void {
-    for (const [sid, at] of this.#endedAt) {
-      if (at + this.#keepForMs >= nowMs) return
-      this.#endedAt.delete(sid)
+    const before = Math.floor(nowMs / 1000) - this.#keepForSeconds
+    for (const entries of [this.#sessions, this.#subjects, this.#tokens]) {
+      for (const [name, atSeconds] of entries) {
+        if (atSeconds >= before) break
+        entries.delete(name)
+      }
     }
   }
 }

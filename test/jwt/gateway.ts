@@ -73,7 +73,10 @@ export async function openGateway(
   t.teardown(() => app.close())
   await app.register(errors)
   await app.register(usage)
-  const policy = { graceMs: 10_000, idleTtlSeconds: 7 * 86_400, absoluteTtlSeconds: 30 * 86_400, maxSessions: 100 }
+  const policy = {
+    ...{ graceMs: 10_000, idleTtlSeconds: 7 * 86_400, absoluteTtlSeconds: 30 * 86_400, maxSessions: 100 },
+    retryBinding: 'none',
+  } as const
   await app.register(sessionStore, { store, secrets, policy })
   await app.register(revocation, { keepForSeconds: 300, maxStalenessMs, onStale: 'reject' })
   await app.register(accessTokens, { ...tokenOptions, clock, ...options })

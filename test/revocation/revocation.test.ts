@@ -1,8 +1,8 @@
-// This node's list of ended sessions: what it forgets, how it follows the log, and when it no longer knows.
+// This node's list of what is revoked: what it refuses, what it forgets, how it follows the log, and when it no longer knows.
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
-import t from 'tap'
-import { RevocationFollower } from '../../plugins/revocation/follower.ts'
+import t, { type Test } from 'tap'
+import { type FollowerOptions, RevocationFollower } from '../../plugins/revocation/follower.ts'
 import revocation from '../../plugins/revocation/index.ts'
 import { RevocationList } from '../../plugins/revocation/list.ts'
 import type { Sessions } from '../../plugins/session-store/sessions.ts'
@@ -10,6 +10,14 @@ import type { Revocation, RevocationPage, Store } from '../../plugins/session-st
 import { eventually } from '../eventually.ts'
 
 const ended = (sid: string, at: number): Revocation => ({ kind: 'session', sid, sub: 'ana', at, reason: 'logout' })
+const claimsOf = (sid: string, more = {}) => ({ sid, sub: 'ana', jti: `token of ${sid}`, auth_time: 0, ...more })
+const page = (position: string, revocations: Revocation[] = [], more = {}): RevocationPage => ({
+  revocations,
+  position,
+  unknownEntries: 0,
+  hasGap: false,
+  ...more,
+})
 
 // A log whose pages the test hands out; it answers reads in order and keeps what was asked.
 class ScriptedLog {
@@ -33,90 +41,190 @@ class ScriptedLog {
     if (answer instanceof Error) throw answer
     if (answer) return answer
     return new Promise((resolve) => {
-      this.#release = () => resolve({ revocations: [], position: 'end' })
+      this.#release = () => resolve(page('end'))
     })
   }
 
-  stop(follower: RevocationFollower): void {
-    follower.stop()
+  stop(): void {
     this.#release()
   }
 }
 
+interface Followed {
+  log: ScriptedLog
+  follower: RevocationFollower
+  list: RevocationList
+  /** What was told, in words. */
+  told: string[]
+}
+
+function follow(t: Test, answers: (RevocationPage | Error)[], more: Partial<FollowerOptions> = {}): Followed {
+  const log = new ScriptedLog(answers)
+  const list = new RevocationList(1_000_000)
+  const told: string[] = []
+  const follower = new RevocationFollower({
+    store: log.store,
+    onRevoked: (revocations) => revocations.map((one) => list.add(one)),
+    lookBackMs: 5_000,
+    waitMs: 1_000,
+    onFailure: (error) => told.push(String(error)),
+    onUnknown: (entries) => told.push(`${entries} unknown`),
+    onReloaded: () => told.push('reloaded'),
+    ...more,
+  })
+  t.teardown(() => {
+    follower.stop()
+    log.stop()
+  })
+  return { log, follower, list, told }
+}
+
 t.test('an entry stays as long as a token could outlive its session, and no longer', async (t) => {
   const list = new RevocationList(300_000)
-  list.add(ended('a', 1_000))
-  list.add(ended('b', 2_000))
-  list.forgetExpired(301_000)
-  t.ok(list.isRevoked('a'), 'still needed at its last millisecond')
-  list.forgetExpired(301_001)
-  t.notOk(list.isRevoked('a'))
-  t.ok(list.isRevoked('b'))
+  const forgettable: Revocation[] = [
+    ended('a', 1_000),
+    { kind: 'subject', sub: 'bo', at: 1_000, reason: 'logout' },
+    { kind: 'token', jti: 'token of c', at: 1_000 },
+  ]
+  for (const one of [...forgettable, ended('d', 2_000)]) list.add(one)
+  t.equal(list.size, 4)
+  list.forgetExpired(301_999)
+  t.ok(list.isRevoked(claimsOf('a')), 'still needed in its last second')
+  list.forgetExpired(302_000)
+  t.notOk(list.isRevoked(claimsOf('a')))
+  t.notOk(list.isRevoked(claimsOf('b', { sub: 'bo' })))
+  t.notOk(list.isRevoked(claimsOf('c')))
+  t.ok(list.isRevoked(claimsOf('d')))
   t.equal(list.size, 1)
 })
 
+t.test('a subject and everyone name those who signed in before that second; a token only itself', async (t) => {
+  const list = new RevocationList(300_000)
+  const signedIn = (auth_time: number, sub = 'ana') => list.isRevoked(claimsOf('x', { auth_time, sub }))
+  list.add({ kind: 'subject', sub: 'ana', at: 5_900, reason: 'password_changed' })
+  t.strictSame([signedIn(4), signedIn(5), signedIn(6), signedIn(4, 'bo')], [true, false, false, false])
+  list.add({ kind: 'subject', sub: 'ana', at: 3_000, reason: 'password_changed' })
+  t.ok(signedIn(4), 'an entry that comes late takes nothing back')
+  list.add({ kind: 'everyone', at: 8_000, reason: 'revoked_by_admin' })
+  list.add({ kind: 'everyone', at: 7_000, reason: 'revoked_by_admin' })
+  t.strictSame([signedIn(7), signedIn(8), signedIn(7, 'bo'), signedIn(8, 'bo')], [true, false, true, false])
+  list.add({ kind: 'token', jti: 'token of y', at: 9_000 })
+  list.add({ kind: 'signing_key', kid: 'token of z', at: 9_000 })
+  const late = { auth_time: 8 }
+  t.strictSame([list.isRevoked(claimsOf('y', late)), list.isRevoked(claimsOf('z', late))], [true, false])
+})
+
 t.test('the follower loads every page before it has started, then reads on from its last place', async (t) => {
-  const log = new ScriptedLog([
-    { revocations: [ended('a', 1)], position: '1' },
-    { revocations: [ended('b', 2)], position: '2' },
-    { revocations: [], position: '2' },
-    { revocations: [ended('c', 3)], position: '3' },
+  const { log, list, follower } = follow(t, [
+    page('1', [ended('a', 1)]),
+    page('2', [ended('b', 2)]),
+    page('2'),
+    page('3', [ended('c', 3)]),
   ])
-  const list = new RevocationList(1_000)
-  const options = { store: log.store, list, lookBackMs: 5_000, waitMs: 1_000, onFailure: () => undefined }
-  const follower = new RevocationFollower(options)
+  t.equal(follower.ageMs, Number.POSITIVE_INFINITY, 'it has heard nothing yet')
   await follower.start()
-  t.ok(list.isRevoked('a') && list.isRevoked('b'))
-  await eventually('the follower reads on', () => list.isRevoked('c'))
+  t.ok(list.isRevoked(claimsOf('a')) && list.isRevoked(claimsOf('b')))
+  await eventually('the follower reads on', () => list.isRevoked(claimsOf('c')))
   t.strictSame(log.asked.slice(0, 4), [{ sinceMs: 95_000 }, '1', '2', '2'])
   t.ok(follower.ageMs < 5_000)
-  log.stop(follower)
+  t.match(follower, { position: '3', reloads: 0, unknownEntries: 0 })
 })
 
-t.test('a page that fails is read again: nothing is skipped', async (t) => {
-  const log = new ScriptedLog([
-    { revocations: [], position: '0' },
-    new Error('away'),
-    { revocations: [ended('a', 1)], position: '1' },
-  ])
-  const list = new RevocationList(1_000)
-  const failures: unknown[] = []
-  const onFailure = (error: unknown) => void failures.push(error)
-  const follower = new RevocationFollower({ store: log.store, list, lookBackMs: 1, waitMs: 1, onFailure })
+t.test('a page that fails is read again: nothing is skipped, and one of failures in a row is told', async (t) => {
+  const failures = [new Error('away'), new Error('away'), new Error('away')]
+  const { log, list, follower, told } = follow(t, [page('0'), page('0'), ...failures, page('1', [ended('a', 1)])])
   await follower.start()
-  await eventually('the page is read again', () => list.isRevoked('a'))
-  t.equal(failures.length, 1)
-  t.strictSame(log.asked.slice(1, 3), ['0', '0'])
-  log.stop(follower)
+  await eventually('the page is read again', () => list.isRevoked(claimsOf('a')))
+  t.strictSame(told, ['Error: away'])
+  t.strictSame(log.asked.slice(1, 6), ['0', '0', '0', '0', '0'])
 })
 
-t.test('a node that cannot load the log does not start, and one that never heard it is infinitely stale', async (t) => {
-  const log = new ScriptedLog([new Error('away')])
-  const options = {
-    store: log.store,
-    list: new RevocationList(1),
-    lookBackMs: 1,
-    waitMs: 1,
-    onFailure: () => undefined,
-  }
-  const follower = new RevocationFollower(options)
+t.test('a gap makes the follower load everything young enough again, until it has succeeded', async (t) => {
+  const { log, list, follower, told } = follow(t, [
+    page('7'),
+    page('7'),
+    page('9', [ended('late', 9)], { hasGap: true }),
+    new Error('away'),
+    page('8', [ended('missed', 8)]),
+    page('9', [ended('late', 9)]),
+    page('9'),
+  ])
+  await follower.start()
+  await eventually('it has loaded again', () => follower.reloads === 1)
+  t.ok(list.isRevoked(claimsOf('missed')) && list.isRevoked(claimsOf('late')))
+  t.strictSame(told, ['Error: away', 'reloaded'])
+  const since = { sinceMs: 95_000 }
+  t.strictSame(log.asked.slice(0, 7), [since, '7', '7', since, since, '8', '9'])
+  t.equal(follower.position, '9')
+})
+
+t.test('a page with a gap is no news: the node goes on growing stale until it has loaded again', async (t) => {
+  const reload = Promise.withResolvers<number>()
+  let asked = 0
+  const log = new ScriptedLog([page('7'), page('7'), page('7', [], { hasGap: true }), page('9'), page('9')])
+  const store = { ...log.store, now: () => (asked++ === 0 ? Promise.resolve(100_000) : reload.promise) }
+  const { follower } = follow(t, [], { store })
+  await follower.start()
+  await eventually('it wants to load again', () => asked === 2)
+  const ageMs = follower.ageMs
+  await eventually('time passes', () => follower.ageMs > ageMs)
+  reload.resolve(100_000)
+  await eventually('it has', () => follower.reloads === 1)
+  log.stop()
+})
+
+t.test('entries of unknown kinds are skipped, counted and told', async (t) => {
+  const { follower, list, told } = follow(t, [
+    page('1', [], { unknownEntries: 2 }),
+    page('2', [ended('a', 1)], { unknownEntries: 1 }),
+    page('2'),
+  ])
+  await follower.start()
+  t.ok(list.isRevoked(claimsOf('a')))
+  t.equal(follower.unknownEntries, 3)
+  t.strictSame(told, ['2 unknown', '1 unknown'])
+})
+
+t.test('a node that cannot load the log does not start', async (t) => {
+  const { follower } = follow(t, [new Error('away')])
   await t.rejects(follower.start(), /away/)
   t.equal(follower.ageMs, Number.POSITIVE_INFINITY)
 })
 
-t.test('what this node ends is refused at once, before the log has said a word', async (t) => {
-  const log = new ScriptedLog([{ revocations: [], position: '0' }])
+async function startPlugin(t: Test, log: ScriptedLog) {
   const listeners: ((revocation: Revocation) => void)[] = []
   // Only what the plugin asks of the sessions.
-  const sessions = { onEnded: (listener) => void listeners.push(listener) } as Pick<Sessions, 'onEnded'> as Sessions
+  const sessions = { onRevoked: (listener) => void listeners.push(listener) } as Pick<Sessions, 'onRevoked'> as Sessions
   const store = fp(async (app) => void app.decorate('store', log.store).decorate('sessions', sessions), {
     name: 'session-store',
   })
   const app = Fastify()
-  t.teardown(() => app.close())
+  t.teardown(async () => {
+    await app.close()
+    log.stop()
+  })
   await app.register(store)
   await app.register(revocation, { keepForSeconds: 300, maxStalenessMs: 30_000, onStale: 'reject' })
-  t.notOk(app.revocation.isRevoked('a'))
-  for (const listener of listeners) listener(ended('a', 1))
-  t.ok(app.revocation.isRevoked('a'))
+  return { app, revoke: (one: Revocation) => listeners.forEach((listener) => void listener(one)) }
+}
+
+t.test(
+  'what this node revokes is refused at once, before the log has said a word, and told to who listens',
+  async (t) => {
+    const { app, revoke } = await startPlugin(t, new ScriptedLog([page('0'), page('0')]))
+    const told: unknown[] = []
+    app.revocation.onRevoked((revocations) => told.push(revocations))
+    t.notOk(app.revocation.isRevoked(claimsOf('a')))
+    revoke(ended('a', 1))
+    t.ok(app.revocation.isRevoked(claimsOf('a')))
+    t.strictSame(told, [[ended('a', 1)]])
+  },
+)
+
+t.test('what the log says is told to who listens, and the status is what the node knows', async (t) => {
+  const log = new ScriptedLog([page('0', [ended('a', 1)]), page('1', [], { unknownEntries: 1 }), page('1')])
+  const { app } = await startPlugin(t, log)
+  t.match(app.revocation.status(), { entries: 1, position: '1', isStale: false, unknownEntries: 1, reloads: 0 })
+  t.ok(app.revocation.status().ageMs < 5_000)
+  t.strictSame(log.asked[0], { sinceMs: 100_000 - 360_000 }, 'a minute further back, for clocks that differ')
 })
