@@ -1,49 +1,52 @@
 // One request on its way through the gateway: undici's handler on one side, the client's response on the other.
 // Made by index.ts for each forwarded request. It writes nothing to the client before the service has answered, and never
 // lets a message look complete that is not: after the first byte a failure destroys the client's connection.
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { type ErrorCode, type Problem, problem } from '../errors.ts'
-import { answerFields } from './headers.ts'
-import type { CompiledRoute, Instance } from './route.ts'
+import { longRunning } from '../connections.ts'
+import { type ErrorCode, problem } from '../errors.ts'
+import type { AccessClaims } from '../jwt/index.ts'
+import { type ReceivedFields, shortBytesOf, writeAnswerHead } from './answer-head.ts'
+import { sendElsewhere } from './balancing.ts'
+import type { ExchangeOptions } from './exchange-options.ts'
+import {
+  answerFault,
+  codeOf,
+  isClosedByService,
+  isWholeWithoutBody,
+  maySendElsewhere,
+  reasonOf,
+  safeMethods,
+} from './failures.ts'
+import type { Instance } from './route.ts'
 import { Upload } from './upload.ts'
-import type { Upstreams, Watched } from './upstream.ts'
-
-/** How the framework is told: a refusal to write, or that the answer is written here. Fastify's reply is one. */
-export interface Answer {
-  hijack(): unknown
-  send(refusal: Problem): unknown
-}
-
-export interface ExchangeOptions {
-  upstreams: Upstreams
-  route: CompiledRoute
-  instance: Instance
-  request: IncomingMessage
-  response: ServerResponse
-  answer: Answer
-  requestId: string
-  authenticated: boolean
-  allowOrigin: string | undefined
-  /** Called once, when the client has its answer or has left. */
-  onSettled: () => void
-}
+import type { Watched } from './upstream.ts'
 
 type Phase = 'awaiting' | 'receiving' | 'settled'
+type Message = Dispatcher.DispatchOptions & { headers: string[] }
 
 export class Exchange implements Dispatcher.DispatchHandler, Watched {
+  place = -1
   readonly #options: ExchangeOptions
-  #dispatch: () => void = () => {}
   readonly #upload: Upload | undefined
   #phase: Phase = 'awaiting'
   #controller: Dispatcher.DispatchController | undefined
   #mayRepeat = false
+  #instance: Instance
+  /** What is sent, again where it may be; no closure, which would keep it alive for long. */
+  #message: Message | undefined
+  #retriesLeft: number
+  #waitsForTurn = false
   #drainAwaited = false
+  #shortBytes = -1
+  /** A body that came in one part, until its end is sure. */
+  #shortBody: Buffer | undefined
   /** When something last moved. */
   #sinceMs: number
 
   constructor(options: ExchangeOptions, hasBody: boolean) {
     this.#options = options
+    this.#instance = options.instance
+    this.#retriesLeft = options.route.retries
     this.#sinceMs = options.upstreams.now()
     this.#upload = hasBody ? this.#uploadOf(options) : undefined
   }
@@ -54,18 +57,24 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
    * @param fields header fields, names and values in turn
    */
   start(path: string, fields: string[]): void {
-    const { upstreams, route, instance, request, response } = this.#options
-    instance.active += 1
+    const { upstreams, request, response } = this.#options
+    this.#instance.active += 1
     upstreams.watch(this)
+    longRunning.begin(request.socket)
     response.on('close', this.#onClientClosed)
     // A pipelined response waits for its turn on the connection, and before Node 26 did not hear of the connection's end.
     // There are as many listeners as requests wait, which is no leak.
-    if (response.socket === null) request.socket.setMaxListeners(0).once('close', this.#onClientClosed)
+    this.#waitsForTurn = response.socket === null
+    if (this.#waitsForTurn) request.socket.setMaxListeners(0).once('close', this.#onClientClosed)
     const method = request.method ?? 'GET'
-    const message = { path, method, headers: fields, body: this.#upload ?? null }
+    this.#message = { path, method, headers: fields, body: this.#upload ?? this.#options.body ?? null }
     this.#mayRepeat = this.#upload === undefined && safeMethods.has(method)
-    this.#dispatch = () => upstreams.dispatch(route, instance, message, this)
     this.#dispatch()
+  }
+
+  #dispatch(): void {
+    const { upstreams, route } = this.#options
+    if (this.#message !== undefined) upstreams.dispatch(route, this.#instance, this.#message, this)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -84,6 +93,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   ): void {
     // RFC 9110 section 15.2: a proxy MAY leave out 1xx answers; the final one follows.
     if (statusCode < 200 || this.#phase === 'settled') return
+    const { upstreams, route } = this.#options
+    if (statusCode > 501 || this.#instance.failures > 0) upstreams.answered(route, this.#instance, statusCode)
     const fault = answerFault(statusCode, headers) ?? this.#writeHead(statusCode, headers)
     if (fault !== undefined) {
       this.#fail('upstream_bad_response', fault)
@@ -91,13 +102,20 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
       return
     }
     this.#phase = 'receiving'
+    this.#shortBytes = shortBytesOf(headers)
+    const sentMs = this.#sinceMs
     this.#progress()
+    route.meter.answered(statusCode, this.#sinceMs - sentMs)
     this.#options.answer.hijack()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, part: Buffer): void {
     if (this.#phase === 'settled') return
     this.#progress()
+    if (part.length === this.#shortBytes) {
+      this.#shortBody = part
+      return
+    }
     if (this.#options.response.write(part)) return
     controller.pause()
     if (this.#drainAwaited) return
@@ -106,22 +124,53 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   }
 
   onResponseEnd(): void {
-    this.#options.instance.active -= 1
+    this.#instance.active -= 1
     if (this.#phase !== 'settled') this.#finish()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#phase === 'awaiting' && this.#mayRepeat && isClosedByService(error)) {
       this.#mayRepeat = false
+      this.#controller = undefined
       // Not before undici is done with the connection that ended.
-      queueMicrotask(this.#dispatch)
+      queueMicrotask(() => this.#dispatch())
       return
     }
-    this.#options.instance.active -= 1
+    if (this.#phase === 'awaiting' && codeOf(error) === 'upstream_unreachable') {
+      this.#noteFailure(error)
+      if (this.#tryAnother(error)) return
+    }
+    this.#instance.active -= 1
     if (this.#phase === 'settled') return
     if (this.#phase !== 'receiving') this.#fail(codeOf(error), reasonOf(error), error)
     else if (isWholeWithoutBody(this.#options.response.statusCode, error)) this.#finish()
     else this.#cut()
+  }
+
+  #noteFailure(error: Error): void {
+    const { upstreams, route } = this.#options
+    if (this.#isUnsent) upstreams.failed(route, this.#instance, 'unsent')
+    else if (isClosedByService(error)) upstreams.failed(route, this.#instance, 'unavailable')
+  }
+
+  // No connection, so nothing has left: undici says when it begins to send.
+  get #isUnsent(): boolean {
+    return this.#controller === undefined
+  }
+
+  #tryAnother(error: Error): boolean {
+    const { upstreams, route, request } = this.#options
+    if (this.#retriesLeft === 0 || upstreams.closing) return false
+    const mayTry = maySendElsewhere(error, request.method ?? '', this.#isUnsent, this.#upload)
+    const other = mayTry
+      ? sendElsewhere(route, this.#instance, this.#message?.headers ?? [], upstreams.now())
+      : undefined
+    if (other === undefined) return false
+    this.#retriesLeft -= 1
+    this.#instance = other
+    this.#controller = undefined
+    queueMicrotask(() => this.#dispatch())
+    return true
   }
 
   endIfLate(nowMs: number): void {
@@ -136,12 +185,31 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     }
   }
 
+  get access(): AccessClaims | null {
+    return this.#options.access
+  }
+
+  /** An open answer; one that has not begun is the request's own matter. */
+  get endsAtExpiry(): boolean {
+    return this.#phase === 'receiving' && this.#options.route.cutsAtExpiry
+  }
+
+  end(reason: string): void {
+    if (this.#phase === 'receiving') this.#cut()
+    else this.#fail('invalid_token', `token_${reason}`)
+    this.#abort(reason)
+  }
+
   #endIfUnanswered(idleMs: number): void {
-    const { route } = this.#options
+    const { route, upstreams } = this.#options
     const fromClient = this.#upload?.awaitsClient === true
     if (idleMs <= (fromClient ? route.bodyIdleMs : route.headersMs)) return
-    if (fromClient) this.#fail('request_timeout', 'client_body_idle')
-    else this.#fail('upstream_timeout', 'upstream_headers_timeout')
+    if (fromClient) {
+      this.#fail('request_timeout', 'client_body_idle')
+    } else {
+      upstreams.failed(route, this.#instance, 'unavailable')
+      this.#fail('upstream_timeout', 'upstream_headers_timeout')
+    }
     this.#abort('late')
   }
 
@@ -153,25 +221,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     this.#sinceMs = this.#options.upstreams.now()
   }
 
-  /** Hands the head of the answer to Node. @returns what is wrong with it, if it cannot be sent */
-  #writeHead(statusCode: number, headers: Record<string, string | string[] | undefined>): string | undefined {
-    const { response, upstreams, route, requestId, authenticated, allowOrigin } = this.#options
-    const fields = answerFields(headers, { route, statusCode, requestId, authenticated, allowOrigin })
-    // RFC 9112 section 9.6: who will not read the rest of a request says that the connection ends.
-    if (upstreams.closing || this.#leavesBodyUnread) fields.push('connection', 'close')
-    // Fields that hooks have set are of the gateway's own answers.
-    for (const name of response.getHeaderNames()) response.removeHeader(name)
-    try {
-      response.writeHead(statusCode, fields)
-      return undefined
-    } catch {
-      return 'upstream_header_field'
-    }
+  #writeHead(statusCode: number, headers: ReceivedFields): string | undefined {
+    return writeAnswerHead(this.#options, statusCode, headers, this.#leavesBodyUnread)
   }
 
   /** Before the first byte: the refusal goes the framework's way. */
   #fail(code: ErrorCode, reason: string, cause?: Error): void {
     this.#settle()
+    this.#options.route.meter.failed += 1
     const headers: Record<string, string> = this.#leavesBodyUnread ? { connection: 'close' } : {}
     this.#options.answer.send(problem(code, { reason, headers, cause }))
   }
@@ -187,7 +244,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
 
   #finish(): void {
     this.#settle()
-    this.#options.response.end()
+    // With its head in one write; latin1 is bytes as they are.
+    if (this.#shortBody === undefined) this.#options.response.end()
+    else this.#options.response.end(this.#shortBody.toString('latin1'), 'latin1')
   }
 
   #abort(reason: string): void {
@@ -195,15 +254,16 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   }
 
   #settle(): void {
-    const { upstreams, request, onSettled } = this.#options
+    const { upstreams, request } = this.#options
     this.#phase = 'settled'
     upstreams.forget(this)
-    request.socket.off('close', this.#onClientClosed)
-    onSettled()
+    if (this.#waitsForTurn) request.socket.off('close', this.#onClientClosed)
+    longRunning.end(request.socket)
   }
 
   readonly #onClientClosed = (): void => {
     if (this.#phase === 'settled') return
+    if (this.#phase === 'awaiting') this.#options.route.meter.left += 1
     this.#settle()
     this.#abort('client left')
     this.#upload?.destroy()
@@ -229,53 +289,4 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
       },
     })
   }
-}
-
-// RFC 9112 section 9.3.1: a kept connection may be closed by the service just as the next request is on its way. A request that
-// asks for no change and has no body is then sent once more; a proxy MUST NOT do so for others (RFC 9110 section 9.2.2).
-const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
-
-function isClosedByService(error: Error): boolean {
-  const name = codeNameOf(error)
-  if (name === 'ECONNRESET' || name === 'EPIPE') return true
-  return name === 'UND_ERR_SOCKET' && error.message === 'other side closed'
-}
-
-// RFC 9112 section 6.1: a coding we did not ask for and do not undo would reach the client as a body of unknown framing.
-function answerFault(statusCode: number, headers: Record<string, string | string[] | undefined>): string | undefined {
-  if (statusCode > 599) return 'upstream_status'
-  const coding = headers['transfer-encoding']
-  if (coding === undefined) return undefined
-  if (typeof coding !== 'string' || coding.toLowerCase() !== 'chunked') return 'upstream_transfer_encoding'
-  return headers['content-length'] === undefined ? undefined : 'upstream_framing'
-}
-
-// RFC 9110 section 8.6: a 304 MAY say the length that a 200 would have. undici waits for that many bytes and finds none.
-function isWholeWithoutBody(statusCode: number, error: Error): boolean {
-  return statusCode === 304 && codeNameOf(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
-}
-
-function codeNameOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
-}
-
-function codeOf(error: Error): ErrorCode {
-  const name = codeNameOf(error)
-  if (name.startsWith('HPE_') || badAnswerNames.has(name)) return 'upstream_bad_response'
-  // The request could not be written as it is: a field that Node takes and undici does not.
-  if (name === 'UND_ERR_INVALID_ARG' || name === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') return 'invalid_request'
-  if (name === 'UND_ERR_SOCKET' && error.message.startsWith('bad ')) return 'upstream_bad_response'
-  return 'upstream_unreachable'
-}
-
-const badAnswerNames: ReadonlySet<string> = new Set([
-  'UND_ERR_HEADERS_OVERFLOW',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
-  'HTTPParserError',
-  'ERR_ASSERTION',
-])
-
-function reasonOf(error: Error): string {
-  return `upstream_error ${codeNameOf(error)}`
 }

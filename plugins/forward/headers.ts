@@ -54,8 +54,18 @@ export function requestFields(
     else if (route.forwardAuthorization) fields.push(name, value)
   }
   pushOrigin(fields, route, origin)
-  if (route.identityHeaders && origin.identity !== null) pushIdentity(fields, origin.identity)
+  if (route.identityHeaders && origin.identity !== null) fields.push(...identityFields(origin.identity))
   return fields
+}
+
+/**
+ * The identity fields of a caller, by name. A caller without an identity has empty ones.
+ */
+export function identityOf(identity: Identity | null): Record<string, string> {
+  const fields = makeIdentityFields(identity ?? { sub: '', sid: '', roles: [], scope: '' })
+  const named: Record<string, string> = {}
+  for (let i = 0; i + 1 < fields.length; i += 2) named[fields[i] ?? ''] = fields[i + 1] ?? ''
+  return named
 }
 
 /**
@@ -167,8 +177,19 @@ function pushOrigin(fields: string[], route: CompiledRoute, origin: Origin): voi
   if (route.forwardedPrefix !== undefined) fields.push('x-forwarded-prefix', route.forwardedPrefix)
 }
 
-function pushIdentity(fields: string[], { sub, sid, roles, scope }: Identity): void {
-  fields.push(
+// Those of a token's claims are the same at each of its requests.
+const identities = new WeakMap<Identity, readonly string[]>()
+
+function identityFields(identity: Identity): readonly string[] {
+  const known = identities.get(identity)
+  if (known !== undefined) return known
+  const fields = makeIdentityFields(identity)
+  identities.set(identity, fields)
+  return fields
+}
+
+function makeIdentityFields({ sub, sid, roles, scope }: Identity): string[] {
+  return [
     'x-auth-subject',
     fieldValue(sub),
     'x-auth-session',
@@ -177,7 +198,7 @@ function pushIdentity(fields: string[], { sub, sid, roles, scope }: Identity): v
     roles.map(listedValue).join(','),
     'x-auth-scope',
     scope.split(' ').map(fieldValue).join(' '),
-  )
+  ]
 }
 
 // One member of a comma separated list.

@@ -6,8 +6,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { longRunning } from '../connections.ts'
 import { problem } from '../errors.ts'
+import { networkOf } from '../rate-limit.ts'
+import { pickInstance } from './balancing.ts'
+import { Coverage } from './coverage.ts'
+import { cutWhatLostItsToken } from './cutting.ts'
+import { checkParameters, hasBody, sendChecked } from './described.ts'
 import { Exchange } from './exchange.ts'
 import { type Origin, requestFields } from './headers.ts'
+import { HealthChecks } from './health-check.ts'
+import type { RouteMeter } from './meter.ts'
+import type { DescribedOperation } from './openapi/compile.ts'
 import {
   type CompiledRoute,
   coversTarget,
@@ -16,15 +24,26 @@ import {
   isReserved,
   upstreamTarget,
 } from './route.ts'
+import { admitHandshake, endTunnels, openTunnel } from './switching.ts'
 import { Upstreams } from './upstream.ts'
+import { UseLimit } from './use-limit.ts'
 
-export type { CompiledRoute, PolicyConfig, RouteConfig } from './route.ts'
+export { identityOf } from './headers.ts'
+export type { CompiledRoute, ForwardedMethod, PolicyConfig, RouteConfig } from './route.ts'
 export { compileRoutes, forwardedMethods, reservedPrefixes, routeMistakes, routeSchema } from './route.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Makes the hook and the handler of one route, and opens its connections. */
-    forward(route: CompiledRoute): ForwardedRoute
+    forward(route: CompiledRoute): ForwardedPrefix
+    /** The route by which a request is forwarded, and its policies; see `Coverage`. */
+    coverage: Coverage
+    /** What each route has forwarded. */
+    routeMeters: readonly RouteMeter[]
+  }
+  interface FastifyRequest {
+    /** What the client is told about the limit of the route: names and values in turn. */
+    limitFields: string[] | null
   }
 }
 
@@ -34,24 +53,72 @@ export interface ForwardedRoute {
   handler: (request: FastifyRequest, reply: FastifyReply) => void
 }
 
-async function forward(app: FastifyInstance): Promise<void> {
-  const upstreams = new Upstreams()
-  app.decorate('forward', (route: CompiledRoute): ForwardedRoute => {
+/** A forwarded prefix, and the operations under it where its document is known. */
+export interface ForwardedPrefix extends ForwardedRoute {
+  operation(described: DescribedOperation): ForwardedRoute
+  /** What no operation answers; `refuse` throws. */
+  refused(refuse: (request: FastifyRequest) => never): ForwardedRoute
+}
+
+export interface ForwardOptions {
+  /** This node's, ms, for the windows of limits. */
+  clock?: () => number
+}
+
+async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOptions): Promise<void> {
+  const upstreams = new Upstreams(({ prefix }, { origin }, outMs) =>
+    app.log.warn({ prefix, origin, outMs }, 'an instance failed too often and is left alone'),
+  )
+  const healthChecks = new HealthChecks(upstreams, ({ prefix }, { origin, isSick }) =>
+    app.log.warn({ prefix, origin, isSick }, isSick ? 'an instance is not well' : 'an instance is well again'),
+  )
+  const coverage = new Coverage()
+  const meters: RouteMeter[] = []
+  app.decorate('routeMeters', meters)
+  app.decorateRequest('limitFields', null)
+  app.decorateRequest('switching', null)
+  app.decorate('coverage', coverage)
+  app.decorate('forward', (route: CompiledRoute): ForwardedPrefix => {
     upstreams.open(route)
-    return {
-      onRequest: (request, reply, done) => {
+    healthChecks.open(route)
+    coverage.addRoute(route)
+    meters.push(route.meter)
+    const useLimit = useLimitOf(app, route, clock)
+    const admitting =
+      (described?: DescribedOperation): ForwardedRoute['onRequest'] =>
+      (request, reply, done) => {
         if (isAllowedPreflight(request, reply)) return void reply.code(204).send()
-        admit(app, route, request)
+        if (request.raw.headers.upgrade !== undefined) admitHandshake(app, route, request)
+        admit(app, route, request, described)
+        if (useLimit !== undefined) limitUse(app, useLimit, request)
+        if (described !== undefined) checkParameters(described, request)
         leaveContentType(request)
         done()
-      },
+      }
+    return {
+      onRequest: admitting(),
       handler: (request, reply) => send(upstreams, route, request, reply),
+      operation: (described) => {
+        coverage.addOperation(route, described)
+        return {
+          onRequest: admitting(described),
+          handler: (request, reply) =>
+            sendChecked(described, request, reply, (body) => send(upstreams, route, request, reply, body)),
+        }
+      },
+      refused: (refuse) => ({ onRequest: admitting(), handler: refuse }),
     }
   })
   app.addHook('preClose', async () => {
     upstreams.closing = true
+    endTunnels(upstreams)
   })
-  app.addHook('onClose', () => upstreams.close())
+  const stopCutting = cutWhatLostItsToken(app, upstreams)
+  app.addHook('onClose', () => {
+    stopCutting()
+    healthChecks.close()
+    return upstreams.close()
+  })
 }
 
 /**
@@ -76,24 +143,67 @@ function isAllowedPreflight({ method, headers }: FastifyRequest, reply: FastifyR
 }
 
 // Everything that refuses without reading the body, cheapest first.
-function admit(app: FastifyInstance, route: CompiledRoute, request: FastifyRequest): void {
+function admit(
+  app: FastifyInstance,
+  route: CompiledRoute,
+  request: FastifyRequest,
+  described: DescribedOperation | undefined,
+): void {
   const target = request.raw.url ?? ''
   // The router decodes, we do not: whatever they could disagree about was refused by the request guard, and is again here.
   if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { reason: 'route_mismatch' })
   if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { reason: 'reserved_path' })
   // Fastify declares this route for these methods and no others.
-  app.authorize(request, route.policies[request.method as ForwardedMethod], route.audience)
+  if (described === undefined) app.authorize(request, route.policies[request.method as ForwardedMethod], route.audience)
+  else for (const policy of described.operation.parts.policies) app.authorize(request, policy, route.audience)
   const declaredBytes = request.headers['content-length']
   if (declaredBytes !== undefined && Number(declaredBytes) > route.bodyLimitBytes) {
     throw problem('body_too_large', { reason: 'body_limit' })
   }
 }
 
-function send(upstreams: Upstreams, route: CompiledRoute, request: FastifyRequest, reply: FastifyReply): void {
-  const instance = nextInstance(route)
+// One for a route: its operations share it.
+function useLimitOf(
+  app: FastifyInstance,
+  { prefix, rateLimit }: CompiledRoute,
+  clock: () => number,
+): UseLimit | undefined {
+  if (rateLimit === undefined) return undefined
+  const onStore = (isAway: boolean) =>
+    app.log.warn({ prefix }, isAway ? 'limits are counted by this node alone' : 'limits are counted together again')
+  return new UseLimit({ ...rateLimit, name: prefix, store: app.store.tries, clock, onStore })
+}
+
+function limitUse(app: FastifyInstance, limit: UseLimit, request: FastifyRequest): void {
+  const { access } = request
+  const use = limit.take(access === null ? `address ${networkOf(request.ip)}` : `subject ${access.sub}`)
+  const fields = limit.fieldsOf(use)
+  if (use.granted) {
+    request.limitFields = fields
+    return
+  }
+  app.usage.record(request, { reason: 'route_limited', granted: false, sub: access?.sub, sid: access?.sid })
+  const [policyName = '', policy = '', name = '', value = ''] = fields
+  const headers = { 'retry-after': String(use.resetSeconds), [policyName]: policy, [name]: value }
+  throw problem('too_many_requests', { reason: 'route_limited', headers })
+}
+
+function send(
+  upstreams: Upstreams,
+  route: CompiledRoute,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  body?: Buffer,
+): void {
   const { raw } = request
-  const { socket } = raw
-  longRunning.begin(socket)
+  demandShare(route, longRunning.count(raw.socket))
+  const instance = pickInstance(route, upstreams.now())
+  const path = upstreamTarget(route, raw.url ?? '')
+  const fields = fieldsFor(route, request, instance)
+  if (request.switching !== null) {
+    openTunnel(upstreams, route, instance, { request, reply, path, fields })
+    return
+  }
   const allowOrigin = reply.getHeader('access-control-allow-origin')
   const exchange = new Exchange(
     {
@@ -104,30 +214,29 @@ function send(upstreams: Upstreams, route: CompiledRoute, request: FastifyReques
       response: reply.raw,
       answer: reply,
       requestId: request.id,
-      authenticated: request.access !== null,
+      body,
+      access: request.access,
+      limitFields: request.limitFields,
       allowOrigin: typeof allowOrigin === 'string' ? allowOrigin : undefined,
-      onSettled: () => longRunning.end(socket),
     },
-    hasBody(request),
+    body === undefined && hasBody(request),
   )
+  exchange.start(path, fields)
+}
+
+// One client that pipelines must not take all places of a service for itself.
+function demandShare({ maxConcurrent }: CompiledRoute, heldByConnection: number): void {
+  if (heldByConnection < Math.ceil(maxConcurrent / 4)) return
+  throw problem('overloaded', { reason: 'connection_share' })
+}
+
+function fieldsFor(route: CompiledRoute, request: FastifyRequest, instance: Instance): string[] {
+  const { raw, access } = request
   const fields = requestFields(route, raw.rawHeaders, raw.headers.connection, originOf(request, instance))
-  exchange.start(upstreamTarget(route, raw.url ?? ''), fields)
-}
-
-// Round robin over the instances that have room.
-function nextInstance(route: CompiledRoute): Instance {
-  const { instances } = route
-  for (let tried = 0; tried < instances.length; tried += 1) {
-    const instance = instances[route.next % instances.length]
-    route.next = (route.next + 1) % instances.length
-    if (instance !== undefined && instance.active < route.maxConcurrent) return instance
+  if (route.assertion !== undefined && access !== null) {
+    fields.push('x-auth-assertion', request.server.assertions.about(access, route.assertion))
   }
-  throw problem('overloaded', { reason: 'upstream_busy' })
-}
-
-function hasBody({ headers }: FastifyRequest): boolean {
-  const length = headers['content-length']
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
+  return fields
 }
 
 function originOf(request: FastifyRequest, instance: Instance): Origin {
@@ -159,6 +268,6 @@ function isHost(text: string): boolean {
 export default fp(forward, {
   name: 'forward',
   fastify: '5.x',
-  dependencies: ['request-guard', 'authenticate'],
-  decorators: { fastify: ['authorize'], request: ['access'] },
+  dependencies: ['request-guard', 'authenticate', 'usage'],
+  decorators: { fastify: ['authorize', 'standing', 'usage'], request: ['access'] },
 })

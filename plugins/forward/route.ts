@@ -1,11 +1,18 @@
-// One route of the config file: its schema, and the form in which it is used at run time, where every constant is ready.
-// Called by the config loader (the schema) and by src/routes/upstreams.ts. A compiled route never takes a host from a client.
-import Type, { type Static } from 'typebox'
+// One route of the config file in the form in which it is used at run time, where every constant is ready.
+// Called by the config loader (mistakes) and by src/routes/upstreams.ts. A compiled route never takes a host from a client.
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { isCanonicalPrefix } from '../request-target.ts'
+import { RouteMeter } from './meter.ts'
+import type { ForwardedMethod, PolicyConfig, RouteConfig } from './route-schema.ts'
 
-/** Methods that can be forwarded; a route answers each, under its policy. */
-export const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-export type ForwardedMethod = (typeof forwardedMethods)[number]
+export {
+  type ForwardedMethod,
+  forwardedMethods,
+  type PolicyConfig,
+  type RouteConfig,
+  routeSchema,
+} from './route-schema.ts'
 
 /** What the gateway keeps for itself; no route may claim it, and no route that covers it is asked about it. */
 export const reservedPrefixes = [
@@ -19,113 +26,6 @@ export const reservedPrefixes = [
   '/.well-known',
 ] as const
 
-const nameSchema = Type.String({ minLength: 1, maxLength: 128, pattern: '^[!#-\\[\\]-~]+$' })
-
-const policySchema = Type.Union(
-  [
-    Type.Literal('public'),
-    Type.Literal('authenticated'),
-    Type.Object(
-      {
-        roles: Type.Optional(
-          Type.Array(nameSchema, {
-            minItems: 1,
-            maxItems: 50,
-            description: 'The caller needs any one of these roles.',
-          }),
-        ),
-        scopes: Type.Optional(
-          Type.Array(nameSchema, { minItems: 1, maxItems: 50, description: 'The token needs all of these scopes.' }),
-        ),
-      },
-      { additionalProperties: false, minProperties: 1 },
-    ),
-  ],
-  { description: 'What the route demands: public, authenticated, { roles: […] } or { scopes: […] }.' },
-)
-
-export type PolicyConfig = Static<typeof policySchema>
-
-const upstreamSchema = Type.String({
-  minLength: 8,
-  maxLength: 512,
-  // Scheme, host (name, IPv4 or [IPv6]), port, and a base path of unreserved characters: nothing that needs a parser.
-  pattern: '^https?://(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?$',
-  description: 'http(s)://host[:port][/base]',
-})
-
-const prefixPattern = '^/$|^(?:/[A-Za-z0-9._~-]+)+$'
-const dayMs = 86_400_000
-
-const milliseconds = (description: string, standard: number) =>
-  Type.Integer({ minimum: 1, maximum: dayMs, description: `${description} Milliseconds; default ${standard}.` })
-
-/** One entry of `routes` in the config file. Unknown members are mistakes. */
-export const routeSchema = Type.Object(
-  {
-    prefix: Type.String({
-      maxLength: 256,
-      pattern: prefixPattern,
-      description: 'Path prefix by whole segments, canonical, without a slash at the end. The longest wins.',
-    }),
-    upstream: Type.Union([upstreamSchema, Type.Array(upstreamSchema, { minItems: 1, maxItems: 64 })], {
-      description: 'The service, or a list of its instances, taken in turn.',
-    }),
-    rewrite: Type.Optional(
-      Type.String({ maxLength: 256, pattern: prefixPattern, description: 'Sent in the place of the prefix.' }),
-    ),
-    policy: Type.Optional(policySchema),
-    methods: Type.Optional(
-      Type.Object(
-        {
-          GET: Type.Optional(policySchema),
-          HEAD: Type.Optional(policySchema),
-          POST: Type.Optional(policySchema),
-          PUT: Type.Optional(policySchema),
-          PATCH: Type.Optional(policySchema),
-          DELETE: Type.Optional(policySchema),
-          OPTIONS: Type.Optional(policySchema),
-        },
-        { additionalProperties: false, description: 'A policy for single methods; beats `policy`.' },
-      ),
-    ),
-    audience: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 512, description: 'The audience that access tokens must name.' }),
-    ),
-    timeouts: Type.Optional(
-      Type.Object(
-        {
-          connectMs: Type.Optional(milliseconds('To connect; then 502.', 2000)),
-          headersMs: Type.Optional(milliseconds('From the last byte sent to the answer’s first; then 504.', 30_000)),
-          bodyIdleMs: Type.Optional(
-            milliseconds('Without a byte in a body, either way; then the message is cut.', 30_000),
-          ),
-        },
-        { additionalProperties: false },
-      ),
-    ),
-    bodyLimitBytes: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 2 ** 40, description: 'Of a request body; then 413. Default 10 MiB.' }),
-    ),
-    maxConcurrent: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 10_000,
-        description: 'Requests at once to one instance; then 503. Default 256.',
-      }),
-    ),
-    forwardAuthorization: Type.Optional(
-      Type.Boolean({ description: 'Whether the service gets the client’s Authorization field. Default false.' }),
-    ),
-    identityHeaders: Type.Optional(
-      Type.Boolean({ description: 'Whether the service gets the x-auth-* fields. Default true.' }),
-    ),
-  },
-  { additionalProperties: false },
-)
-
-export type RouteConfig = Static<typeof routeSchema>
-
 /** An instance of a service, taken apart once: nothing of a request ever becomes a part of its origin. */
 export interface Instance {
   /** `scheme://host[:port]`, as undici wants it. */
@@ -136,10 +36,29 @@ export interface Instance {
   base: string
   /** Requests that are with it now. */
   active: number
+  /** Failures in a row; see balancing.ts. */
+  failures: number
+  /** How often in a row it was taken out. */
+  timesOut: number
+  /** Monotonic, ms: until then it gets no request; 0 when it is in. */
+  outUntilMs: number
+  isOnTrial: boolean
+  /** Health checks failed in a row, and whether there were too many; see health-check.ts. */
+  sickChecks: number
+  isSick: boolean
+}
+
+export type HealthConfig = Required<NonNullable<RouteConfig['health']>>
+
+export interface TlsConfig {
+  /** PEM text. */
+  ca: string
+  serverName: string | undefined
 }
 
 export interface CompiledRoute {
   prefix: string
+  meter: RouteMeter
   /** Length of what is cut off a target: the prefix, or nothing for `/`. */
   cutLength: number
   /** What is put in its place, when the path changes. */
@@ -158,9 +77,24 @@ export interface CompiledRoute {
   bodyIdleMs: number
   bodyLimitBytes: number
   maxConcurrent: number
+  balance: NonNullable<RouteConfig['balance']>
+  retries: number
+  ejection: Required<NonNullable<RouteConfig['ejection']>>
+  health: HealthConfig | undefined
+  tls: TlsConfig | undefined
   forwardAuthorization: boolean
   identityHeaders: boolean
+  /** An open answer ends when its access token expires. */
+  cutsAtExpiry: boolean
+  rateLimit: RouteConfig['rateLimit']
+  websocket: boolean
+  websocketIdleMs: number
+  assertion: Required<NonNullable<RouteConfig['assertion']>> | undefined
+  openapi: DescribedConfig | undefined
 }
+
+/** Where a route's document is, and how far it is trusted. */
+export type DescribedConfig = Required<Exclude<NonNullable<RouteConfig['openapi']>, string>>
 
 /**
  * Makes routes ready for use.
@@ -177,7 +111,7 @@ export function compileRoutes(configs: readonly RouteConfig[]): CompiledRoute[] 
 export function routeMistakes(configs: readonly RouteConfig[]): { path: string; message: string }[] {
   const seen = new Set<string>()
   const mistakes: { path: string; message: string }[] = []
-  for (const [index, { prefix, rewrite, upstream }] of configs.entries()) {
+  for (const [index, { prefix, rewrite, upstream, tls }] of configs.entries()) {
     const say = (member: string, message: string) => mistakes.push({ path: `/${index}/${member}`, message })
     if (!isCanonicalPrefix(prefix)) say('prefix', `The prefix ${prefix} is not canonical: no dot segments, no escapes.`)
     if (rewrite !== undefined && !isCanonicalPrefix(rewrite)) say('rewrite', `The rewrite ${rewrite} is not canonical.`)
@@ -187,6 +121,8 @@ export function routeMistakes(configs: readonly RouteConfig[]): { path: string; 
     for (const text of [upstream].flat()) {
       if (!isUsable(text)) say('upstream', `${text} is not http(s)://host[:port][/base] with a port of 1 to 65535.`)
     }
+    const tlsMistake = tls && mistakeOfTls(tls.caFile, upstream)
+    if (tlsMistake !== undefined) say('tls', tlsMistake)
     seen.add(prefix)
   }
   return mistakes
@@ -209,6 +145,21 @@ export function coversTarget(prefix: string, target: string): boolean {
   return next === 0x2f || next === 0x3f
 }
 
+/**
+ * The route that covers a target: the longest prefix, as the router finds it.
+ * @param target origin-form, canonical
+ * @returns undefined when none does, or when the target is the gateway's own
+ */
+export function coveringRoute(routes: readonly CompiledRoute[], target: string): CompiledRoute | undefined {
+  if (isReserved(target)) return undefined
+  let longest: CompiledRoute | undefined
+  for (const route of routes) {
+    if (!coversTarget(route.prefix, target)) continue
+    if (longest === undefined || route.prefix.length > longest.prefix.length) longest = route
+  }
+  return longest
+}
+
 /** The target to send: the matched one, byte for byte, with the prefix replaced where the route says so. */
 export function upstreamTarget(route: CompiledRoute, target: string): string {
   if (route.forwardedPrefix === undefined) return target
@@ -225,6 +176,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
   const replacement = (instances[0]?.base ?? '') + rewritten
   return {
     prefix,
+    meter: new RouteMeter(prefix),
     cutLength: cut.length,
     replacement,
     forwardedPrefix: replacement === cut ? undefined : prefix,
@@ -238,9 +190,25 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     bodyIdleMs: timeouts.bodyIdleMs ?? 30_000,
     bodyLimitBytes: config.bodyLimitBytes ?? 10_485_760,
     maxConcurrent: config.maxConcurrent ?? 256,
+    balance: config.balance ?? 'round-robin',
+    retries: config.retries ?? 1,
+    ejection: { failures: 5, firstMs: 1000, longestMs: 60_000, ...config.ejection },
+    health: config.health && { intervalMs: 5000, timeoutMs: 2000, failures: 2, ...config.health },
+    tls: config.tls && { ca: readFileSync(config.tls.caFile, 'utf8'), serverName: config.tls.serverName },
     forwardAuthorization: config.forwardAuthorization ?? false,
     identityHeaders: config.identityHeaders ?? true,
+    cutsAtExpiry: config.onExpiry === 'cut',
+    rateLimit: config.rateLimit,
+    websocket: config.websocket ?? false,
+    websocketIdleMs: timeouts.websocketIdleMs ?? 300_000,
+    assertion: config.assertion && { ttlSeconds: 60, ...config.assertion },
+    openapi: config.openapi === undefined ? undefined : describedBy(config.openapi),
   }
+}
+
+function describedBy(openapi: NonNullable<RouteConfig['openapi']>): DescribedConfig {
+  const written = typeof openapi === 'string' ? { document: openapi } : openapi
+  return { policies: 'config', undeclaredQuery: 'refuse', bodyLimitBytes: 1_048_576, ...written }
 }
 
 function policiesOf(policy: PolicyConfig, methods: NonNullable<RouteConfig['methods']>): CompiledRoute['policies'] {
@@ -253,7 +221,8 @@ function instanceOf(upstream: string): Instance {
   const pathStart = upstream.indexOf('/', upstream.indexOf('://') + 3)
   const origin = (pathStart === -1 ? upstream : upstream.slice(0, pathStart)).toLowerCase()
   const base = pathStart === -1 ? '' : upstream.slice(pathStart).replace(/\/$/, '')
-  return { origin, host: origin.slice(origin.indexOf('://') + 3), base, active: 0 }
+  const fresh = { active: 0, failures: 0, timesOut: 0, outUntilMs: 0, isOnTrial: false, sickChecks: 0, isSick: false }
+  return { origin, host: origin.slice(origin.indexOf('://') + 3), base, ...fresh }
 }
 
 function basesOf(upstream: string | string[]): Set<string> {
@@ -263,6 +232,21 @@ function basesOf(upstream: string | string[]): Set<string> {
 function isUsable(upstream: string): boolean {
   const { base } = instanceOf(upstream)
   return URL.canParse(upstream) && new URL(upstream).port !== '0' && (base === '' || isCanonicalPrefix(base))
+}
+
+function mistakeOfTls(caFile: string, upstream: string | string[]): string | undefined {
+  if ([upstream].flat().some((text) => !text.startsWith('https:'))) return 'Only https upstreams have certificates.'
+  try {
+    const pem = readFileSync(caFile, 'utf8')
+    for (const one of pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? ['']) {
+      new X509Certificate(one)
+    }
+    return undefined
+  } catch (error) {
+    const why =
+      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'holds no certificate'
+    return `The file ${caFile} ${why}.`
+  }
 }
 
 // With and without the port that the scheme implies, and relative to the scheme.

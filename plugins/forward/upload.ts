@@ -26,6 +26,11 @@ export class Upload extends Readable {
     this.#options = options
   }
 
+  /** Whether nobody has asked for a byte of it. */
+  get isUntouched(): boolean {
+    return !this.#started
+  }
+
   /** Whether the client is free to send and has not: false while the service holds it back, and after the end. */
   get awaitsClient(): boolean {
     return this.#started && !this.#source.complete && !this.#source.isPaused()

@@ -5,7 +5,9 @@ import fp from 'fastify-plugin'
 import type { Test } from 'tap'
 import errors, { problem } from '../../plugins/errors.ts'
 import forward, { type PolicyConfig, type RouteConfig } from '../../plugins/forward/index.ts'
+import type { CompiledDocument } from '../../plugins/forward/openapi/index.ts'
 import requestGuard, { type RequestLimits, serverOptions } from '../../plugins/request-guard.ts'
+import usage from '../../plugins/usage.ts'
 import upstreams from '../../src/routes/upstreams.ts'
 import { startFakeUpstream } from '../upstream.ts'
 
@@ -33,13 +35,19 @@ export const asAlice = 'Authorization: Bearer alice'
 /** Starts the gateway; the caller closes `app`. */
 export async function startGateway(
   routes: RouteConfig[],
-  options: { limits?: Partial<RequestLimits>; trustProxy?: string[]; before?: (app: FastifyInstance) => void } = {},
+  options: {
+    limits?: Partial<RequestLimits>
+    trustProxy?: string[]
+    before?: (app: FastifyInstance) => void
+    documents?: ReadonlyMap<string, CompiledDocument>
+  } = {},
 ): Promise<Gateway> {
   const effective = { ...limits, ...options.limits }
   const ownBodies: unknown[] = []
   const app = Fastify({ ...serverOptions(effective), logger: false, trustProxy: options.trustProxy ?? false })
   await app.register(errors)
   await app.register(requestGuard, { limits: effective })
+  await app.register(usage)
   options.before?.(app)
   await app.register(standInForAuthentication)
   await app.register(forward)
@@ -48,7 +56,7 @@ export async function startGateway(
     ownBodies.push(request.body)
     return { own: true }
   })
-  await app.register(upstreams, { routes })
+  await app.register(upstreams, { routes, documents: options.documents ?? new Map() })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, port: Number(new URL(url).port), url, ownBodies }
 }
@@ -57,6 +65,8 @@ export async function startGateway(
 const standInForAuthentication = fp(
   async (app: FastifyInstance) => {
     app.decorateRequest('access', null)
+    app.decorate('browserOrigins', { own: 'https://gateway.test', allowed: new Set<string>() })
+    app.decorate('standing', { of: () => 'good' as const, onRevoked: () => undefined })
     app.decorate('authorize', (request, policy: PolicyConfig, options) => {
       if (policy === 'public') return
       const name = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
@@ -98,8 +108,8 @@ export async function gatewayFor(
 }
 
 /** A recording service for one test; closed at its end. */
-export async function upstreamFor(t: Test, answer?: Parameters<typeof startFakeUpstream>[0]) {
-  const upstream = await startFakeUpstream(answer)
+export async function upstreamFor(t: Test, answer?: Parameters<typeof startFakeUpstream>[0], port?: number) {
+  const upstream = await startFakeUpstream(answer, port)
   t.teardown(() => upstream.close())
   return upstream
 }

@@ -1,0 +1,75 @@
+// How an operation of a document is forwarded: admitted, its parameters checked, its body read and checked, and only then sent.
+// Used by index.ts. Nothing is forwarded that was not judged, and what is forwarded is byte for byte what came.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { problem } from '../errors.ts'
+import type { DescribedOperation } from './openapi/compile.ts'
+import type { Operation, ReceivedRequest } from './openapi/operation.ts'
+
+/**
+ * Checks what stands in front of the body.
+ * @throws Problem naming every parameter that is wrong
+ */
+export function checkParameters({ operation }: DescribedOperation, request: FastifyRequest): void {
+  operation.check(received(request))
+}
+
+/**
+ * Reads and checks the body where the operation judges it, and sends the request.
+ * @param send is given the body where it was read
+ */
+export function sendChecked(
+  { operation }: DescribedOperation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  send: (body?: Buffer) => void,
+): void {
+  const task = operation.bodyTask(received(request))
+  if (task.judge === 'nothing') {
+    send()
+    return
+  }
+  readBody(request.raw, reply.raw, operation)
+    .then((body) => {
+      const fault = task.faultOf(body)
+      if (fault === undefined) return send(body)
+      throw problem('invalid_request', {
+        reason: 'openapi_body',
+        errors: [{ in: 'body', path: fault.path === '' ? '/' : fault.path, message: fault.message }],
+      })
+    })
+    .catch((error: unknown) => void reply.send(error))
+}
+
+/** Whether a message says that it has a body (RFC 9112 section 6.3). */
+export function hasBody({ headers }: Pick<FastifyRequest, 'headers'>): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
+}
+
+function received(request: FastifyRequest): ReceivedRequest {
+  const { raw, params } = request
+  return {
+    target: raw.url ?? '',
+    rawHeaders: raw.rawHeaders,
+    // Boundary: the router gives texts, and only for the names in the pattern of the operation.
+    params: params as Record<string, string>,
+    hasBody: hasBody(request),
+  }
+}
+
+// The time a body may take is the server's limit for a whole request, as for the gateway's own routes.
+function readBody(message: IncomingMessage, response: ServerResponse, { parts }: Operation): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const received: Buffer[] = []
+  let bytes = 0
+  if (message.headers.expect !== undefined) response.writeContinue()
+  message.on('data', (part: Buffer) => {
+    bytes += part.length
+    if (bytes <= parts.bodyLimitBytes) received.push(part)
+    else reject(problem('body_too_large', { reason: 'body_limit' }))
+  })
+  message.on('end', () => resolve(Buffer.concat(received)))
+  message.on('close', () => reject(problem('invalid_request', { reason: 'body_incomplete' })))
+  return promise
+}

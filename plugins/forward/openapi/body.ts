@@ -1,0 +1,106 @@
+// The body of an operation: which bodies it takes, and what is wrong with one of JSON. Asked before anything is forwarded.
+// A body whose bytes a service could read as another value than the one judged here is refused.
+import { problem } from '../../errors.ts'
+import { type JsonFlawOptions, parseStrictJson } from '../../json-body.ts'
+import { memberOf, objectIn } from './json.ts'
+import { isJsonType, type MediaType, mediaTypeOf, takesIn } from './media-type.ts'
+import type { Place } from './references.ts'
+import type { Fault, RequestSchemas } from './schemas.ts'
+
+/** The fields of a request that say what its body is, each as often as it came. */
+export interface BodyFields {
+  contentType: readonly string[]
+  contentEncoding: readonly string[]
+  hasBody: boolean
+}
+
+/** What is to be done with the body of a request: nothing, or to judge its bytes. */
+export type BodyTask = { judge: 'nothing' } | { judge: 'json'; faultOf: (bytes: Buffer) => Fault | undefined }
+
+export interface BodyRule {
+  /** @throws Problem for a body that is missing, not wanted, or of another type */
+  taskFor(fields: BodyFields): BodyTask
+}
+
+const nothing: BodyTask = { judge: 'nothing' }
+
+/** The rule of an operation that describes no body: none may come. */
+export const noBody: BodyRule = {
+  taskFor: ({ hasBody }) => {
+    if (hasBody) throw refusedBody('is not wanted here')
+    return nothing
+  },
+}
+
+interface TakenType {
+  /** A media type or a range of them. */
+  range: string
+  task: BodyTask
+}
+
+/**
+ * Compiles a request body.
+ * @param place a Request Body Object
+ * @throws DocumentError when a schema of it cannot be judged
+ */
+export function compileBody({ node, file }: Place, schemas: RequestSchemas): BodyRule {
+  const isRequired = memberOf(node, 'required') === true
+  const taken: TakenType[] = Object.entries(objectIn(node, 'content')).map(([name, media]) => {
+    const range = name.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+    if (!isJsonType(range) && !range.endsWith('/*')) return { range, task: nothing }
+    const { faultOf } = schemas.take(memberOf(media, 'schema') ?? true, file)
+    return { range, task: { judge: 'json', faultOf: (bytes) => faultOfJson(bytes, faultOf) } }
+  })
+  // The most specific range decides.
+  taken.sort((one, other) => other.range.replaceAll('*', '').length - one.range.replaceAll('*', '').length)
+  return {
+    taskFor: (fields) => {
+      if (fields.hasBody) return taskOf(taken, fields)
+      if (isRequired) throw refusedBody('is missing')
+      return nothing
+    },
+  }
+}
+
+function taskOf(taken: readonly TakenType[], { contentType, contentEncoding }: BodyFields): BodyTask {
+  const [field, ...more] = contentType
+  const type = field === undefined || more.length > 0 ? undefined : mediaTypeOf(field)
+  const match = type && taken.find(({ range }) => takesIn(range, type.essence))
+  if (match === undefined) throw problem('unsupported_media_type', { reason: 'content_type' })
+  // A range holds for other types too; only JSON is judged.
+  if (match.task.judge === 'nothing' || !isJsonType(type?.essence ?? '')) return nothing
+  if (!isUtf8(type)) throw problem('unsupported_media_type', { reason: 'charset' })
+  // Nobody has looked into what is packed.
+  const isPacked = contentEncoding.some((coding) => coding.toLowerCase() !== 'identity')
+  if (isPacked) throw problem('unsupported_media_type', { reason: 'content_encoding' })
+  return match.task
+}
+
+// RFC 8259 section 8.1: MUST be UTF-8; the parameter has no meaning, but some service may give it one.
+function isUtf8(type: MediaType | undefined): boolean {
+  return type?.charset === undefined || type.charset === 'utf-8' || type.charset === 'utf8'
+}
+
+function refusedBody(message: string) {
+  return problem('invalid_request', { reason: 'openapi_body', errors: [{ in: 'body', path: '/', message }] })
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+// Names such as `constructor` are the service's business; names that stand twice are ours, since of two readers one takes the
+// first and the other the last. The depth is bounded because a schema that refers to itself is judged by recursion.
+const jsonRules: JsonFlawOptions = { depthLimit: 100, refusedNames: new Set() }
+
+function faultOfJson(bytes: Buffer, faultOf: (value: unknown) => Fault | undefined): Fault | undefined {
+  let text: string
+  try {
+    text = decoder.decode(bytes)
+  } catch {
+    return { path: '', message: 'is not UTF-8' }
+  }
+  try {
+    return faultOf(parseStrictJson(text, jsonRules))
+  } catch {
+    return { path: '', message: 'is not JSON that can be read in one way only' }
+  }
+}

@@ -1,0 +1,113 @@
+// The schemas that judge requests of one document: gathered with all that they refer to, and compiled by Ajv.
+// Used while operations are compiled. One that cannot be compiled makes its operation unusable, never unchecked.
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import { Copier } from './copy.ts'
+import { type DialectOptions, finishSchema } from './dialect.ts'
+import { isObject, type JsonObject } from './json.ts'
+import { boundBacktracking, expressionOf } from './pattern.ts'
+import { DocumentError, type SourceDocument } from './source.ts'
+
+/** What is wrong with a value: the place in it, a JSON pointer, and a sentence without a subject. */
+export interface Fault {
+  path: string
+  message: string
+}
+
+export interface RequestSchema {
+  /** The schema itself, in the words of 2020-12; its references are looked up with `definition`. */
+  schema: unknown
+  /** @returns what is wrong, or undefined */
+  faultOf(value: unknown): Fault | undefined
+}
+
+export class RequestSchemas {
+  /** What schemas refer to, by the reference; Ajv knows each under the same name and compiles it once. */
+  readonly #definitions = new Map<string, unknown>()
+  readonly #copier: Copier
+  readonly #ajv: Ajv2020
+  #count = 0
+
+  constructor(document: SourceDocument, dialect: Omit<DialectOptions, 'forRequests'>) {
+    boundBacktracking()
+    this.#copier = new Copier({
+      document,
+      keepsSiblings: !dialect.isOld,
+      referenceTo: () => this.#newReference(),
+      finish: (schema) => finishSchema(schema, { ...dialect, forRequests: true }),
+    })
+    this.#ajv = ajvFor(dialect)
+  }
+
+  /**
+   * Takes a schema of the document.
+   * @param file that its references are relative to
+   * @throws DocumentError when it cannot be compiled
+   */
+  take(schema: unknown, file: string): RequestSchema {
+    const copied = this.#copier.copy(schema, 'schema', file, (reference, definition) => {
+      this.#definitions.set(reference, definition)
+      if (isSchema(definition)) this.#ajv.addSchema(definition, reference)
+    })
+    const validate = this.#compile(copied)
+    return {
+      schema: copied,
+      faultOf: (value) => (validate(value) ? undefined : faultFrom(validate.errors)),
+    }
+  }
+
+  /** What a reference of a taken schema stands for. */
+  definition(reference: string): unknown {
+    return this.#definitions.get(reference)
+  }
+
+  #newReference(): string {
+    this.#count += 1
+    return `definition-${this.#count}`
+  }
+
+  #compile(schema: unknown): ValidateFunction {
+    if (!isSchema(schema)) throw new DocumentError('a schema is neither an object nor a boolean')
+    try {
+      return this.#ajv.compile(schema)
+    } catch (error) {
+      throw new DocumentError(`a schema cannot be compiled (${error instanceof Error ? error.message : String(error)})`)
+    }
+  }
+}
+
+function isSchema(value: unknown): value is JsonObject | boolean {
+  return isObject(value) || typeof value === 'boolean'
+}
+
+function ajvFor({ onWarning }: Omit<DialectOptions, 'forRequests'>): Ajv2020 {
+  const say = (...words: unknown[]) => onWarning(words.join(' '))
+  const ajv = new Ajv2020({
+    // A document of somebody else's: what Ajv does not know is not an error.
+    strict: false,
+    strictNumbers: true,
+    validateSchema: false,
+    // One is enough to refuse, and a request must not choose how much work it is.
+    allErrors: false,
+    // A member that every object inherits is not in the message.
+    ownProperties: true,
+    logger: { log: say, warn: say, error: say },
+    code: { regExp: Object.assign(expression, { code: 'expression' }) },
+  })
+  addFormats.default(ajv)
+  return ajv
+}
+
+function expression(pattern: string): RegExp {
+  const made = expressionOf(pattern)
+  if (made === undefined) throw new DocumentError(`${pattern} is no regular expression`)
+  return made
+}
+
+// The last one is the outermost: of a choice that fits nothing, the choice.
+function faultFrom(errors: ErrorObject[] | null | undefined): Fault {
+  const error = errors?.at(-1)
+  const name: unknown = error?.params['missingProperty'] ?? error?.params['additionalProperty']
+  const beyond = typeof name === 'string' ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : ''
+  return { path: `${error?.instancePath ?? ''}${beyond}`, message: error?.message ?? 'is not valid' }
+}

@@ -1,0 +1,267 @@
+// One route of the config file as it is written: its schema, which editors read too (docs/cardea.config.schema.json).
+// Called by the config loader; route.ts compiles what passed it. A member without a description is not finished.
+import Type, { type Static } from 'typebox'
+
+/** Methods that can be forwarded; a route answers each, under its policy. */
+export const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+export type ForwardedMethod = (typeof forwardedMethods)[number]
+
+const nameSchema = Type.String({ minLength: 1, maxLength: 128, pattern: '^[!#-\\[\\]-~]+$' })
+
+const policySchema = Type.Union(
+  [
+    Type.Literal('public'),
+    Type.Literal('authenticated'),
+    Type.Object(
+      {
+        roles: Type.Optional(
+          Type.Array(nameSchema, {
+            minItems: 1,
+            maxItems: 50,
+            description: 'The caller needs any one of these roles.',
+          }),
+        ),
+        scopes: Type.Optional(
+          Type.Array(nameSchema, { minItems: 1, maxItems: 50, description: 'The token needs all of these scopes.' }),
+        ),
+      },
+      { additionalProperties: false, minProperties: 1 },
+    ),
+  ],
+  { description: 'What the route demands: public, authenticated, { roles: […] } or { scopes: […] }.' },
+)
+
+export type PolicyConfig = Static<typeof policySchema>
+
+const upstreamSchema = Type.String({
+  minLength: 8,
+  maxLength: 512,
+  // Scheme, host (name, IPv4 or [IPv6]), port, and a base path of unreserved characters: nothing that needs a parser.
+  pattern: '^https?://(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?$',
+  description: 'http(s)://host[:port][/base]',
+})
+
+const prefixPattern = '^/$|^(?:/[A-Za-z0-9._~-]+)+$'
+const dayMs = 86_400_000
+
+const milliseconds = (description: string, standard: number) =>
+  Type.Integer({ minimum: 1, maximum: dayMs, description: `${description} Milliseconds; default ${standard}.` })
+
+const ejectionSchema = Type.Object(
+  {
+    failures: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, description: 'Failures in a row that take it out. Default 5.' }),
+    ),
+    firstMs: Type.Optional(milliseconds('For how long at first; doubled each time it happens again.', 1000)),
+    longestMs: Type.Optional(milliseconds('For how long at most.', 60_000)),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'When an instance is left alone for a while: it cannot be reached, or answers 502, 503, 504 or not at all. The last ' +
+      'one is left alone only if it cannot be reached; then requests get 503 at once.',
+  },
+)
+
+const healthSchema = Type.Object(
+  {
+    path: Type.String({ maxLength: 512, pattern: '^/[!-~]*$', description: 'Asked by GET; 2xx is well.' }),
+    intervalMs: Type.Optional(milliseconds('Between two questions.', 5000)),
+    timeoutMs: Type.Optional(milliseconds('For an answer.', 2000)),
+    failures: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100, description: 'In a row until it gets no requests. Default 2.' }),
+    ),
+  },
+  { additionalProperties: false, description: 'Asks each instance at intervals whether it is well.' },
+)
+
+const tlsSchema = Type.Object(
+  {
+    caFile: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      description: 'PEM file with the authorities that are trusted for this service, in the place of the public ones.',
+    }),
+    serverName: Type.Optional(
+      Type.String({
+        maxLength: 253,
+        pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$',
+        description: 'The name that the certificate must be for; the host of the upstream when absent.',
+      }),
+    ),
+  },
+  { additionalProperties: false, description: 'For https upstreams; their certificates are always verified.' },
+)
+
+const rateLimitSchema = Type.Object(
+  {
+    max: Type.Integer({ minimum: 1, maximum: 1_000_000_000, description: 'Requests of one caller in a window.' }),
+    windowSeconds: Type.Integer({ minimum: 1, maximum: 86_400, description: 'Length of a window.' }),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'Beyond it 429. The caller is the subject of the access token; without one the address, of IPv6 the /64. Counted over ' +
+      'all nodes; while Redis is away, by each node for itself.',
+  },
+)
+
+const assertionSchema = Type.Object(
+  {
+    audience: Type.String({ minLength: 1, maxLength: 512, description: '`aud` of the assertion: this service.' }),
+    ttlSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 5,
+        maximum: 3600,
+        description: 'How long one lives; never longer than the access token. Default 60.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'Whether the service gets `x-auth-assertion`: who is calling, as a JWT (typ `assertion+jwt`) to be verified with our JWKS.',
+  },
+)
+
+const documentSchema = Type.String({
+  minLength: 1,
+  maxLength: 1024,
+  description: 'The OpenAPI 3.0 or 3.1 document of the service: a path, relative to this file, or an http(s) URL.',
+})
+
+const openapiSchema = Type.Object(
+  {
+    document: documentSchema,
+    policies: Type.Optional(
+      Type.Enum(['config', 'both', 'document'], {
+        type: 'string',
+        description:
+          'Whose policies count. `config` (default): this file’s, and the document’s `x-cardea-policy` on top. `both`: its ' +
+          '`security` on top as well. `document`: what the document says takes the place of this file’s.',
+      }),
+    ),
+    undeclaredQuery: Type.Optional(
+      Type.Enum(['refuse', 'pass'], {
+        type: 'string',
+        description: 'What becomes of names in the query that the operation does not have. Default refuse.',
+      }),
+    ),
+    bodyLimitBytes: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 2 ** 26,
+        description: 'Of a JSON body, which is read whole to be validated; then 413. Default 1 MiB.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description: 'The document, and how far it is trusted.',
+  },
+)
+
+/** One entry of `routes` in the config file. Unknown members are mistakes. */
+export const routeSchema = Type.Object(
+  {
+    prefix: Type.String({
+      maxLength: 256,
+      pattern: prefixPattern,
+      description: 'Path prefix by whole segments, canonical, without a slash at the end. The longest wins.',
+    }),
+    upstream: Type.Union([upstreamSchema, Type.Array(upstreamSchema, { minItems: 1, maxItems: 64 })], {
+      description: 'The service, or a list of its instances, taken in turn.',
+    }),
+    rewrite: Type.Optional(
+      Type.String({ maxLength: 256, pattern: prefixPattern, description: 'Sent in the place of the prefix.' }),
+    ),
+    policy: Type.Optional(policySchema),
+    methods: Type.Optional(
+      Type.Object(
+        {
+          GET: Type.Optional(policySchema),
+          HEAD: Type.Optional(policySchema),
+          POST: Type.Optional(policySchema),
+          PUT: Type.Optional(policySchema),
+          PATCH: Type.Optional(policySchema),
+          DELETE: Type.Optional(policySchema),
+          OPTIONS: Type.Optional(policySchema),
+        },
+        { additionalProperties: false, description: 'A policy for single methods; beats `policy`.' },
+      ),
+    ),
+    audience: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 512, description: 'The audience that access tokens must name.' }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          connectMs: Type.Optional(milliseconds('To connect; then 502.', 2000)),
+          headersMs: Type.Optional(milliseconds('From the last byte sent to the answer’s first; then 504.', 30_000)),
+          bodyIdleMs: Type.Optional(
+            milliseconds('Without a byte in a body, either way; then the message is cut.', 30_000),
+          ),
+          websocketIdleMs: Type.Optional(
+            milliseconds('Without a byte either way; then the WebSocket is cut.', 300_000),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    bodyLimitBytes: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 2 ** 40, description: 'Of a request body; then 413. Default 10 MiB.' }),
+    ),
+    maxConcurrent: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000,
+        description: 'Requests at once to one instance; then 503. Default 256.',
+      }),
+    ),
+    balance: Type.Optional(
+      Type.Enum(['round-robin', 'least-pending'], {
+        type: 'string',
+        description: 'Which instance is next: each in turn (default), or the one with the fewest requests under way.',
+      }),
+    ),
+    retries: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 5,
+        description: 'Further instances that are tried, for idempotent requests of which no body was sent. Default 1.',
+      }),
+    ),
+    ejection: Type.Optional(ejectionSchema),
+    health: Type.Optional(healthSchema),
+    tls: Type.Optional(tlsSchema),
+    assertion: Type.Optional(assertionSchema),
+    openapi: Type.Optional(
+      Type.Union([documentSchema, openapiSchema], {
+        description: 'With a document only its operations are forwarded, and what they receive is validated before.',
+      }),
+    ),
+    onExpiry: Type.Optional(
+      Type.Enum(['keep', 'cut'], {
+        type: 'string',
+        description: 'What becomes of an open answer or connection when its access token expires. Default keep.',
+      }),
+    ),
+    rateLimit: Type.Optional(rateLimitSchema),
+    websocket: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether WebSockets are let in, under the same policy, from our own and allowed origins. Each counts as one request ' +
+          'to its instance while it is open. Default false.',
+      }),
+    ),
+    forwardAuthorization: Type.Optional(
+      Type.Boolean({ description: 'Whether the service gets the client’s Authorization field. Default false.' }),
+    ),
+    identityHeaders: Type.Optional(
+      Type.Boolean({ description: 'Whether the service gets the x-auth-* fields. Default true.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export type RouteConfig = Static<typeof routeSchema>

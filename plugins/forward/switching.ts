@@ -1,0 +1,75 @@
+// How a route takes a WebSocket: which handshakes it lets in, and how one becomes a tunnel. Called by index.ts where a request
+// asks to switch protocols; every other request passes by. A handshake meets the same policy, audience and limits as a request.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isAllowedOrigin } from '../browser-origin.ts'
+import { longRunning } from '../connections.ts'
+import { problem } from '../errors.ts'
+import { type Handshake, handshakeOf } from '../handshakes.ts'
+import type { CompiledRoute, Instance } from './route.ts'
+import { Tunnel } from './tunnel.ts'
+import type { Upstreams } from './upstream.ts'
+import { handshakeFields, judgeHandshake, type Offer } from './websocket.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The handshake that this request is, and the subprotocols it offers. */
+    switching: { handshake: Handshake; offer: Offer } | null
+  }
+}
+
+/**
+ * Judges a request that asks for another protocol; before anything looks at its credentials.
+ * @throws Problem `upgrade_refused`, `origin_refused`, `invalid_request`
+ */
+export function admitHandshake(app: FastifyInstance, route: CompiledRoute, request: FastifyRequest): void {
+  const handshake = handshakeOf(request.raw)
+  // An offer of HTTP/2 that the guard let pass: the answer is in HTTP/1.1.
+  if (handshake === undefined) return
+  if (!route.websocket) throw problem('upgrade_refused', { reason: 'no_websocket_here' })
+  // No page is kept from opening a WebSocket by CORS, and cookies of the service go with it (cross-site WebSocket hijacking).
+  if (request.headers.origin !== undefined && !isAllowedOrigin(request, app.browserOrigins)) {
+    app.usage.record(request, { reason: 'origin_refused', granted: false, detail: 'websocket' })
+    throw problem('origin_refused', { reason: 'websocket_origin' })
+  }
+  request.switching = { handshake, offer: judgeHandshake(request.raw) }
+}
+
+/**
+ * Opens the tunnel of an admitted handshake.
+ * @param fields of the request to the service, names and values in turn
+ */
+export function openTunnel(
+  upstreams: Upstreams,
+  route: CompiledRoute,
+  instance: Instance,
+  { request, reply, path, fields }: { request: FastifyRequest; reply: FastifyReply; path: string; fields: string[] },
+): void {
+  const { switching, raw, id, access, limitFields } = request
+  if (switching === null) throw problem('upgrade_refused')
+  // It would hold the gateway open: those under way were ended when the stop began.
+  if (upstreams.closing) throw problem('overloaded', { reason: 'gateway_stops' })
+  const { handshake, offer } = switching
+  const { socket } = handshake
+  // From here on the tunnel keeps the time.
+  socket.setTimeout(0)
+  longRunning.begin(socket)
+  const tunnel = new Tunnel({
+    upstreams,
+    route,
+    instance,
+    request: raw,
+    handshake,
+    offer,
+    answer: reply,
+    requestId: id,
+    access,
+    limitFields,
+    onSettled: () => longRunning.end(socket),
+  })
+  tunnel.start(path, handshakeFields(fields, offer))
+}
+
+/** Ends every tunnel: the gateway stops, and their clients connect again elsewhere. */
+export function endTunnels(upstreams: Upstreams): void {
+  for (const one of [...upstreams.underWay]) if (one instanceof Tunnel) one.stop()
+}

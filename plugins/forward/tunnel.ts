@@ -1,0 +1,231 @@
+// A WebSocket on its way through the gateway: its handshake with the service, then bytes both ways, each side held back when
+// the other is slow. Made by index.ts. It is watched like every request, so that it ends when it stands still, when its session
+// is revoked and when the gateway stops. Nothing is told to the client before the service has proved that it switches.
+import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { type ErrorCode, problem } from '../errors.ts'
+import type { Handshake } from '../handshakes.ts'
+import type { AccessClaims } from '../jwt/index.ts'
+import type { Answer } from './exchange-options.ts'
+import { codeOf, reasonOf } from './failures.ts'
+import { answerFields } from './headers.ts'
+import type { CompiledRoute, Instance } from './route.ts'
+import type { Upstreams, Watched } from './upstream.ts'
+import { bearerProtocol, isAccepted, type Offer } from './websocket.ts'
+
+export interface TunnelOptions {
+  upstreams: Upstreams
+  route: CompiledRoute
+  instance: Instance
+  request: IncomingMessage
+  handshake: Handshake
+  offer: Offer
+  answer: Answer
+  requestId: string
+  access: AccessClaims | null
+  limitFields: readonly string[] | null
+  /** Called once, when all is over. */
+  onSettled: () => void
+}
+
+type AnswerHead = Record<string, string | string[] | undefined>
+
+export class Tunnel implements Dispatcher.DispatchHandler, Watched {
+  place = -1
+  readonly #options: TunnelOptions
+  #controller: Dispatcher.DispatchController | undefined
+  #service: Socket | undefined
+  #isSettled = false
+  #sinceMs: number
+  #movedBytes = 0
+
+  constructor(options: TunnelOptions) {
+    this.#options = options
+    this.#sinceMs = options.upstreams.now()
+  }
+
+  /** Sends the handshake. @param fields names and values in turn */
+  start(path: string, fields: string[]): void {
+    const { upstreams, route, instance, handshake } = this.#options
+    instance.active += 1
+    upstreams.watch(this)
+    handshake.socket.once('close', this.#onClosed)
+    upstreams.dispatch(route, instance, { path, method: 'GET', headers: fields, upgrade: 'websocket' }, this)
+  }
+
+  get access(): AccessClaims | null {
+    return this.#options.access
+  }
+
+  get endsAtExpiry(): boolean {
+    return this.#service !== undefined && this.#options.route.cutsAtExpiry
+  }
+
+  end(reason: string): void {
+    if (this.#service === undefined) this.#fail('invalid_token', `token_${reason}`)
+    else this.#settle()
+  }
+
+  /** Ends it because the gateway stops: nothing is wrong with the client's token. */
+  stop(): void {
+    if (this.#service === undefined) this.#fail('overloaded', 'gateway_stops')
+    else this.#settle()
+  }
+
+  endIfLate(nowMs: number): void {
+    const { route, upstreams, instance } = this.#options
+    if (this.#service === undefined) {
+      if (nowMs - this.#sinceMs <= route.headersMs) return
+      upstreams.failed(route, instance, 'unavailable')
+      this.#fail('upstream_timeout', 'upstream_headers_timeout')
+    } else if (this.#hasMoved()) {
+      this.#sinceMs = nowMs
+    } else if (nowMs - this.#sinceMs > route.websocketIdleMs) {
+      this.#settle()
+    }
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isSettled) controller.abort(new Error('settled before it was sent'))
+  }
+
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: AnswerHead,
+    duplex: Duplex,
+  ): void {
+    const service = socketOf(duplex)
+    service.on('error', () => service.destroy())
+    if (this.#isSettled) {
+      service.destroy()
+      return
+    }
+    const { upstreams, route, instance, request } = this.#options
+    if (statusCode !== 101 || !isAccepted(request.headers['sec-websocket-key'], headers['sec-websocket-accept'])) {
+      service.destroy()
+      this.#fail('upstream_bad_response', 'upstream_handshake')
+      return
+    }
+    if (instance.failures > 0) upstreams.answered(route, instance, statusCode)
+    this.#open(headers, service)
+  }
+
+  // No switch: whatever the service says instead, the client hears that it is no WebSocket there, with the service's status.
+  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
+    if (statusCode < 200 || this.#isSettled) return
+    const { upstreams, route, instance } = this.#options
+    upstreams.answered(route, instance, statusCode)
+    this.#fail(codeByStatus[statusCode] ?? 'upstream_bad_response', `upstream_refused_handshake ${statusCode}`)
+    controller.abort(new Error('no switch of protocols'))
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#isSettled) return
+    const { upstreams, route, instance } = this.#options
+    if (this.#controller === undefined && codeOf(error) === 'upstream_unreachable') {
+      upstreams.failed(route, instance, 'unsent')
+    }
+    this.#fail(codeOf(error), reasonOf(error), error)
+  }
+
+  #open(headers: AnswerHead, service: Socket): void {
+    const { handshake, answer } = this.#options
+    const { socket, head, response } = handshake
+    this.#service = service
+    answer.hijack()
+    response.detachSocket(socket)
+    service.once('close', this.#onClosed)
+    socket.write(this.#switching(headers), 'latin1')
+    if (head.length > 0) service.write(head)
+    socket.pipe(service)
+    service.pipe(socket)
+    this.#sinceMs = this.#options.upstreams.now()
+  }
+
+  #switching(headers: AnswerHead): string {
+    const { route, requestId, access, limitFields, offer } = this.#options
+    const context = { route, statusCode: 101, requestId, authenticated: access !== null, allowOrigin: undefined }
+    const fields = ['connection', 'Upgrade', 'upgrade', 'websocket', ...answerFields(headers, context)]
+    if (limitFields !== null) fields.push(...limitFields)
+    if (offer.hadBearer && headers['sec-websocket-protocol'] === undefined) {
+      fields.push('sec-websocket-protocol', bearerProtocol)
+    }
+    let text = 'HTTP/1.1 101 Switching Protocols\r\n'
+    for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
+    return `${text}\r\n`
+  }
+
+  // Counted by the sockets themselves: a part on its way costs nothing here.
+  #hasMoved(): boolean {
+    const bytes = this.#options.handshake.socket.bytesRead + (this.#service?.bytesRead ?? 0)
+    const hasMoved = bytes !== this.#movedBytes
+    this.#movedBytes = bytes
+    return hasMoved
+  }
+
+  /** Before the switch: the refusal goes the framework's way. */
+  #fail(code: ErrorCode, reason: string, cause?: Error): void {
+    if (this.#isSettled) return
+    const { handshake, answer } = this.#options
+    handshake.socket.off('close', this.#onClosed)
+    this.#forget()
+    this.#controller?.abort(new Error(reason))
+    answer.send(problem(code, { reason, cause }))
+  }
+
+  #settle(): void {
+    if (this.#isSettled) return
+    this.#forget()
+    this.#controller?.abort(new Error('tunnel ended'))
+    this.#service?.destroy()
+    this.#options.handshake.socket.destroy()
+  }
+
+  #forget(): void {
+    const { upstreams, instance, onSettled } = this.#options
+    this.#isSettled = true
+    instance.active -= 1
+    upstreams.forget(this)
+    onSettled()
+  }
+
+  // One side is gone: what it said last still reaches the other one.
+  readonly #onClosed = (): void => {
+    if (this.#isSettled) return
+    const service = this.#service
+    if (service === undefined) {
+      this.#settle()
+      return
+    }
+    this.#forget()
+    endSoon(service)
+    endSoon(this.#options.handshake.socket)
+  }
+}
+
+const codeByStatus: Record<number, ErrorCode> = {
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not_found',
+  429: 'too_many_requests',
+  503: 'upstream_unavailable',
+}
+
+// undici hands over its own connection, under the wider name of a stream.
+function socketOf(duplex: Duplex): Socket {
+  if (duplex instanceof Socket) return duplex
+  throw new Error('undici switched protocols on what is no connection')
+}
+
+const lingerMs = 5000
+
+// What was written is still delivered, to a side that takes it.
+function endSoon(socket: Socket): void {
+  socket.destroySoon()
+  const linger = setTimeout(() => socket.destroy(), lingerMs).unref()
+  socket.once('close', () => clearTimeout(linger))
+}
