@@ -2,6 +2,8 @@
 // Every plugin and route that grants or denies records here; nothing here ever holds a token, a cookie or a password.
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { rememberedLabel } from './session-store/device-label.ts'
+import type { Session } from './session-store/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,6 +13,7 @@ declare module 'fastify' {
 
 /** Every reason an event can have, and what it means. The list is closed: metrics and the operators' page count by it. */
 export const reasonTable = {
+  ahead_healed: 'a valid refresh token that the store had lost in a failover; the session went on from it',
   ahead_refused: 'a valid refresh token newer than the store came; refused, since the store seems to have lost writes',
   expired_absolute: 'a refresh token of a session past its absolute life',
   expired_idle: 'a refresh token of a session that was not used for too long',
@@ -18,6 +21,7 @@ export const reasonTable = {
   hashing_overloaded: 'a password was not checked because the hashing queue was full',
   keys_rotated: 'a new signing key was made and published',
   keys_rotation_asked: 'an administrator asked for a new signing key',
+  login_demanded: 'the session ended because a signal demanded to sign in again',
   login_failed: 'the user name or password was not right',
   login_limited: 'a login try over the limit',
   login_ok: 'somebody signed in',
@@ -28,13 +32,17 @@ export const reasonTable = {
   retried_concurrent: 'a superseded refresh token inside the grace; its successor was given again',
   retried_lost_answer: 'the last refresh token before one that was never delivered; the successor was given again',
   reused: 'a superseded refresh token after its time: the session was ended in the same step',
+  revocation_asked: 'an administrator revoked a session, a subject, a token, a signing key or everyone',
   revocation_unknown: 'a request was refused because this node could not tell who is revoked',
   revoked_by_admin: 'the session ended because an administrator ended it',
   revoked_by_reuse: 'the session ended because one of its refresh tokens was reused',
+  revoked_by_signal: 'the session ended because a signal said so',
   revoked_by_user: 'the session ended because its user ended it from another one',
   rotated: 'a refresh token was replaced by its successor',
+  route_limited: 'a request over the limit of its route',
   session_ended: 'a refresh token of a session that had been ended',
   session_limit: 'the session ended because its user had too many',
+  stream_cut: 'what was under way ended because its session or access token was revoked, or its access token expired',
   token_expired: 'an access token past its life',
   token_foreign: 'an access token of another issuer or for nobody here',
   token_forged: 'an access token whose signature is wrong',
@@ -59,18 +67,39 @@ export interface UsageEvent {
   generation?: number | undefined
   /** A short phrase for operators; never input of a client. */
   detail?: string | undefined
+  /** When the refresh token was issued that was presented. */
+  issuedAtSeconds?: number | undefined
+  /** The session as it is afterwards, for those who listen; it is not logged. */
+  session?: Session | undefined
+}
+
+/** An event and where it came from. */
+export interface RecordedEvent extends UsageEvent {
+  /** ms, of this node's clock. */
+  at: number
+  /** Of the refresh token that was presented. */
+  tokenAgeSeconds?: number | undefined
+  /** What the client calls itself; a label, never evidence. Without it and an address the gateway itself acted. */
+  client?: string
+  address?: string
+  /** Whose access token the request held, when it is not the event's own subject. */
+  actor?: string | undefined
 }
 
 // What an operator should look at even when nothing else is logged.
-const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_refused', 'revocation_unknown'])
+const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_healed', 'ahead_refused', 'revocation_unknown'])
 
 /** Counts and logs events. Recording never fails and never waits. */
 export class Usage {
   readonly #counts = new Map<string, number>(Object.keys(reasonTable).map((reason) => [reason, 0]))
   readonly #log: FastifyBaseLogger
+  readonly #clock: () => number
+  readonly #listeners: ((event: RecordedEvent) => void)[] = []
 
-  constructor(log: FastifyBaseLogger) {
+  /** @param clock of this node, ms */
+  constructor(log: FastifyBaseLogger, clock: () => number = Date.now) {
     this.#log = log
+    this.#clock = clock
   }
 
   /**
@@ -79,11 +108,38 @@ export class Usage {
    */
   record(request: FastifyRequest | undefined, event: UsageEvent): void {
     this.#counts.set(event.reason, (this.#counts.get(event.reason) ?? 0) + 1)
-    const { reason, ...rest } = event
-    const line = { event: reason, ...rest, ...(request && { address: request.ip }) }
+    const recorded = this.#complete(request, event)
+    // The actor stands in the request's own log already.
+    const { reason, session: _, issuedAtSeconds, at, actor, ...rest } = recorded
+    const line = { event: reason, ...rest }
     const log = request?.log ?? this.#log
     if (alarms.has(reason)) log.warn(line, 'alarm')
     else log.info(line, 'event')
+    for (const listener of this.#listeners) this.#tell(listener, recorded)
+  }
+
+  /** Calls `listener` with each event from now on; it must neither throw nor wait. */
+  onRecorded(listener: (event: RecordedEvent) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  // Whatever is wrong with who listens, the request that is recorded goes on.
+  #tell(listener: (event: RecordedEvent) => void, event: RecordedEvent): void {
+    try {
+      listener(event)
+    } catch (err) {
+      this.#log.error({ err }, 'an event could not be handed on')
+    }
+  }
+
+  #complete(request: FastifyRequest | undefined, event: UsageEvent): RecordedEvent {
+    const at = this.#clock()
+    const { issuedAtSeconds } = event
+    const tokenAgeSeconds =
+      issuedAtSeconds === undefined ? undefined : Math.max(0, Math.floor(at / 1000) - issuedAtSeconds)
+    if (!request) return { ...event, at, tokenAgeSeconds }
+    const client = rememberedLabel(request.headers['user-agent'] ?? '')
+    return { ...event, at, tokenAgeSeconds, client, address: request.ip, actor: actorOf(request, event) }
   }
 
   /** How often each reason was recorded since this process started. */
@@ -92,8 +148,13 @@ export class Usage {
   }
 }
 
-async function usage(app: FastifyInstance): Promise<void> {
-  app.decorate('usage', new Usage(app.log))
+function actorOf(request: FastifyRequest | undefined, { sub }: UsageEvent): string | undefined {
+  const caller = request?.access?.sub
+  return caller === sub ? undefined : caller
+}
+
+async function usage(app: FastifyInstance, { clock }: { clock?: () => number }): Promise<void> {
+  app.decorate('usage', new Usage(app.log, clock))
 }
 
 /** Fastify plugin: decorates `app.usage`. */

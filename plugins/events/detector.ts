@@ -1,0 +1,152 @@
+// Finds signals in the events of this node, as they come. Fed by the events plugin; it must stay cheap for the thousands of
+// ordinary refreshes, and bounded in memory whatever comes. What it finds is only found: the events plugin acts.
+import { createHash } from 'node:crypto'
+import { type Signal, signalRepeatMs } from '../session-store/event-store.ts'
+import type { RecordedEvent } from '../usage.ts'
+import { Recent } from './recent.ts'
+import { type Action, type RuleName, ruleTable } from './rules.ts'
+
+export interface DetectorOptions {
+  node: string
+  accessTtlSeconds: number
+  actions: Partial<Record<RuleName, Action>>
+  thresholds: Partial<Record<RuleName, number>>
+  networkOf: (address: string) => string
+  onSignal: (signal: Signal) => void
+}
+
+/** Where a session was last seen, and how often of late. */
+interface Trail {
+  client: string
+  network: string
+  since: number
+  rotations: number
+}
+
+interface Tally {
+  since: number
+  count: number
+}
+
+const sessionsRemembered = 50_000
+const talliesRemembered = 20_000
+const burstMs = 10 * 60_000
+const hourMs = 60 * 60_000
+const dayMs = 24 * hourMs
+
+export class Detector {
+  readonly #options: DetectorOptions
+  readonly #trails = new Recent<Trail>(sessionsRemembered)
+  readonly #tallies = new Recent<Tally>(talliesRemembered)
+  readonly #raised = new Recent<{ at: number }>(talliesRemembered)
+
+  constructor(options: DetectorOptions) {
+    this.#options = options
+  }
+
+  /** Sessions and counts that are remembered. */
+  get size(): number {
+    return this.#trails.size + this.#tallies.size + this.#raised.size
+  }
+
+  /** Looks at one event. */
+  see(event: RecordedEvent): void {
+    const { reason, sid } = event
+    if (reason === 'rotated') this.#seeRotation(event)
+    else if (reason === 'retried_concurrent' || reason === 'retried_lost_answer') this.#seeRetry(event)
+    else if (reason === 'login_ok') this.#seeLogin(event)
+    else if (reason === 'login_failed' || reason === 'login_limited') this.#seeFailedLogin(event)
+    else if (reason === 'reused') this.#raise('reuse', event, sid, this.#whereabouts(event))
+    else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, {})
+    else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
+  }
+
+  #seeRotation(event: RecordedEvent): void {
+    const { sid, at, tokenAgeSeconds = 0 } = event
+    if (sid === undefined) return
+    const trail = this.#trailOf(event, sid)
+    const seen = this.#whereabouts(event)
+    if (seen.client !== trail.client) this.#raise('client_changed', event, sid, { ...seen, before: trail.client })
+    if (seen.network !== trail.network) this.#raise('network_changed', event, sid, { ...seen, before: trail.network })
+    trail.client = seen.client
+    trail.network = seen.network
+    if (at - trail.since >= this.#options.accessTtlSeconds * 1000) [trail.since, trail.rotations] = [at, 0]
+    trail.rotations += 1
+    if (trail.rotations > this.#threshold('refresh_rate')) {
+      this.#raise('refresh_rate', event, sid, {
+        refreshes: trail.rotations,
+        window_seconds: this.#options.accessTtlSeconds,
+      })
+    }
+    const days = (tokenAgeSeconds * 1000) / dayMs
+    if (days >= this.#threshold('dormant_woke')) this.#raise('dormant_woke', event, sid, { days: Math.floor(days) })
+  }
+
+  #seeRetry(event: RecordedEvent): void {
+    const { sid } = event
+    if (sid === undefined) return
+    const { client, network } = this.#trailOf(event, sid)
+    const seen = this.#whereabouts(event)
+    if (seen.client === client && seen.network === network) return
+    this.#raise('retry_elsewhere', event, sid, { ...seen, client_before: client, network_before: network })
+  }
+
+  #seeFailedLogin(event: RecordedEvent): void {
+    const { network } = this.#whereabouts(event)
+    if (event.sub !== undefined) this.#countUp('login_failures_subject', event, event.sub, burstMs)
+    if (network !== '') this.#countUp('login_failures_address', event, network, burstMs)
+  }
+
+  #seeLogin(event: RecordedEvent): void {
+    if (event.sid !== undefined) this.#trailOf(event, event.sid)
+    if (event.sub !== undefined) this.#countUp('many_sessions', event, event.sub, hourMs)
+  }
+
+  #countUp(rule: RuleName, event: RecordedEvent, key: string, windowMs: number): void {
+    const tally = this.#tallies.touch(`${rule} ${key}`, () => ({ since: event.at, count: 0 }))
+    if (event.at - tally.since >= windowMs) [tally.since, tally.count] = [event.at, 0]
+    tally.count += 1
+    if (tally.count < this.#threshold(rule)) return
+    this.#raise(rule, event, key, { count: tally.count, window_seconds: windowMs / 1000, of: key })
+  }
+
+  // Of a session that this node has not seen, its login says where it was.
+  #trailOf(event: RecordedEvent, sid: string): Trail {
+    return this.#trails.touch(sid, () => {
+      const { session } = event
+      const here = this.#whereabouts(event)
+      if (!session) return { ...here, since: event.at, rotations: 0 }
+      return { client: session.device, network: this.#options.networkOf(session.ip), since: event.at, rotations: 0 }
+    })
+  }
+
+  #whereabouts({ client = '', address = '' }: RecordedEvent): { client: string; network: string } {
+    return { client, network: this.#options.networkOf(address) }
+  }
+
+  #threshold(rule: RuleName): number {
+    return this.#options.thresholds[rule] ?? ruleTable[rule].threshold
+  }
+
+  #raise(rule: RuleName, event: RecordedEvent, key: string | undefined, numbers: Signal['numbers']): void {
+    const { at, sub, sid } = event
+    const id = idOf(rule, key ?? '', at)
+    const raised = this.#raised.touch(id, () => ({ at: Number.NEGATIVE_INFINITY }))
+    if (at - raised.at < signalRepeatMs) return
+    raised.at = at
+    const { severity, what, why, ends } = ruleTable[rule]
+    this.#options.onSignal({
+      ...{ id, rule, at, node: this.#options.node, severity, what, why, numbers },
+      threshold: this.#threshold(rule),
+      action: ends === 'nothing' ? 'report' : (this.#options.actions[rule] ?? 'report'),
+      ...(sub !== undefined && { sub }),
+      ...(sid !== undefined && { sid }),
+    })
+  }
+}
+
+// The same on every node that finds the same within the same hour.
+function idOf(rule: RuleName, key: string, at: number): string {
+  const hour = Math.floor(at / signalRepeatMs)
+  return createHash('sha256').update(`${rule}\n${key}\n${hour}`).digest('base64url').slice(0, 22)
+}

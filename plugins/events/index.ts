@@ -1,0 +1,123 @@
+// The plugin `events`: keeps what `app.usage` records in the store, for all nodes together, and finds what somebody should look
+// at. Nothing here stands between a request and its answer: recording is a few pushes, everything else happens beside.
+import { hostname } from 'node:os'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { EventStore, EventStoreLimits, NodeReport, Signal } from '../session-store/event-store.ts'
+import { Detector } from './detector.ts'
+import { FollowUp } from './follow-up.ts'
+import { startHeartbeat } from './heartbeat.ts'
+import { LiveEvents } from './live.ts'
+import { type NetworkBits, networkNames } from './network.ts'
+import { Recorder } from './recorder.ts'
+import { type Action, type RuleName, ruleTable } from './rules.ts'
+import { eventView } from './view.ts'
+import { Webhook } from './webhook.ts'
+
+export { sentenceOf } from './sentences.ts'
+export { eventView } from './view.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    events: Events
+  }
+}
+
+export interface EventsOptions {
+  /** This node in events; made of host and process when absent. */
+  node?: string | undefined
+  version: string
+  limits: EventStoreLimits
+  network: NetworkBits
+  accessTtlSeconds: number
+  /** By rule; the others report, at the thresholds of the table of rules. */
+  signals: { actions: Partial<Record<RuleName, Action>>; thresholds: Partial<Record<RuleName, number>> }
+  /** Who is told of signals. */
+  webhook?: { url: string; secret: string; firstPauseMs?: number } | undefined
+  /** ms */
+  clock: () => number
+}
+
+/** What the rest of the gateway may ask. */
+export interface Events {
+  readonly node: string
+  readonly store: EventStore
+  readonly live: LiveEvents
+  readonly recorder: Recorder
+  /** How often each rule found something that nobody had found before. */
+  readonly signals: ReadonlyMap<string, number>
+  /** ms, of this node */
+  readonly clock: () => number
+}
+
+async function events(app: FastifyInstance, options: EventsOptions): Promise<void> {
+  const { clock, limits } = options
+  const store = app.store.events
+  const node = options.node ?? defaultNode()
+  const networkOf = networkNames(options.network)
+  const followed = followSignals(app, options)
+  const recorder = new Recorder({ store, node, limits, networkOf, clock, ...followed.hears })
+  const live = new LiveEvents({ store, clock, view: eventView })
+  const onSignal = (signal: Signal) => recorder.signal(signal)
+  const { accessTtlSeconds, signals } = options
+  const detector = new Detector({ node, accessTtlSeconds, ...signals, networkOf, onSignal })
+  app.decorate('events', { node, store, live, recorder, clock, signals: followed.counts })
+  app.usage.onRecorded((event) => {
+    recorder.record(event)
+    detector.see(event)
+  })
+  recorder.start()
+  const stopHeartbeat = startHeartbeat(store, reporting(app, node, options))
+  app.addHook('preClose', async () => live.close())
+  app.addHook('onClose', async () => {
+    stopHeartbeat()
+    await recorder.stop()
+    followed.stop()
+  })
+}
+
+// What follows when the store has taken a signal that was not there before: so it happens once, whichever nodes found it.
+function followSignals(app: FastifyInstance, { webhook: told, clock }: EventsOptions) {
+  const counts = new Map<string, number>(Object.keys(ruleTable).map((rule) => [rule, 0]))
+  const lost = (what: string) => (signal: Signal) => app.log.error({ signal: signal.id, rule: signal.rule }, what)
+  const followUp = new FollowUp(app.sessions, lost('the action of a signal could not be done'))
+  const webhook = told && new Webhook({ ...told, clock, onLost: lost('the webhook did not take a signal') })
+  const onNewSignals = (signals: readonly Signal[]) => {
+    for (const signal of signals) {
+      counts.set(signal.rule, (counts.get(signal.rule) ?? 0) + 1)
+      app.log.warn({ signal }, 'signal')
+      followUp.add(signal)
+      webhook?.send(signal)
+    }
+  }
+  const onFailure = (err: unknown) => app.log.warn({ err }, 'events cannot be kept now')
+  const stop = () => {
+    followUp.stop()
+    webhook?.stop()
+  }
+  return { counts, hears: { onNewSignals, onFailure }, stop }
+}
+
+function reporting(app: FastifyInstance, node: string, { clock, version }: EventsOptions): () => NodeReport {
+  const startedAt = clock()
+  return () => {
+    const { ageMs, entries } = app.revocation.status()
+    const revocationLogAgeMs = Math.min(Math.round(ageMs), Number.MAX_SAFE_INTEGER)
+    return { node, seenAt: clock(), startedAt, version, revocationLogAgeMs, revocationEntries: entries }
+  }
+}
+
+/** Host and process: two workers of one machine are two nodes. */
+function defaultNode(): string {
+  return `${hostname()
+    .replace(/[^A-Za-z0-9.-]/g, '-')
+    .slice(0, 24)}-${process.pid}`
+}
+
+/** Fastify plugin: decorates `app.events`. */
+export default fp(events, {
+  name: 'events',
+  fastify: '5.x',
+  dependencies: ['session-store', 'usage', 'revocation'],
+  decorators: { fastify: ['store', 'usage', 'sessions', 'revocation'] },
+})

@@ -1,0 +1,40 @@
+// The network of an address: as much of it as events keep, so that they tell "elsewhere" from "here" and no more.
+// Used by the recorder and the signals; it must take any text, for a trusted proxy may send one.
+import ipaddr from 'ipaddr.js'
+
+/** Leading bits that are kept. */
+export interface NetworkBits {
+  ipv4: number
+  ipv6: number
+}
+
+const rememberedAddresses = 5000
+
+/**
+ * Makes the function from an address to its network: `203.0.113.0/24`, `2001:db8:1::/48`.
+ * @returns '' for what is no address; an IPv4 address mapped into IPv6 is the IPv4 address
+ */
+export function networkNames(bits: NetworkBits): (address: string) => string {
+  const known = new Map<string, string>()
+  return (address) => {
+    const name = known.get(address)
+    if (name !== undefined) return name
+    if (known.size >= rememberedAddresses) known.clear()
+    const made = networkName(address, bits)
+    known.set(address, made)
+    return made
+  }
+}
+
+function networkName(text: string, bits: NetworkBits): string {
+  if (text.length > 64 || !ipaddr.isValid(text)) return ''
+  const address = ipaddr.process(text)
+  const kept = address.kind() === 'ipv4' ? bits.ipv4 : bits.ipv6
+  const bytes = address.toByteArray().map((byte, i) => byte & maskOf(kept - 8 * i))
+  const masked = ipaddr.fromByteArray(bytes).toString()
+  return kept === bytes.length * 8 ? masked : `${masked}/${kept}`
+}
+
+function maskOf(bitsLeft: number): number {
+  return bitsLeft >= 8 ? 0xff : bitsLeft <= 0 ? 0 : (0xff << (8 - bitsLeft)) & 0xff
+}

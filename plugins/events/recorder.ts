@@ -1,0 +1,229 @@
+// Gathers what happened and hands it to the store in batches, off every request's path. Fed by `app.usage`; it must never
+// throw, never wait and never grow without bound: what does not fit is counted as dropped, and the request knows nothing of it.
+import type {
+  EventBatch,
+  EventStore,
+  EventStoreLimits,
+  NewEvent,
+  Signal,
+  TimelineMark,
+} from '../session-store/event-store.ts'
+import { endsAt } from '../session-store/rotation.ts'
+import type { RecordedEvent } from '../usage.ts'
+import { sentences } from './sentences.ts'
+
+export interface RecorderOptions {
+  store: EventStore
+  /** This node, for operators. */
+  node: string
+  limits: EventStoreLimits
+  networkOf: (address: string) => string
+  /** ms */
+  clock: () => number
+  /** Hears which signals nobody had found before. */
+  onNewSignals: (signals: Signal[]) => void
+  onFailure: (error: unknown) => void
+}
+
+const flushEveryMs = 250
+const settleWithinMs = 250
+/** What may wait of each kind. */
+const queueLimit = 10_000
+const batchLimit = 200
+/** Sessions seen alive, of one batch. */
+const activeLimit = 1000
+/** Signals are few and worth keeping. */
+const signalLimit = 200
+/** Of each reason that refuses, so many a second are kept as events; all are counted. A flood then displaces nothing. */
+const refusalsPerSecond = 20
+/** A timeline outlives its session by so much: the question why it ended comes afterwards. */
+const keepTimelineMs = 24 * 60 * 60 * 1000
+
+export class Recorder {
+  readonly #options: RecorderOptions
+  readonly #events: NewEvent[] = []
+  readonly #marks: TimelineMark[] = []
+  readonly #signals: Signal[] = []
+  readonly #active = new Set<string>()
+  readonly #refusals = new Map<string, { second: number; kept: number }>()
+  readonly #run = crypto.randomUUID()
+  #counts: Record<string, number> = {}
+  #unsent: EventBatch | undefined
+  #batches = 0
+  #dropped = 0
+  #sampled = 0
+  #flushing: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: RecorderOptions) {
+    this.#options = options
+  }
+
+  /** Events and steps of timelines that were lost since this process started. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** Refusals that were counted and not kept, because there were too many of a kind in a second. */
+  get sampled(): number {
+    return this.#sampled
+  }
+
+  /** What waits to be handed over. */
+  get waiting(): number {
+    return this.#events.length + this.#marks.length + this.#signals.length
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.flush(), flushEveryMs).unref()
+  }
+
+  /** Hands over what is left, once. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.flush()
+  }
+
+  record(event: RecordedEvent): void {
+    this.#counts[event.reason] = (this.#counts[event.reason] ?? 0) + 1
+    const network = event.address === undefined ? '' : this.#options.networkOf(event.address)
+    if (this.#options.limits.events > 0 && (event.granted || this.#mayKeep(event)))
+      this.#push(this.#events, toStored(event, network))
+    if (event.sid === undefined) return
+    if (event.granted && event.session && this.#active.size < queueLimit) this.#active.add(event.sid)
+    if (this.#options.limits.timelineEntries > 0 && Object.hasOwn(sentences, event.reason)) {
+      this.#push(this.#marks, this.#toMark(event, event.sid, network))
+    }
+  }
+
+  signal(signal: Signal): void {
+    if (this.#signals.length < signalLimit) this.#signals.push(signal)
+    else this.#dropped += 1
+  }
+
+  /** Hands over what was gathered. Never rejects; what the store did not take is tried again, or counted as dropped. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined
+    })
+    return this.#flushing
+  }
+
+  /** For a reader who is to see what has just happened: hands over what waits, but makes nobody wait for long. */
+  async settle(): Promise<void> {
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(() => late.resolve(), settleWithinMs).unref()
+    await Promise.race([this.flush(), late.promise])
+    clearTimeout(timer)
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      await this.#sendBatches()
+    } catch (error) {
+      this.#options.onFailure(error)
+    }
+    await this.#sendMarks()
+  }
+
+  async #sendBatches(): Promise<void> {
+    while (this.#unsent || this.#hasNews()) {
+      this.#unsent ??= this.#takeBatch()
+      const { newSignals } = await this.#options.store.append(this.#unsent, this.#options.limits)
+      const { signals } = this.#unsent
+      this.#unsent = undefined
+      if (newSignals.length > 0) this.#options.onNewSignals(signals.filter(({ id }) => newSignals.includes(id)))
+    }
+  }
+
+  // A step may have been taken although its answer was lost, and would count twice: it is not sent again.
+  async #sendMarks(): Promise<void> {
+    while (this.#marks.length > 0) {
+      const marks = this.#marks.splice(0, batchLimit)
+      try {
+        await this.#options.store.mark(marks, this.#options.limits)
+      } catch (error) {
+        this.#dropped += marks.length
+        this.#options.onFailure(error)
+        return
+      }
+    }
+  }
+
+  #hasNews(): boolean {
+    return this.#events.length > 0 || this.#signals.length > 0 || this.#active.size > 0 || hasAny(this.#counts)
+  }
+
+  #takeBatch(): EventBatch {
+    const counts = this.#counts
+    this.#counts = {}
+    this.#batches += 1
+    const active = [...this.#active].slice(0, activeLimit)
+    for (const sid of active) this.#active.delete(sid)
+    return {
+      node: this.#options.node,
+      run: this.#run,
+      id: this.#batches,
+      at: this.#options.clock(),
+      events: this.#events.splice(0, batchLimit),
+      signals: this.#signals.splice(0, batchLimit),
+      counts,
+      active,
+    }
+  }
+
+  #push<T>(queue: T[], one: T): void {
+    if (queue.length < queueLimit) queue.push(one)
+    else this.#dropped += 1
+  }
+
+  #mayKeep({ reason, at }: RecordedEvent): boolean {
+    const second = Math.floor(at / 1000)
+    const budget = this.#refusals.get(reason)
+    if (budget?.second !== second) {
+      this.#refusals.set(reason, { second, kept: 1 })
+      return true
+    }
+    budget.kept += 1
+    if (budget.kept <= refusalsPerSecond) return true
+    this.#sampled += 1
+    return false
+  }
+
+  // Whoever acted from elsewhere does not show in the person's own timeline.
+  #toMark(event: RecordedEvent, sid: string, network: string): TimelineMark {
+    const { reason, at, generation = 0, session, actor } = event
+    return {
+      sid,
+      at,
+      reason,
+      generation,
+      node: this.#options.node,
+      client: actor === undefined ? (event.client ?? '') : '',
+      network: actor === undefined ? network : '',
+      keepUntil: session ? endsAt(session) + keepTimelineMs : 0,
+    }
+  }
+}
+
+function hasAny(counts: Record<string, number>): boolean {
+  for (const _ in counts) return true
+  return false
+}
+
+function toStored(event: RecordedEvent, network: string): NewEvent {
+  const { at, reason, granted, sub, sid, generation, client, tokenAgeSeconds, actor, detail } = event
+  return {
+    at,
+    reason,
+    granted,
+    ...(sub !== undefined && { sub }),
+    ...(sid !== undefined && { sid }),
+    ...(generation !== undefined && { generation }),
+    ...(client !== undefined && client !== '' && { client }),
+    ...(network !== '' && { network }),
+    ...(tokenAgeSeconds !== undefined && { tokenAgeSeconds }),
+    ...(actor !== undefined && { actor }),
+    ...(detail !== undefined && { detail }),
+  }
+}

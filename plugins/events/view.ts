@@ -1,0 +1,28 @@
+// An event as it goes out: snake_case, times as RFC 3339. Used by the live readers and the routes.
+import type { StoredEvent } from '../session-store/event-store.ts'
+
+/** The wire form of an event. */
+export interface EventView {
+  id: string
+  at: string
+  node: string
+  reason: string
+  granted: boolean
+  sub?: string
+  sid?: string
+  generation?: number
+  client?: string
+  network?: string
+  token_age_seconds?: number
+  actor?: string
+  detail?: string
+}
+
+/** @returns the wire form; members that are not known are left out */
+export function eventView({ at, tokenAgeSeconds, ...event }: StoredEvent): EventView {
+  return {
+    ...event,
+    at: new Date(at).toISOString(),
+    ...(tokenAgeSeconds !== undefined && { token_age_seconds: tokenAgeSeconds }),
+  }
+}

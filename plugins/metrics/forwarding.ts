@@ -1,0 +1,26 @@
+// Metrics of forwarding: what the meters of the routes hold. A label is the prefix of a route of the config, never a path.
+import type { FastifyInstance } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { RouteMeter } from '../forward/meter.ts'
+import { addRead, histogramValues } from './counted.ts'
+
+/** Adds them. */
+export function addForwarding(app: FastifyInstance, registry: Registry): void {
+  const requests = {
+    name: 'cardea_forwarded_requests_total',
+    help: 'Requests sent to services, by route and by the status class of the answer; failed: none came; left: nobody waited.',
+    type: 'counter',
+  } as const
+  addRead(registry, requests, () => app.routeMeters.flatMap(answersOf))
+  const name = 'cardea_upstream_latency_seconds'
+  const help = 'From sending a request to a service to the first byte of its answer.'
+  addRead(registry, { name, help, type: 'histogram' }, () =>
+    app.routeMeters.flatMap(({ prefix, latency }) => histogramValues(name, latency, { route: prefix })),
+  )
+}
+
+function answersOf({ prefix, answers, failed, left }: RouteMeter) {
+  const classes = [2, 3, 4, 5].map((first) => ({ status: `${first}xx`, value: answers[first] ?? 0 }))
+  const all = [...classes, { status: 'failed', value: failed }, { status: 'left', value: left }]
+  return all.map(({ status, value }) => ({ labels: { route: prefix, status }, value }))
+}

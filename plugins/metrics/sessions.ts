@@ -1,0 +1,119 @@
+// Metrics of sessions: refreshes, logins, events by reason, what refresh tokens look like when they are used, revocations.
+import type { FastifyInstance } from 'fastify'
+import type { Registry } from 'prom-client'
+import { Histogram } from '../histogram.ts'
+import type { RecordedEvent } from '../usage.ts'
+import { addRead, histogramValues } from './counted.ts'
+
+// What a refresh can come to.
+const refreshed = ['rotated', 'retried_lost_answer', 'retried_concurrent', 'ahead_healed'] as const
+const refused = [
+  'reused',
+  'ahead_refused',
+  'expired_idle',
+  'expired_absolute',
+  'session_ended',
+  'unknown_session',
+  'forged',
+] as const
+const logins = {
+  login_ok: 'ok',
+  login_failed: 'failed',
+  login_limited: 'limited',
+  hashing_overloaded: 'overloaded',
+} as const
+
+const minute = 60
+const ageBounds = [1, 10, minute, 5 * minute, 15 * minute, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400]
+const rotationBounds = [1, 2, 5, 10, 50, 100, 500, 1000, 5000]
+const propagationBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30]
+const revocationKinds = ['session', 'subject', 'everyone', 'token', 'signing_key'] as const
+
+/** Adds them. */
+export function addSessions(app: FastifyInstance, registry: Registry): void {
+  addCounts(app, registry)
+  addTokens(app, registry)
+  addRevocations(app, registry)
+  addActive(app, registry)
+}
+
+function addCounts(app: FastifyInstance, registry: Registry): void {
+  const countOf = (reason: string) => new Map(Object.entries(app.usage.counts())).get(reason) ?? 0
+  addRead(registry, { name: 'cardea_events_total', help: 'Events by reason.', type: 'counter' }, () =>
+    Object.entries(app.usage.counts()).map(([reason, value]) => ({ labels: { reason }, value })),
+  )
+  addRead(registry, { name: 'cardea_refreshes_total', help: 'Refreshes by outcome and reason.', type: 'counter' }, () =>
+    [
+      ...refreshed.map((reason) => ({ outcome: 'granted', reason })),
+      ...refused.map((reason) => ({ outcome: 'refused', reason })),
+    ].map((labels) => ({ labels, value: countOf(labels.reason) })),
+  )
+  addRead(registry, { name: 'cardea_logins_total', help: 'Logins by outcome.', type: 'counter' }, () =>
+    Object.entries(logins).map(([reason, outcome]) => ({ labels: { outcome }, value: countOf(reason) })),
+  )
+}
+
+function addTokens(app: FastifyInstance, registry: Registry): void {
+  const ages = new Histogram(ageBounds)
+  const rotations = new Histogram(rotationBounds)
+  app.usage.onRecorded(({ reason, tokenAgeSeconds, generation }: RecordedEvent) => {
+    if (tokenAgeSeconds !== undefined) ages.observe(tokenAgeSeconds)
+    if (reason === 'rotated' && generation !== undefined) rotations.observe(generation)
+  })
+  const age = 'cardea_refresh_token_age_seconds'
+  addRead(registry, { name: age, help: 'Age of refresh tokens when they are presented.', type: 'histogram' }, () =>
+    histogramValues(age, ages, {}),
+  )
+  const rotated = 'cardea_session_rotations'
+  const help = 'How many rotations its session has had, at each rotation.'
+  addRead(registry, { name: rotated, help, type: 'histogram' }, () => histogramValues(rotated, rotations, {}))
+}
+
+function addRevocations(app: FastifyInstance, registry: Registry): void {
+  const counts = new Map<string, number>(revocationKinds.map((kind) => [kind, 0]))
+  const ages = new Histogram(propagationBounds)
+  app.revocation.onRevoked((revocations) => {
+    const now = app.events.clock()
+    for (const { kind, at } of revocations) {
+      counts.set(kind, (counts.get(kind) ?? 0) + 1)
+      ages.observe(Math.max(0, now - at) / 1000)
+    }
+  })
+  const revocations = {
+    name: 'cardea_revocations_total',
+    help: 'Revocations this node made or heard of, by kind; one of its own is heard of again.',
+    type: 'counter',
+  } as const
+  addRead(registry, revocations, () => [...counts].map(([kind, value]) => ({ labels: { kind }, value })))
+  const name = 'cardea_revocation_propagation_seconds'
+  const help = 'From a revocation to this node knowing of it, by both clocks.'
+  addRead(registry, { name, help, type: 'histogram' }, () => histogramValues(name, ages, {}))
+  addStatus(app, registry)
+}
+
+function addStatus(app: FastifyInstance, registry: Registry): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    addRead(registry, { name, help, type: 'gauge', aggregator: 'max' }, () => [{ labels: {}, value: read() }])
+  const { revocation } = app
+  gauge('cardea_revocation_log_age_seconds', 'Since the revocation log was last read to its end.', () =>
+    Math.min(revocation.status().ageMs / 1000, Number.MAX_SAFE_INTEGER),
+  )
+  gauge('cardea_revocation_entries', 'Revocations held in memory.', () => revocation.status().entries)
+  gauge('cardea_revocation_unknown_entries', 'Entries of the log that this version skipped.', () => {
+    return revocation.status().unknownEntries
+  })
+  gauge(
+    'cardea_revocation_reloads',
+    'How often the revocation log was loaded again.',
+    () => revocation.status().reloads,
+  )
+}
+
+function addActive(app: FastifyInstance, registry: Registry): void {
+  const name = 'cardea_active_sessions'
+  const help = 'Sessions that began or were refreshed in a window, of all nodes, about.'
+  addRead(registry, { name, help, type: 'gauge', aggregator: 'max' }, async () => {
+    const active = await app.events.store.countActive(app.events.clock())
+    return Object.entries(active).map(([window, value]) => ({ labels: { window }, value }))
+  })
+}

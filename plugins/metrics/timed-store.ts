@@ -1,0 +1,58 @@
+// How long the store takes, verb by verb: the store itself, with a clock around what requests wait for. Used by whoever wires the
+// gateway. It must change neither what a verb does nor what it answers.
+import { Histogram } from '../histogram.ts'
+import type { Store } from '../session-store/store.ts'
+
+/** Histograms by verb. */
+export type StoreLatency = ReadonlyMap<string, Histogram>
+
+// Not `readRevocations`, which waits on purpose.
+const verbs = ['create', 'rotate', 'read', 'list', 'markDelivered', 'end', 'endAll', 'count', 'find'] as const
+
+/** @returns the same store, timed, and where its times are */
+export function timed(store: Store): { store: Store; latency: StoreLatency } {
+  const latency = new Map<string, Histogram>(verbs.map((verb) => [verb, new Histogram()]))
+  const parts = new Map<PropertyKey, object>([
+    ['sessions', timedPart(store.sessions, latency)],
+    ['tries', timedPart(store.tries, latency)],
+    ['users', timedPart(store.users, latency)],
+  ])
+  return { store: boundTo(store, (name) => parts.get(name)), latency }
+}
+
+function timedPart<Part extends object>(part: Part, latency: StoreLatency): Part {
+  const made = new Map<PropertyKey, unknown>()
+  return boundTo(part, (name) => {
+    const histogram = latency.get(String(name))
+    const verb = histogram && Reflect.get(part, name, part)
+    if (histogram === undefined || typeof verb !== 'function') return undefined
+    if (!made.has(name)) made.set(name, timedVerb(verb.bind(part), histogram))
+    return made.get(name)
+  })
+}
+
+function timedVerb(verb: (...args: unknown[]) => Promise<unknown>, histogram: Histogram) {
+  return async (...args: unknown[]) => {
+    const startedAt = performance.now()
+    try {
+      return await verb(...args)
+    } finally {
+      histogram.observe((performance.now() - startedAt) / 1000)
+    }
+  }
+}
+
+// Everything else is asked of the object itself: its private members know no other `this`.
+function boundTo<T extends object>(target: T, instead: (name: PropertyKey) => unknown): T {
+  const bound = new Map<PropertyKey, unknown>()
+  return new Proxy(target, {
+    get: (_, name) => {
+      const own = instead(name) ?? bound.get(name)
+      if (own !== undefined) return own
+      const value = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      bound.set(name, value.bind(target))
+      return bound.get(name)
+    },
+  })
+}

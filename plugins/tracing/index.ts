@@ -1,0 +1,63 @@
+// The plugin `tracing`: one OpenTelemetry span a request, exported by OTLP, when the standard environment variables ask for it;
+// otherwise no package is loaded and no hook is added. A `traceparent` that a client sends is passed on in either case; with
+// tracing the service's parent is our span.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { RequestSpan, Spans } from './spans.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    span: RequestSpan | null
+  }
+}
+
+export interface TracingOptions {
+  /** Said of this service where OTEL_SERVICE_NAME says nothing. */
+  serviceName: string
+  version: string
+}
+
+async function tracing(app: FastifyInstance, options: TracingOptions): Promise<void> {
+  if (!isAskedFor(process.env)) return
+  const { openSpans } = await import('./spans.ts')
+  const spans = await openSpans(options)
+  app.decorateRequest('span', null)
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.span = begin(spans, request)
+    done()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    end(request, reply)
+    done()
+  })
+  app.addHook('onClose', () => spans.flush())
+}
+
+// https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+function isAskedFor(env: NodeJS.ProcessEnv): boolean {
+  if (env['OTEL_SDK_DISABLED'] === 'true' || env['OTEL_TRACES_EXPORTER'] === 'none') return false
+  return Boolean(env['OTEL_EXPORTER_OTLP_ENDPOINT'] || env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'])
+}
+
+function begin(spans: Spans, request: FastifyRequest): RequestSpan {
+  const { method, routeOptions, raw } = request
+  const path = (raw.url ?? '').split('?', 1)[0] ?? ''
+  const span = spans.begin(request.headers, { method, route: routeOptions.url, path })
+  // What is forwarded is made of these: the service is to see our span as its parent.
+  replaceFields(raw.rawHeaders, span.outgoing)
+  return span
+}
+
+function end({ span }: FastifyRequest, reply: FastifyReply): void {
+  span?.end(reply.raw.headersSent ? reply.raw.statusCode : undefined)
+}
+
+function replaceFields(rawHeaders: string[], fields: Readonly<Record<string, string>>): void {
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    if (Object.hasOwn(fields, (rawHeaders[i] ?? '').toLowerCase())) rawHeaders.splice(i, 2)
+  }
+  for (const [name, value] of Object.entries(fields)) rawHeaders.push(name, value)
+}
+
+/** Fastify plugin: traces requests, where the environment says where to. */
+export default fp(tracing, { name: 'tracing', fastify: '5.x' })

@@ -1,0 +1,153 @@
+// Recording under attack and without a store: no request is delayed or refused for it, memory stays bounded, drops are counted,
+// and nothing that a client sends can pretend to be a line of the log or an entry of a timeline.
+import t, { type Test } from 'tap'
+import { networkNames } from '../../plugins/events/network.ts'
+import { Recorder } from '../../plugins/events/recorder.ts'
+import { sentences } from '../../plugins/events/sentences.ts'
+import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
+import type { EventBatch, EventStore } from '../../plugins/session-store/event-store.ts'
+import { reasonTable } from '../../plugins/usage.ts'
+import { bearer, startGateway } from '../gateway.ts'
+
+function recorderOn(store: Partial<EventStore>, clock = () => 0) {
+  const failures: unknown[] = []
+  const recorder = new Recorder({
+    // Boundary of the test: the recorder appends and marks, and asks nothing else.
+    store: store as EventStore,
+    ...{ node: 'n', limits: { events: 100, timelineEntries: 4 }, networkOf: () => '', clock },
+    onNewSignals: () => undefined,
+    onFailure: (error) => void failures.push(error),
+  })
+  return { recorder, failures }
+}
+
+const rotated = (at = 0) => ({ reason: 'rotated', granted: true, at, sid: 'A'.repeat(32), tokenAgeSeconds: 1 }) as const
+
+t.test('a store that is away costs nothing but events beyond the bound, which are counted', async (t) => {
+  const { recorder, failures } = recorderOn({
+    append: () => Promise.reject(new Error('away')),
+    mark: () => Promise.reject(new Error('away')),
+  })
+  for (let i = 0; i < 15_000; i += 1) recorder.record(rotated())
+  t.equal(recorder.dropped, 10_000, 'of events and steps, 10,000 wait each')
+  await recorder.flush()
+  t.ok(failures.length >= 1)
+  t.ok(recorder.waiting <= 20_000)
+})
+
+t.test('what the store did not take is sent again as the same batch', async (t) => {
+  const batches: EventBatch[] = []
+  const append = async (batch: EventBatch) => {
+    batches.push(batch)
+    if (batches.length === 1) throw new Error('away')
+    return { newSignals: [] }
+  }
+  const { recorder } = recorderOn({ append, mark: async () => undefined })
+  recorder.record(rotated())
+  await recorder.flush()
+  recorder.record(rotated())
+  await recorder.flush()
+  t.equal(batches.length, 3)
+  t.equal(batches[1], batches[0])
+  t.not(batches[2]?.id, batches[1]?.id)
+  t.match(batches[2], { counts: { rotated: 1 }, events: [{ reason: 'rotated' }] })
+})
+
+t.test('a slow store is given one batch at a time', async (t) => {
+  let underWay = 0
+  let most = 0
+  const append = async () => {
+    underWay += 1
+    most = Math.max(most, underWay)
+    await new Promise(setImmediate)
+    underWay -= 1
+    return { newSignals: [] }
+  }
+  const { recorder } = recorderOn({ append, mark: async () => undefined })
+  for (let i = 0; i < 1000; i += 1) recorder.record(rotated())
+  await Promise.all([recorder.flush(), recorder.flush(), recorder.flush()])
+  t.equal(most, 1)
+  t.equal(recorder.waiting, 0)
+})
+
+t.test(
+  'of a flood of refusals so many a second are kept, all are counted, and nothing that was granted is lost',
+  async (t) => {
+    const store = openEmbeddedStore({ file: ':memory:' })
+    t.teardown(() => store.close())
+    const { recorder } = recorderOn(store.events)
+    for (let i = 0; i < 5000; i += 1)
+      recorder.record({ reason: 'token_malformed', granted: false, at: 0, tokenAgeSeconds: undefined })
+    recorder.record(rotated())
+    recorder.record({ reason: 'token_malformed', granted: false, at: 1000, tokenAgeSeconds: undefined })
+    await recorder.flush()
+    t.equal(recorder.sampled, 4980)
+    t.equal((await store.events.page({ reason: 'token_malformed' }, { limit: 200 })).events.length, 21)
+    t.equal((await store.events.page({ reason: 'rotated' }, { limit: 200 })).events.length, 1)
+    t.match((await store.events.history('hour', 0)).reasons['token_malformed']?.at(-1), 5001)
+  },
+)
+
+t.test('requests go on while events cannot be kept', async (t: Test) => {
+  const { app, signIn, post, log } = await startGateway(t)
+  app.events.store.append = () => Promise.reject(new Error('away'))
+  app.events.store.mark = () => Promise.reject(new Error('away'))
+  const { refresh_token } = await signIn()
+  await app.events.recorder.flush()
+  t.equal((await post('/auth/token', { grant_type: 'refresh_token', refresh_token })).statusCode, 200)
+  t.ok(app.events.recorder.dropped > 0)
+  t.match(log.filter(({ msg }) => msg === 'events cannot be kept now').length > 0, true)
+})
+
+t.test('a listener that fails fails no request', async (t) => {
+  const { app, signIn, log } = await startGateway(t)
+  app.usage.onRecorded(() => {
+    throw new Error('a mistake')
+  })
+  t.ok(await signIn())
+  t.ok(log.some(({ msg }) => msg === 'an event could not be handed on'))
+})
+
+t.test('nothing a client sends breaks a line of the log, an event or a timeline', async (t) => {
+  const { app, signIn, post, log, events } = await startGateway(t)
+  const evil = {
+    'user-agent': 'x\t1\t1\t1\tlogin_ok\u0000\u001b[31m"}\u2028',
+    'x-forwarded-for': '1.2.3.4\n{"event":"rotated"}',
+  }
+  const alice = await signIn('alice', { headers: evil })
+  await post('/auth/login', { username: 'a'.repeat(1000), password: 'x' }, { headers: evil })
+  await app.events.recorder.flush()
+  const admin = bearer(await signIn('root'))
+  const timeline = (await app.inject({ url: `/admin/sessions/${alice.session_id}/timeline`, headers: admin })).json()
+  t.equal(timeline.entries.length, 1)
+  t.match(timeline.entries[0], { reason: 'login_ok', client: /^[ -~]{1,30}$/ })
+  t.match(events('login_ok')[0], { client: /^[ -~]{1,30}$/, address: '127.0.0.1' })
+  const written = JSON.stringify([log, (await app.inject({ url: '/admin/events', headers: admin })).json()])
+  for (const secret of [alice.access_token, alice.refresh_token]) t.notMatch(written, secret)
+  t.notMatch(written, 'a'.repeat(200), 'a name that nobody can have is not recorded')
+})
+
+t.test('an address is truncated to its network, whatever is said to be one', async (t) => {
+  const networkOf = networkNames({ ipv4: 24, ipv6: 48 })
+  const cases = {
+    '203.0.113.77': '203.0.113.0/24',
+    '::ffff:203.0.113.77': '203.0.113.0/24',
+    '2001:db8:1:2:3::4': '2001:db8:1::/48',
+    '::1': '::/48',
+    '': '',
+    unknown: '',
+    '1.2.3.4\n5': '',
+    ['9'.repeat(500)]: '',
+  }
+  for (const [address, network] of Object.entries(cases)) t.equal(networkOf(address), network, address.slice(0, 40))
+  t.equal(networkNames({ ipv4: 32, ipv6: 128 })('203.0.113.77'), '203.0.113.77')
+  t.equal(networkNames({ ipv4: 0, ipv6: 0 })('203.0.113.77'), '0.0.0.0/0')
+  t.equal(networkNames({ ipv4: 20, ipv6: 0 })('203.0.113.77'), '203.0.112.0/20')
+})
+
+t.test('every reason of a timeline has a sentence that ends, and is on the closed list', async (t) => {
+  for (const [reason, sentence] of Object.entries(sentences)) {
+    t.ok(Object.hasOwn(reasonTable, reason), reason)
+    t.match(sentence, /^[A-Z].*\.$/)
+  }
+})
