@@ -1,0 +1,145 @@
+// What the page asks the gateway: one function a question, all with the operator's access token. A refused token is replaced
+// once and the question asked again. Paths are relative to /ops/, so that a prefix in front of the gateway does not matter.
+import { followGatewayClock } from './clock.js'
+import { accessToken, refresh } from './operator.js'
+
+/** An answer that is not what was asked for; `message` is a sentence for the operator. */
+export class Refused extends Error {
+  /**
+   * @param {number} status 0 when the gateway could not be reached
+   * @param {string} sentence
+   */
+  constructor(status, sentence) {
+    super(sentence)
+    this.status = status
+  }
+}
+
+/** @returns {Promise<import('./wire.ts').Overview>} */
+export const readOverview = () => read('overview')
+
+/**
+ * @param {'hour' | 'day'} window
+ * @returns {Promise<import('./wire.ts').History>}
+ */
+export const readHistory = (window) => read('usage/history', { window })
+
+/**
+ * @param {number} limit
+ * @returns {Promise<{ signals: import('./wire.ts').Signal[] }>}
+ */
+export const readSignals = (limit) => read('signals', { limit: String(limit) })
+
+/**
+ * @param {Record<string, string | undefined>} filter `sid`, `sub`, `reason`, `before`, `limit`
+ * @returns {Promise<import('./wire.ts').EventPage>}
+ */
+export const readEvents = (filter) => read('events', filter)
+
+/**
+ * @param {string} sub
+ * @returns {Promise<{ sessions: import('./wire.ts').SessionRecord[] }>}
+ */
+export const readSessionsOf = (sub) => read('sessions', { sub })
+
+/**
+ * @param {string} sid
+ * @returns {Promise<import('./wire.ts').SessionRecord>}
+ */
+export const readSession = (sid) => read(`sessions/${encodeURIComponent(sid)}`)
+
+/**
+ * @param {string} sid
+ * @returns {Promise<import('./wire.ts').Timeline>}
+ */
+export const readTimeline = (sid) => read(`sessions/${encodeURIComponent(sid)}/timeline`)
+
+/** @param {string} sid */
+export async function endSession(sid) {
+  await ask(`sessions/${encodeURIComponent(sid)}`, { method: 'DELETE' })
+}
+
+/**
+ * @param {string} sub
+ * @returns {Promise<number>} how many were ended
+ */
+export async function endSessionsOf(sub) {
+  const answer = await ask(`subjects/${encodeURIComponent(sub)}/sessions`, { method: 'DELETE' })
+  return (await answer.json()).ended
+}
+
+/**
+ * Opens the live stream.
+ * @param {AbortSignal} signal ends it
+ */
+export function openEventStream(signal) {
+  return ask('events/stream', { signal, headers: { accept: 'text/event-stream' } })
+}
+
+/**
+ * @param {string} path below /admin/
+ * @param {Record<string, string | undefined>} [query]
+ */
+async function read(path, query = {}) {
+  const kept = Object.entries(query).flatMap(([name, value]) => (value ? [[name, value]] : []))
+  const search = new URLSearchParams(kept).toString()
+  const answer = await ask(search ? `${path}?${search}` : path)
+  return answer.json()
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [options]
+ * @returns {Promise<Response>} one that is ok
+ * @throws {Refused}
+ */
+async function ask(path, options = {}) {
+  const token = await tokenOrRefusal()
+  const answer = await send(path, options, token)
+  followGatewayClock(answer.headers.get('date'))
+  if (answer.status !== 401) return demandOk(answer)
+  await refresh(token).catch(unreachable)
+  return demandOk(await send(path, options, await tokenOrRefusal()))
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} options
+ * @param {string} token
+ */
+function send(path, options, token) {
+  const headers = { accept: 'application/json', ...options.headers, authorization: `Bearer ${token}` }
+  return fetch(`../admin/${path}`, { ...options, headers }).catch((error) => {
+    if (options.signal?.aborted) throw error
+    return unreachable()
+  })
+}
+
+function tokenOrRefusal() {
+  return accessToken().catch((error) => {
+    throw new Refused(0, error instanceof TypeError ? notReached : error.message)
+  })
+}
+
+const notReached = 'The gateway could not be reached.'
+
+/** @returns {never} */
+function unreachable() {
+  throw new Refused(0, notReached)
+}
+
+/** @param {Response} answer */
+async function demandOk(answer) {
+  if (answer.ok) return answer
+  const problem = await answer.json().catch(() => ({}))
+  throw new Refused(answer.status, sentenceOf(answer.status, problem))
+}
+
+/**
+ * @param {number} status
+ * @param {{ title?: string, errors?: { path?: string, message?: string }[] }} problem RFC 9457
+ */
+function sentenceOf(status, { title, errors = [] }) {
+  const places = errors.map(({ path, message }) => `${path} ${message}`).join('; ')
+  return `${title ?? `The gateway answered ${status}.`}${places ? ` (${places})` : ''}`
+}

@@ -1,0 +1,66 @@
+// The first line of the page: whether anything needs an operator, in one sentence, and the few numbers that go with it. It
+// says the worst thing it knows.
+import { clock } from '../clock.js'
+import { countsOf, sum } from '../history.js'
+import { html } from '../html.js'
+import { lagOf } from '../nodes.js'
+import { useObservable } from '../observable.js'
+import { linkTo } from '../route.js'
+
+/**
+ * @template T
+ * @typedef {import('../loading.js').Loaded<T>} Loaded
+ */
+
+/**
+ * @param {object} props
+ * @param {Loaded<import('../wire.ts').History>} props.history
+ * @param {Loaded<import('../wire.ts').Overview>} props.overview
+ * @param {Loaded<{ signals: import('../wire.ts').Signal[] }>} props.signals
+ * @param {string} props.window
+ */
+export function Summary({ history, overview, signals, window }) {
+  const nowMs = useObservable(clock)
+  const { tone, text, link } = judge(history.value, overview.value, signals.value?.signals ?? [], window, nowMs)
+  const { active_sessions: active, nodes = [], store } = overview.value ?? {}
+  return html`<section class=${`summary summary-${tone}`}>
+    <p class="summary-text">${text} ${link && html`<a href=${link.to}>${link.text}</a>`}</p>
+    <dl class="facts facts-inline">
+      <div><dt>Active sessions, last hour</dt><dd>${active ? active.hour.toLocaleString() : '–'}</dd></div>
+      <div><dt>last day</dt><dd>${active ? active.day.toLocaleString() : '–'}</dd></div>
+      <div><dt>Nodes</dt><dd>${nodes.length || '–'}</dd></div>
+      <div><dt>Store</dt><dd>${store ?? '–'}</dd></div>
+    </dl>
+  </section>`
+}
+
+/**
+ * @param {import('../wire.ts').History | undefined} history
+ * @param {import('../wire.ts').Overview | undefined} overview
+ * @param {import('../wire.ts').Signal[]} signals
+ * @param {string} window
+ * @param {number} nowMs
+ */
+function judge(history, overview, signals, window, nowMs) {
+  const lagging = (overview?.nodes ?? []).filter((node) => lagOf(node, nowMs) !== undefined)
+  if (lagging.length > 0) {
+    const names = lagging.map(({ node }) => node).join(', ')
+    const link = { to: linkTo(['system']), text: 'See the nodes' }
+    return { tone: 'alarm', text: `${names}: news of revocations is late there.`, link }
+  }
+  if (!history) return { tone: 'plain', text: 'Reading the numbers…' }
+  const reused = sum(countsOf(history, ['reused']))
+  if (reused > 0) {
+    const text = `${reused === 1 ? 'One session was' : `${reused} sessions were`} ended by reuse in the last ${window}.`
+    return { tone: 'alarm', text, link: { to: linkTo(['events'], { reason: 'reused' }), text: 'See which' } }
+  }
+  const warnings = signals.filter(({ severity }) => severity !== 'info').length
+  if (warnings > 0) {
+    return {
+      tone: 'notice',
+      text: 'No reuse; there are signals to look at.',
+      link: { to: linkTo(['signals']), text: 'See them' },
+    }
+  }
+  return { tone: 'good', text: `Quiet: no reuse in the last ${window}, and every node is up to date.` }
+}

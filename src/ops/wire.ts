@@ -1,0 +1,101 @@
+// What the page reads from the gateway, as types: the answers of the routes under /admin. Only types; no browser loads this
+// file. The routes' schemas decide; what a newer gateway adds is ignored.
+export type { AdminSessionView as SessionRecord } from '../schemas.ts'
+
+/** One thing that happened: an entry of GET /admin/events, or an `event` of the live stream. */
+export interface HappenedEvent {
+  id: string
+  /** RFC 3339. */
+  at: string
+  node: string
+  reason: string
+  granted: boolean
+  sub?: string
+  sid?: string
+  generation?: number
+  client?: string
+  network?: string
+  token_age_seconds?: number
+  actor?: string
+  detail?: string
+}
+
+/** GET /admin/events: newest first. */
+export interface EventPage {
+  events: HappenedEvent[]
+  next: string | null
+}
+
+/** GET /admin/usage/history: counts of all nodes together, a number for each step. */
+export interface History {
+  step_seconds: number
+  /** RFC 3339; where the first step begins. */
+  from: string
+  reasons: Record<string, number[]>
+}
+
+/** A `usage` event of the live stream: counts since the last one. */
+export interface UsageDelta {
+  at: string
+  counts: Record<string, number>
+}
+
+export interface GatewayNode {
+  node: string
+  seen_at: string
+  started_at: string
+  revocation_log_age_ms: number
+  revocation_entries: number
+  version: string
+}
+
+export interface SigningKey {
+  kid: string
+  alg: string
+  created_at: string
+  active_from: string
+  state: 'next' | 'current' | 'retiring'
+}
+
+/** GET /admin/overview. */
+export interface Overview {
+  active_sessions: { hour: number; day: number }
+  store: string
+  nodes: GatewayNode[]
+  keys: SigningKey[]
+}
+
+/** An entry of GET /admin/signals: something suspicious, and why it was taken for that. */
+export interface Signal {
+  id: string
+  rule: string
+  at: string
+  sub?: string
+  sid?: string
+  severity: 'info' | 'warning' | 'alarm'
+  what: string
+  numbers: Record<string, number>
+  threshold: number
+  why: string
+  action: 'report' | 'revoke' | 'login'
+}
+
+export interface TimelineEntry {
+  at: string
+  until?: string
+  count: number
+  reason: string
+  sentence: string
+  generation?: number
+  node?: string
+  client?: string
+  network?: string
+}
+
+/** GET /admin/sessions/:sid/timeline: oldest first. */
+export interface Timeline {
+  sid: string
+  sub?: string
+  ended?: { at: string; reason: string; sentence: string }
+  entries: TimelineEntry[]
+}

@@ -1,0 +1,272 @@
+// A lifelike day of a gateway, the same in every run but for its times: who signed in from where, what became of it, what was
+// suspicious. Served by sample-gateway.ts for tests of the page alone and for the pictures in README.
+import type {
+  HappenedEvent,
+  History,
+  Overview,
+  SessionRecord,
+  Signal,
+  Timeline,
+  TimelineEntry,
+} from '../../src/ops/wire.ts'
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const dayMs = 24 * hourMs
+
+const people: [sub: string, client: string, network: string][] = [
+  ['mira.okafor', 'Firefox 146 on Linux', '203.0.113.0/24'],
+  ['jonas.lind', 'Chrome 156 on Windows', '198.51.100.0/24'],
+  ['a.petrov', 'Safari 19 on macOS', '2001:db8:41::/48'],
+  ['yuki.tanaka', 'Chrome 156 on Android', '192.0.2.0/24'],
+  ['svc-reports', 'reporting-job/2.4', '10.4.0.0/24'],
+  ['lucia.marin', 'Edge 156 on Windows', '203.0.113.0/24'],
+  ['tom.achterberg', 'Safari 19 on iPhone', '2001:db8:9::/48'],
+]
+
+/** The session that a reuse ended; signals, events and the timeline tell its story. */
+export const reusedSid = 'pY2uX9vQm4TzB7nLw0KcR8sJf3HdGa61'
+export const liveSid = 'mK7cW2xLq9VbN4tRz1PfD6yHj8GsEu30'
+
+/** Numbers that look random and are the same in every run. */
+function randomNumbers(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296
+    return state / 4_294_967_296
+  }
+}
+
+/** @param steps how many numbers; busier towards the end of the window */
+export function sampleHistory(nowMs: number, stepSeconds: number, steps: number, perStep: number): History {
+  const random = randomNumbers(steps)
+  const counts = (share: number) =>
+    Array.from({ length: steps }, (_, i) => {
+      const wave = 1 + 0.35 * Math.sin((i / steps) * 5.2 - 0.8)
+      return Math.max(0, Math.round(perStep * share * wave * (0.75 + random() * 0.5)))
+    })
+  const rare = (...at: number[]) => Array.from({ length: steps }, (_, i) => (at.includes(i) ? 1 : 0))
+  const from = Math.floor(nowMs / 1000 / stepSeconds - steps + 1) * stepSeconds * 1000
+  return {
+    step_seconds: stepSeconds,
+    from: new Date(from).toISOString(),
+    reasons: {
+      rotated: counts(1),
+      retried_lost_answer: counts(0.035),
+      retried_concurrent: counts(0.06),
+      expired_idle: counts(0.02),
+      session_ended: counts(0.025),
+      forged: rare(Math.floor(steps / 3)),
+      reused: rare(Math.floor(steps * 0.72)),
+      login_ok: counts(0.08),
+      login_failed: counts(0.02),
+      logout: counts(0.03),
+    },
+  }
+}
+
+export function sampleOverview(nowMs: number): Overview {
+  const node = (name: string, ageMs: number, startedMs: number) => ({
+    node: name,
+    seen_at: at(nowMs - 1200),
+    started_at: at(nowMs - startedMs),
+    revocation_log_age_ms: ageMs,
+    revocation_entries: 42,
+    version: '0.1.0',
+  })
+  return {
+    active_sessions: { hour: 8412, day: 41_930 },
+    store: 'Redis 8.2',
+    nodes: [node('gate-a', 240, 3 * dayMs), node('gate-b', 310, 3 * dayMs - hourMs), node('gate-c', 190, 5 * hourMs)],
+    keys: [
+      key('7q2c', 'next', nowMs - hourMs, nowMs + hourMs),
+      key('k9fa', 'current', nowMs - 29 * dayMs, nowMs - 29 * dayMs),
+      key('z03d', 'retiring', nowMs - 59 * dayMs, nowMs - 59 * dayMs),
+    ],
+  }
+}
+
+function key(kid: string, state: 'next' | 'current' | 'retiring', createdAt: number, activeFrom: number) {
+  return { kid, alg: 'ES256', state, created_at: at(createdAt), active_from: at(activeFrom) }
+}
+
+export function sampleSignals(nowMs: number): Signal[] {
+  return [
+    {
+      id: 's3',
+      rule: 'reuse',
+      at: at(nowMs - 17 * minuteMs),
+      sub: 'jonas.lind',
+      sid: reusedSid,
+      severity: 'alarm',
+      what: 'A superseded refresh token of jonas.lind was presented from another network',
+      numbers: { generation_presented: 11, generation_current: 14, seconds_superseded: 2710 },
+      threshold: 1,
+      why: 'The client had gone on three generations ago, so an honest client cannot have sent it: the token was probably copied.',
+      action: 'revoke',
+    },
+    {
+      id: 's2',
+      rule: 'refresh_rate',
+      at: at(nowMs - 41 * minuteMs),
+      sub: 'svc-reports',
+      sid: liveSid,
+      severity: 'warning',
+      what: 'A session of svc-reports refreshes 58 times as often as its tokens expire',
+      numbers: { refreshes: 58, minutes: 5 },
+      threshold: 10,
+      why: 'Access tokens live for five minutes. A client that asks far more often is in a loop, or several share one token.',
+      action: 'report',
+    },
+    {
+      id: 's1',
+      rule: 'login_failures_subject',
+      at: at(nowMs - 3 * hourMs),
+      sub: 'mira.okafor',
+      severity: 'info',
+      what: 'Sign-ins as mira.okafor failed 9 times in a minute',
+      numbers: { failures: 9, addresses: 2 },
+      threshold: 8,
+      why: 'Somebody is guessing, or a stored password is out of date. The limit on tries holds either way.',
+      action: 'report',
+    },
+  ]
+}
+
+const happenings: [reason: string, granted: boolean][] = [
+  ['rotated', true],
+  ['rotated', true],
+  ['login_ok', true],
+  ['rotated', true],
+  ['retried_concurrent', true],
+  ['rotated', true],
+  ['login_failed', false],
+  ['rotated', true],
+  ['retried_lost_answer', true],
+  ['logout', true],
+  ['rotated', true],
+  ['expired_idle', false],
+]
+
+/** Newest first. @param count how many */
+export function sampleEvents(nowMs: number, count: number): HappenedEvent[] {
+  const random = randomNumbers(7)
+  return Array.from({ length: count }, (_, i) => sampleEvent(nowMs - i * 7300 - random() * 5000, count - i))
+}
+
+/** @param serial makes the id, and chooses who and what */
+export function sampleEvent(atMs: number, serial: number): HappenedEvent {
+  const [sub = '', client = '', network = ''] = people[(serial * 5) % people.length] ?? []
+  const [reason = 'rotated', granted = true] = happenings[serial % happenings.length] ?? []
+  const isSignIn = reason.startsWith('login')
+  return {
+    id: `e${serial}`,
+    at: at(atMs),
+    node: ['gate-a', 'gate-b', 'gate-c'][serial % 3] ?? '',
+    reason,
+    granted,
+    sub,
+    ...(reason !== 'login_failed' && { sid: sidOf(serial % 40) }),
+    ...(!isSignIn && { generation: 1 + (serial % 23), token_age_seconds: 270 + (serial % 30) }),
+    client,
+    network,
+  }
+}
+
+function sidOf(serial: number): string {
+  return serial === 3
+    ? liveSid
+    : `${'qVbN4tRz1PfD6yHj8GsEu30mK7cW2xL9'.slice(serial % 24)}${'0'.repeat(32)}`.slice(0, 32)
+}
+
+export function sampleSession(nowMs: number, sid: string, sub: string): SessionRecord {
+  const isEnded = sid === reusedSid
+  return {
+    sid,
+    current: false,
+    sub,
+    created_at: at(nowMs - 4 * hourMs),
+    last_used_at: at(nowMs - 22 * minuteMs),
+    expires_at: at(nowMs + 6 * dayMs),
+    device: 'Chrome 156 on Windows',
+    ip: '198.51.100.23',
+    amr: ['pwd'],
+    generation: 14,
+    roles: ['staff'],
+    scope: 'orders:read orders:write',
+    ...(isEnded && { ended_at: at(nowMs - 17 * minuteMs), end_reason: 'revoked_by_reuse' }),
+  }
+}
+
+export function sampleTimeline(nowMs: number, sid: string, sub: string): Timeline {
+  const entry = (more: Omit<TimelineEntry, 'at' | 'count'> & { minutesAgo: number; count?: number }): TimelineEntry => {
+    const { minutesAgo, count = 1, ...rest } = more
+    return {
+      at: at(nowMs - minutesAgo * minuteMs),
+      count,
+      node: 'gate-a',
+      client: 'Chrome 156 on Windows',
+      network: '198.51.100.0/24',
+      ...rest,
+    }
+  }
+  const isEnded = sid === reusedSid
+  const entries = [
+    entry({ minutesAgo: 240, reason: 'login_ok', sentence: 'Signed in with a password.', generation: 1 }),
+    entry({
+      minutesAgo: 235,
+      until: at(nowMs - 66 * minuteMs),
+      count: 9,
+      reason: 'rotated',
+      sentence: 'Refreshed regularly.',
+      generation: 10,
+    }),
+    entry({
+      minutesAgo: 62,
+      reason: 'retried_lost_answer',
+      sentence: 'An answer was lost on the way; the client asked again and got the same token.',
+      generation: 11,
+    }),
+    entry({
+      minutesAgo: 61,
+      until: at(nowMs - 22 * minuteMs),
+      count: 3,
+      reason: 'rotated',
+      sentence: 'Refreshed regularly.',
+      generation: 14,
+    }),
+  ]
+  if (!isEnded) return { sid, sub, entries }
+  const sentence = 'An old refresh token of this session came back 45 minutes after it had been replaced.'
+  return {
+    sid,
+    sub,
+    ended: {
+      at: at(nowMs - 17 * minuteMs),
+      reason: 'revoked_by_reuse',
+      sentence: 'Logged out because an old refresh token came back: it may have been stolen.',
+    },
+    entries: [
+      ...entries,
+      entry({
+        minutesAgo: 17,
+        reason: 'reused',
+        sentence,
+        generation: 11,
+        node: 'gate-c',
+        client: 'curl/8.14',
+        network: '192.0.2.0/24',
+      }),
+      entry({
+        minutesAgo: 17,
+        reason: 'revoked_by_reuse',
+        sentence: 'The session was ended in the same step, with all of its tokens.',
+        node: 'gate-c',
+      }),
+    ],
+  }
+}
+
+function at(ms: number): string {
+  return new Date(ms).toISOString()
+}
