@@ -2,13 +2,14 @@
 
 import { configSchema } from '../config/schema.ts'
 import { loadConfig } from '../config.ts'
+import { DocumentSource } from '../documents.ts'
 import { type Command, say } from './command.ts'
 
 /** The commands by their two words. */
 export const configCommands: Record<string, Command> = {
   'config check': {
     synopsis: 'config check',
-    meaning: 'loads the config as a start would and says every mistake',
+    meaning: 'loads the config and its documents as a start would and says every mistake',
     options: {},
     positionals: [0, 0],
     needs: 'nothing',
@@ -26,7 +27,9 @@ export const configCommands: Record<string, Command> = {
 
 async function checkConfig(): Promise<void> {
   const { notes, routes } = loadConfig()
-  for (const note of notes) say(`note: ${note}`)
+  const documents = await new DocumentSource().load(routes)
+  for (const note of [...notes, ...documents.notes]) say(`note: ${note}`)
+  for (const { sentence } of documents.missing) say(`note: ${sentence} Until it answers, its route is 503.`)
   say(`the configuration is right; routes: ${routes.length}`)
 }
 
