@@ -1,63 +1,86 @@
-// Authenticated forwarding against the bare limit: the same load on both in turn, so that a noisy machine disturbs both.
-import autocannon from 'autocannon'
+// Forwarding, compared: the same load on every target in turn, round after round, so that a noisy machine disturbs all alike.
+import { type Answered, load, saturate, type Target } from './load.ts'
+import { costOf } from './process-cost.ts'
 
-export interface Target {
-  name: string
-  url: string
-  headers: Record<string, string>
+interface Round extends Answered {
+  cpuUs: number
+  residentBytes: number
 }
 
-interface Round {
+export interface Measured {
+  name: string
   requestsPerSecond: number
   p50Ms: number
   p99Ms: number
-}
-
-export interface Measured extends Round {
-  name: string
+  /** CPU a request, children included; NaN where the system does not tell. */
+  cpuUs: number
+  residentBytes: number
   /** Median over rounds of this target's requests/s by the first target's in the same round. */
   ratio: number
 }
 
-const connections = 64
+export interface Rounds {
+  rounds: number
+  seconds: number
+}
 
 /**
- * Measures targets in alternating rounds.
+ * Measures targets in alternating rounds, after a warm-up of each.
  * @param targets the first is what the others are compared with
  * @param path what is asked for
- * @param rounds how many times each is measured, after one warm-up
- * @param seconds how long each round lasts
- * @throws Error when an answer was not 2xx: a wrong answer is not a fast one
+ * @throws Error when an answer was not 2xx
  */
 export async function measureForwarding(
-  targets: Target[],
+  targets: readonly Target[],
   path: string,
-  rounds: number,
-  seconds: number,
+  { rounds, seconds }: Rounds,
 ): Promise<Measured[]> {
-  const results = new Map<string, Round[]>(targets.map(({ name }) => [name, []]))
-  for (const target of targets) await fire(target, path, 2)
+  const measured = targets.map((): Round[] => [])
+  for (const target of targets) await saturate(target, path, 2)
   for (let round = 0; round < rounds; round++) {
-    for (const target of targets) results.get(target.name)?.push(await fire(target, path, seconds))
+    for (const [i, target] of targets.entries()) measured[i]?.push(await fire(target, path, seconds))
   }
-  const [limit = []] = results.values()
-  return targets.map(({ name }) => summarise(name, results.get(name) ?? [], limit))
+  const [first = []] = measured
+  return targets.map(({ name }, i) => summarise(name, measured[i] ?? [], first))
 }
 
-async function fire({ name, url, headers }: Target, path: string, duration: number): Promise<Round> {
-  const result = await autocannon({ url: url + path, connections, duration, headers })
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${name}: ${result.non2xx} answers were not 2xx`)
-  const { requests, latency } = result
-  return { requestsPerSecond: requests.average, p50Ms: latency.p50, p99Ms: latency.p99 }
+/**
+ * The p99 that a target adds to the first one's, each at half of what the target reached.
+ * @param halfRate requests a second
+ */
+export async function addedLatencyMs(
+  [first, target]: readonly [Target, Target],
+  path: string,
+  halfRate: number,
+  { rounds, seconds }: Rounds,
+): Promise<number> {
+  const added: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    const without = await load(first, path, seconds, halfRate)
+    const through = await load(target, path, seconds, halfRate)
+    added.push(through.p99Ms - without.p99Ms)
+  }
+  return median(added)
 }
 
-function summarise(name: string, rounds: Round[], limit: Round[]): Measured {
+async function fire(target: Target, path: string, seconds: number): Promise<Round> {
+  const before = costOf(target.pid)
+  const answered = await saturate(target, path, seconds)
+  const after = costOf(target.pid)
+  const cpuMs = (after?.cpuMs ?? Number.NaN) - (before?.cpuMs ?? Number.NaN)
+  return { ...answered, cpuUs: (cpuMs * 1000) / answered.requests, residentBytes: after?.residentBytes ?? Number.NaN }
+}
+
+function summarise(name: string, rounds: Round[], first: Round[]): Measured {
+  const middle = (of: (round: Round) => number) => median(rounds.map(of))
   return {
     name,
-    requestsPerSecond: median(rounds.map((round) => round.requestsPerSecond)),
-    p50Ms: median(rounds.map((round) => round.p50Ms)),
-    p99Ms: median(rounds.map((round) => round.p99Ms)),
-    ratio: median(rounds.map((round, i) => round.requestsPerSecond / (limit[i]?.requestsPerSecond ?? Number.NaN))),
+    requestsPerSecond: middle((round) => round.requestsPerSecond),
+    p50Ms: middle((round) => round.p50Ms),
+    p99Ms: middle((round) => round.p99Ms),
+    cpuUs: middle((round) => round.cpuUs),
+    residentBytes: middle((round) => round.residentBytes),
+    ratio: median(rounds.map((round, i) => round.requestsPerSecond / (first[i]?.requestsPerSecond ?? Number.NaN))),
   }
 }
 

@@ -1,7 +1,8 @@
 // Starts what a bench measures as processes of their own, each held to one core where the machine can do that, and ends them.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 
 const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0
 const children: ChildProcess[] = []
@@ -21,8 +22,57 @@ export function describePinning(): string {
  * @returns the first line it prints, once it has
  */
 export async function start(file: string, args: string[], core: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
-  for await (const line of createInterface({ input: launch(file, args, core, env) })) return line
+  for await (const line of createInterface({ input: launch(file, args, core, env).stdout })) return line
   throw new Error(`${file} ended before it said where it listens`)
+}
+
+/** A server that is measured. */
+export interface Running {
+  url: string
+  pid: number
+}
+
+/**
+ * Starts a TypeScript file that prints its address on its first line, on the core of what is measured.
+ * @returns the address and the process
+ */
+export async function startMeasured(file: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Running> {
+  const child = launch(file, args, measuredCore, env)
+  for await (const url of createInterface({ input: child.stdout })) return { url, pid: child.pid ?? 0 }
+  throw new Error(`${file} ended before it said where it listens`)
+}
+
+/**
+ * Starts a TypeScript file and waits for the first line it prints.
+ * @param core a core, or several as taskset names them
+ * @returns its process
+ */
+export async function startListening(file: string, core: string, env: NodeJS.ProcessEnv): Promise<number> {
+  const child = launch(file, [], core, env)
+  for await (const _ of createInterface({ input: child.stdout })) return child.pid ?? 0
+  throw new Error(`${file} ended before it said anything`)
+}
+
+/**
+ * Starts a program that is on PATH on the core of what is measured.
+ * @param port of 127.0.0.1 that it was told to listen on
+ * @throws Error when it is not there or does not listen
+ */
+export async function startProgram(program: string, args: string[], port: number): Promise<Running> {
+  if (spawnSync(program, ['-v']).error !== undefined) throw new Error(`${program} is not on PATH`)
+  const child = spawnOn(measuredCore, program, args, {})
+  for (let tries = 0; tries < 200; tries += 1) {
+    if (await listens(port)) return { url: `http://127.0.0.1:${port}`, pid: child.pid ?? 0 }
+    await delay(20)
+  }
+  throw new Error(`${program} does not listen`)
+}
+
+function listens(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect(port, '127.0.0.1')
+  socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+  return promise.finally(() => socket.destroy())
 }
 
 /**
@@ -31,18 +81,22 @@ export async function start(file: string, args: string[], core: string, env: Nod
  */
 export async function runToEnd(file: string, args: string[], core: string, env: NodeJS.ProcessEnv = {}) {
   const lines: string[] = []
-  for await (const line of createInterface({ input: launch(file, args, core, env) })) lines.push(line)
+  for await (const line of createInterface({ input: launch(file, args, core, env).stdout })) lines.push(line)
   return lines
 }
 
-function launch(file: string, args: string[], core: string, env: NodeJS.ProcessEnv): Readable {
-  const command = [...(canPin ? ['taskset', '-c', core] : []), process.execPath, file, ...args]
+function launch(file: string, args: string[], core: string, env: NodeJS.ProcessEnv) {
+  return spawnOn(core, process.execPath, [file, ...args], env)
+}
+
+function spawnOn(core: string, program: string, args: string[], env: NodeJS.ProcessEnv) {
+  const command = [...(canPin ? ['taskset', '-c', core] : []), program, ...args]
   const child = spawn(command[0] ?? '', command.slice(1), {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   children.push(child)
-  return child.stdout
+  return child
 }
 
 /** Holds this process to a core. */

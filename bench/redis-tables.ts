@@ -41,6 +41,20 @@ export async function printRedisRefreshing(algorithms: readonly string[], measur
   })
 }
 
+const unrecorded = { CARDEA_EVENTS_KEPT: '0', CARDEA_TIMELINE_ENTRIES: '0' }
+
+/** Prints what recording costs a refresh: gateways that keep neither events nor timelines beside gateways that do. */
+export async function printRecording(alg: string, measure: MeasureGateways): Promise<void> {
+  await withRedis(async ({ url }) => {
+    console.log('| refreshing on Redis, recording | refreshes/s | p50 ms | p99 ms | ratio |\n|---|---|---|---|---|')
+    const gateway = { file: 'src/server.ts', env: { REDIS_URL: url } }
+    const [off, on] = await measure(alg, [{ ...gateway, env: { ...gateway.env, ...unrecorded } }, gateway])
+    if (off) console.log(`| ${alg}, neither events nor timelines | ${cellsOf(off)} | 1 |`)
+    if (on) console.log(`| ${alg}, both | ${cellsOf(on)} | ${on.ratio.toFixed(2)} |`)
+    console.log()
+  })
+}
+
 /** The cells of a table that quotes refreshing. */
 export function cellsOf({ refreshesPerSecond, p50Ms, p99Ms }: Refreshed): string {
   return `${Math.round(refreshesPerSecond)} | ${p50Ms.toFixed(1)} | ${p99Ms.toFixed(1)}`
@@ -63,7 +77,8 @@ export async function printRedisMemory(sessions: number): Promise<void> {
   })
 }
 
-async function withRedis(measure: (redis: RedisServer) => Promise<void>): Promise<void> {
+/** Measures with a Redis of its own; where none can be had, says so and measures nothing. */
+export async function withRedis(measure: (redis: RedisServer) => Promise<void>): Promise<void> {
   const teardowns: (() => Promise<void> | void)[] = []
   try {
     const redis = await startRedis({ teardown: (close) => teardowns.push(close) })

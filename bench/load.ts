@@ -1,0 +1,76 @@
+// The load: as many requests as are answered, or so many a second. wrk where it is on PATH (it leaves most of its core to the
+// service), autocannon otherwise. A wrong answer is not a fast one: it ends the bench.
+import { spawn, spawnSync } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import autocannon from 'autocannon'
+
+export interface Target {
+  name: string
+  url: string
+  headers: Record<string, string>
+  /** The process to account for, with its children. */
+  pid: number
+}
+
+export interface Answered {
+  requests: number
+  requestsPerSecond: number
+  p50Ms: number
+  p99Ms: number
+}
+
+const connections = 64
+const hasWrk = spawnSync('wrk', ['-v']).error === undefined
+
+/** What makes the load. */
+export const loadGenerator = hasWrk ? 'wrk' : 'autocannon'
+
+/**
+ * Keeps every connection busy.
+ * @throws Error when an answer was not 2xx
+ */
+export function saturate(target: Target, path: string, seconds: number): Promise<Answered> {
+  return hasWrk ? runWrk(target, path, seconds) : runAutocannon(target, path, seconds)
+}
+
+/**
+ * Sends so many requests a second and no more, evenly.
+ * @throws Error when an answer was not 2xx
+ */
+export function load(target: Target, path: string, seconds: number, requestsPerSecond: number): Promise<Answered> {
+  return runAutocannon(target, path, seconds, Math.max(1, Math.round(requestsPerSecond)))
+}
+
+async function runAutocannon(
+  { name, url, headers }: Target,
+  path: string,
+  duration: number,
+  overallRate?: number,
+): Promise<Answered> {
+  const rate = overallRate === undefined ? {} : { overallRate }
+  const result = await autocannon({ url: url + path, connections, duration, headers, ...rate })
+  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${name}: ${result.non2xx} answers were not 2xx`)
+  const { requests, latency } = result
+  return { requests: requests.total, requestsPerSecond: requests.average, p50Ms: latency.p50, p99Ms: latency.p99 }
+}
+
+async function runWrk({ name, url, headers }: Target, path: string, seconds: number): Promise<Answered> {
+  const fields = Object.entries(headers).flatMap(([field, value]) => ['-H', `${field}: ${value}`])
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...fields, url + path]
+  const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const said = await text(child.stdout)
+  if (/Non-2xx|Socket errors/.test(said)) throw new Error(`${name}: ${said}`)
+  return {
+    requests: Number(/(\d+) requests in/.exec(said)?.[1]),
+    requestsPerSecond: Number(/Requests\/sec: +([\d.]+)/.exec(said)?.[1]),
+    p50Ms: milliseconds(/50% +(\S+)/.exec(said)?.[1]),
+    p99Ms: milliseconds(/99% +(\S+)/.exec(said)?.[1]),
+  }
+}
+
+// `612.00us`, `5.27ms`, `1.02s`
+function milliseconds(written = ''): number {
+  const value = Number.parseFloat(written)
+  if (written.endsWith('us')) return value / 1000
+  return written.endsWith('ms') ? value : value * 1000
+}
