@@ -68,6 +68,12 @@ function judgeOrigin(request: FastifyRequest, origins: BrowserOrigins): OriginVe
   }
 }
 
+/** Whether the page that a request comes from, by its Origin field, is our own or an allowed one. */
+export function isAllowedOrigin(request: FastifyRequest, origins: BrowserOrigins): boolean {
+  const { origin } = request.headers
+  return origin !== undefined && (origins.allowed.has(origin) || isOwn(origin, request, origins))
+}
+
 // The address a request was sent to is its page's own origin too: development is reached by more than one name. A page of
 // another host cannot choose our Host field, and a page of the same host over http is `cross-site` to https.
 function isOwn(origin: string, request: FastifyRequest, origins: BrowserOrigins): boolean {

@@ -67,6 +67,11 @@ export function owesAnswer(socket: Socket): boolean {
   return owedOn(socket)?.req.complete === true
 }
 
+/** Whether any answer is still open on a connection, its request whole or not. */
+export function hasOpenAnswer(socket: Socket): boolean {
+  return owedOn(socket) !== undefined
+}
+
 function owedOn(socket: Socket): ServerResponse | undefined {
   // Node keeps the response that a connection is busy with in a member without a public name.
   return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined

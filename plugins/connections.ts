@@ -15,6 +15,7 @@ export const longRunning = {
   begin: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 0) + 1),
   end: (socket: Socket): void => void forwardedOn.set(socket, (forwardedOn.get(socket) ?? 1) - 1),
   has: (socket: Socket): boolean => (forwardedOn.get(socket) ?? 0) > 0,
+  count: (socket: Socket): number => forwardedOn.get(socket) ?? 0,
 }
 
 const arrivalMs = 1000

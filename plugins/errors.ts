@@ -38,6 +38,7 @@ export const errorTable = {
   forbidden: { status: 403, title: 'This access token does not allow that.' },
   insufficient_scope: { status: 403, title: 'This access token lacks a scope that is needed here.' },
   origin_refused: { status: 403, title: 'A cookie request must come from an allowed origin.' },
+  target_refused: { status: 403, title: 'The request that was asked about would not be passed on here.' },
   not_found: { status: 404, title: 'There is nothing at this path.' },
   method_not_allowed: { status: 405, title: 'This path does not take that method.' },
   request_timeout: { status: 408, title: 'The request did not arrive in time.' },
@@ -57,6 +58,7 @@ export const errorTable = {
     title: 'The service behind the gateway gave an answer that is not valid HTTP.',
   },
   overloaded: { status: 503, title: 'The gateway is busy; try again shortly.' },
+  upstream_unavailable: { status: 503, title: 'The service behind the gateway is away; try again shortly.' },
   store_unavailable: { status: 503, title: 'The session store is away; try again shortly.' },
   revocation_unknown: { status: 503, title: 'The gateway cannot tell now whether this session was revoked.' },
   upstream_timeout: { status: 504, title: 'The service behind the gateway did not answer in time.' },
@@ -71,6 +73,8 @@ export interface ProblemOptions {
   headers?: Record<string, string>
   /** Places of the request that are wrong, for `invalid_request`. */
   errors?: ProblemPlace[]
+  /** More members of the answer (RFC 9457 section 3.2). */
+  members?: Record<string, unknown>
   cause?: unknown
 }
 
@@ -88,6 +92,7 @@ export class Problem extends Error {
   readonly reason: string | undefined
   readonly headers: Record<string, string>
   readonly errors: ProblemPlace[] | undefined
+  readonly members: Record<string, unknown> | undefined
 
   constructor(code: ErrorCode, options: ProblemOptions = {}) {
     super(options.reason ?? code, options.cause === undefined ? undefined : { cause: options.cause })
@@ -97,6 +102,7 @@ export class Problem extends Error {
     this.reason = options.reason
     this.headers = options.headers ?? {}
     this.errors = options.errors
+    this.members = options.members
   }
 }
 
@@ -207,7 +213,7 @@ export function writeProblem(refusal: Problem, request: FastifyRequest, reply: F
     .header('cache-control', 'no-store')
     .header('x-content-type-options', 'nosniff')
     .type('application/problem+json')
-    .send(JSON.stringify(body))
+    .send(JSON.stringify({ ...body, ...refusal.members }))
 }
 
 function logRefusal(refusal: Problem, request: FastifyRequest): void {

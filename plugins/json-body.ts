@@ -9,22 +9,30 @@ import { problem } from './errors.ts'
 /** Deepest nesting of objects and arrays. */
 export const jsonDepthLimit = 5
 
-const refusedNames = new Set(['__proto__', 'constructor'])
+/** What is refused beside a name that stands twice. */
+export interface JsonFlawOptions {
+  /** Deepest nesting of objects and arrays. */
+  depthLimit: number
+  refusedNames: ReadonlySet<string>
+}
+
+const ownRules: JsonFlawOptions = { depthLimit: jsonDepthLimit, refusedNames: new Set(['__proto__', 'constructor']) }
 
 /**
  * Parses JSON strictly.
  * @param text RFC 8259, without a byte order mark
+ * @param rules by default those of the gateway's own routes
  * @returns the value
  * @throws Problem `invalid_request`
  */
-export function parseStrictJson(text: string): unknown {
+export function parseStrictJson(text: string, rules: JsonFlawOptions = ownRules): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
     throw problem('invalid_request', { reason: 'json_malformed', cause })
   }
-  const flaw = flawOf(text)
+  const flaw = flawOf(text, rules)
   if (flaw) throw problem('invalid_request', { reason: flaw })
   return value
 }
@@ -35,19 +43,19 @@ const token = /"(?:[^"\\]|\\.)*"|[{}[\],]/g
 type Open = { names: Set<string>; expectsName: boolean } | 'array'
 
 // The text has been parsed once, so it is well-formed: what is left to see is structure, and which strings are names.
-function flawOf(text: string): string | undefined {
+function flawOf(text: string, { depthLimit, refusedNames }: JsonFlawOptions): string | undefined {
   const open: Open[] = []
   for (const [part] of text.matchAll(token)) {
     const inner = open.at(-1)
     if (part === '{' || part === '[') {
-      if (open.push(part === '{' ? { names: new Set(), expectsName: true } : 'array') > jsonDepthLimit)
+      if (open.push(part === '{' ? { names: new Set(), expectsName: true } : 'array') > depthLimit)
         return 'json_too_deep'
     } else if (part === '}' || part === ']') {
       open.pop()
     } else if (typeof inner === 'object') {
       if (part === ',') inner.expectsName = true
       else if (inner.expectsName) {
-        const flaw = nameFlaw(JSON.parse(part), inner.names)
+        const flaw = nameFlaw(JSON.parse(part), inner.names, refusedNames)
         if (flaw) return flaw
         inner.expectsName = false
       }
@@ -56,7 +64,7 @@ function flawOf(text: string): string | undefined {
   return undefined
 }
 
-function nameFlaw(name: string, names: Set<string>): string | undefined {
+function nameFlaw(name: string, names: Set<string>, refusedNames: ReadonlySet<string>): string | undefined {
   if (refusedNames.has(name)) return 'json_name_refused'
   if (names.has(name)) return 'json_name_repeated'
   names.add(name)

@@ -8,6 +8,7 @@ import fp from 'fastify-plugin'
 import { refuseConnection, writeToConnection } from './connection-refusal.ts'
 import { endArrivalsAtStop, longRunning } from './connections.ts'
 import { type Problem, problem, toProblem, writeProblem } from './errors.ts'
+import { acceptHandshakes, handshakeOf } from './handshakes.ts'
 import { judgeTarget } from './request-target.ts'
 
 declare module 'fastify' {
@@ -71,6 +72,7 @@ export function serverOptions(limits: RequestLimits) {
 
 async function requestGuard(app: FastifyInstance, { limits }: { limits: RequestLimits }): Promise<void> {
   guardServer(app.server)
+  acceptHandshakes(app, app.server)
   endArrivalsAtStop(app)
   app.addHook('onRequest', (request, reply, done) => guardRequest(limits, request, reply, done))
   app.addHook('onSend', closeIfUnread)
@@ -95,9 +97,7 @@ function guardRequest(
   // From here on the target has origin-form, whichever form it came in.
   if (verdict.target !== target) raw.url = verdict.target
   if (fields.expectation !== undefined) judgeExpectation(raw, fields.expectation)
-  if (fields.upgrade !== undefined && !isIgnorableUpgrade(fields.upgrade)) {
-    throw problem('upgrade_refused')
-  }
+  if (fields.upgrade !== undefined) judgeUpgrade(request, fields.upgrade)
   done()
 }
 
@@ -212,8 +212,11 @@ const hostForm = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.
 
 // RFC 9110 section 7.8: a server MAY ignore Upgrade. HTTP/2 in clear text is only ever offered (some clients always do), and
 // the same request is answered in HTTP/1.1; whoever asks for another protocol cannot go on without it.
-function isIgnorableUpgrade(protocols: string): boolean {
-  return protocols.toLowerCase() === 'h2c'
+function judgeUpgrade(request: FastifyRequest, protocols: string): void {
+  if (protocols.toLowerCase() === 'h2c') return
+  // A forwarded route decides by itself whether it takes WebSockets.
+  const isForwarded = request.routeOptions.config?.streamsBody === true
+  if (!isForwarded || handshakeOf(request.raw) === undefined) throw problem('upgrade_refused')
 }
 
 // A refused or early answer leaves a body unread. The connection ends with it: reading on would be work for a stranger, and

@@ -4,6 +4,7 @@ import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { PublishedPart } from './forward/openapi/index.ts'
 
 export interface SwaggerOptions {
   /** Whether Swagger UI and the document are served, at `/docs` and `/docs/json`. */
@@ -13,6 +14,8 @@ export interface SwaggerOptions {
   tags: { name: string; description: string }[]
   /** Name of the refresh cookie, for the document's cookie scheme. */
   refreshCookieName: string
+  /** What services behind the gateway describe themselves; filled until the app is ready. */
+  parts?: readonly PublishedPart[]
 }
 
 /** What the document says of the app (OpenAPI 3.1 section 4.8.2). */
@@ -36,7 +39,7 @@ const contentSecurityPolicy = [
 ].join('; ')
 
 async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<void> {
-  const { enabled, info, tags, refreshCookieName } = options
+  const { enabled, info, tags, refreshCookieName, parts = [] } = options
   if (!enabled) return
   await app.register(fastifySwagger, {
     openapi: {
@@ -52,6 +55,8 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
         },
       },
     },
+    transformObject: (written) =>
+      'openapiObject' in written ? merge(written.openapiObject, parts) : written.swaggerObject,
   })
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
@@ -59,6 +64,21 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
     theme: { title: info.title },
     staticCSP: contentSecurityPolicy,
   })
+}
+
+// The gateway's own routes first; names of parts are told apart by whoever wrote them.
+function merge<T extends { tags?: object[]; paths?: object; components?: object }>(
+  own: T,
+  parts: readonly PublishedPart[],
+): T {
+  const components: Record<string, object> = { ...own.components }
+  for (const part of parts) {
+    for (const [section, named] of Object.entries(part.components)) {
+      components[section] = { ...components[section], ...named }
+    }
+  }
+  const tags = [...(own.tags ?? []), ...parts.flatMap((part) => part.tags)]
+  return { ...own, tags, paths: Object.assign({}, own.paths, ...parts.map(({ paths }) => paths)), components }
 }
 
 /** Fastify plugin: serves the OpenAPI document and Swagger UI. */

@@ -1,41 +1,61 @@
 // The wiring: which plugins the gateway takes from the shelf, in the order in which a request meets them, and its routes.
 // Called by `server.ts` and by the tests. It reads no environment and opens nothing but what it is given.
 import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors'
-import fastifyHelmet, { type FastifyHelmetOptions } from '@fastify/helmet'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerFactory,
+  LogController,
+} from 'fastify'
+import { pino } from 'pino'
 import authenticate from '../plugins/authenticate.ts'
 import browserOrigin from '../plugins/browser-origin.ts'
 import cookies, { refreshCookieName } from '../plugins/cookies.ts'
 import credentials from '../plugins/credentials/index.ts'
 import type { HashingCost } from '../plugins/credentials/password.ts'
 import errors from '../plugins/errors.ts'
+import events from '../plugins/events/index.ts'
 import forward from '../plugins/forward/index.ts'
+import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
 import jsonBody from '../plugins/json-body.ts'
 import accessTokens from '../plugins/jwt/index.ts'
+import metrics from '../plugins/metrics/index.ts'
+import { timed } from '../plugins/metrics/timed-store.ts'
 import loginLimit from '../plugins/rate-limit.ts'
 import requestGuard, { serverOptions } from '../plugins/request-guard.ts'
 import revocation from '../plugins/revocation/index.ts'
 import { deriveSecrets } from '../plugins/secrets.ts'
+import securityFields from '../plugins/security-fields.ts'
 import sessionStore from '../plugins/session-store/index.ts'
 import type { Store } from '../plugins/session-store/store.ts'
 import swagger from '../plugins/swagger.ts'
+import tracing from '../plugins/tracing/index.ts'
 import usage from '../plugins/usage.ts'
 import { apiInfo, apiTags } from './api-document.ts'
 import type { Config } from './config.ts'
 import { requestIds } from './request-ids.ts'
+import { RequestLog } from './request-log.ts'
 import admin from './routes/admin.ts'
 import health from './routes/health.ts'
 import login from './routes/login.ts'
 import logout from './routes/logout.ts'
 import metadata from './routes/metadata.ts'
+import metricsRoute from './routes/metrics.ts'
+import ops from './routes/ops.ts'
 import password from './routes/password.ts'
 import sessions from './routes/sessions.ts'
 import token from './routes/token.ts'
 import upstreams from './routes/upstreams.ts'
+import verify from './routes/verify.ts'
 
 export interface AppOptions {
-  /** An open store; the app closes it. */
+  /** An open store; the app closes it, unless it is only lent. */
   store: Store
+  storeIsLent?: boolean
+  /** The documents of services, by the prefix of their route; see documents.ts. */
+  documents?: ReadonlyMap<string, CompiledDocument>
+  /** Of a server that several apps share, one after the other; by default the app has its own. */
+  serverFactory?: FastifyServerFactory
   /** This node's clock, ms, for access tokens and for what waits to be hashed. The store has its own. */
   clock?: () => number
   logger?: FastifyBaseLogger
@@ -50,44 +70,58 @@ export interface AppOptions {
  * @throws StoreUnavailable when the store does not answer; Error when its keys are sealed under another secret
  */
 export async function buildApp(config: Config, options: AppOptions): Promise<FastifyInstance> {
-  const { logger } = options
+  const log = options.logger ?? pino({ level: config.logLevel })
   const app = Fastify({
     ...serverOptions(config.limits),
-    ...(logger ? { loggerInstance: logger } : { logger: { level: config.logLevel } }),
+    ...(options.serverFactory && { serverFactory: options.serverFactory }),
     logController: new LogController({ disableRequestLogging: true }),
+    // A logger of Fastify's own would listen to the end of each answer for lines that this gateway does not write.
+    childLoggerFactory: (_none, members) => new RequestLog(log, members),
     genReqId: requestIds(),
     trustProxy: config.trustedProxies.length > 0 ? config.trustedProxies : false,
+    // A node loads every revocation that still counts before it serves: a million take some seconds.
+    pluginTimeout: 120_000,
     // A value is what it says it is: nothing is coerced, dropped or filled in before it is judged.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
-  await registerHttp(app, config)
+  app.log = log
+  const parts: PublishedPart[] = []
+  await registerHttp(app, config, options, parts)
   await registerTokens(app, config, options)
-  await registerRoutes(app, config, options.clock ?? Date.now)
+  await registerRoutes(app, config, options, parts)
   return app
 }
 
 // How requests are read and answered, whoever sends them.
-async function registerHttp(app: FastifyInstance, config: Config): Promise<void> {
+async function registerHttp(
+  app: FastifyInstance,
+  config: Config,
+  options: AppOptions,
+  parts: readonly PublishedPart[],
+): Promise<void> {
   await app.register(errors)
   await app.register(requestGuard, { limits: config.limits })
-  await app.register(usage)
-  await app.register(fastifyHelmet, helmetOptions(config))
+  await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
+  await app.register(usage, options.clock ? { clock: options.clock } : {})
+  await app.register(securityFields, { hsts: config.hsts })
   if (config.allowedOrigins.length > 0) await app.register(fastifyCors, corsOptions(config))
   await app.register(jsonBody)
   await app.register(cookies)
   await app.register(browserOrigin, { ownOrigin: new URL(config.issuer).origin, allowedOrigins: config.allowedOrigins })
-  await app.register(swagger, { enabled: config.docs, info: apiInfo, tags: apiTags, refreshCookieName })
+  await app.register(swagger, { enabled: config.docs, info: apiInfo, tags: apiTags, refreshCookieName, parts })
 }
 
 // Who may do what: sessions and their tokens, from the store up.
 async function registerTokens(app: FastifyInstance, config: Config, options: AppOptions): Promise<void> {
-  const { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, clockToleranceSeconds } = config
+  const { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding, clockToleranceSeconds } = config
   const secrets = deriveSecrets(config.secrets)
   const clock = options.clock ?? Date.now
+  const { store, latency } = timed(options.store)
   await app.register(sessionStore, {
-    store: options.store,
+    store,
+    storeIsLent: options.storeIsLent === true,
     secrets,
-    policy: { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions },
+    policy: { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding },
   })
   await app.register(revocation, {
     keepForSeconds: config.accessTtlSeconds + clockToleranceSeconds,
@@ -109,10 +143,26 @@ async function registerTokens(app: FastifyInstance, config: Config, options: App
   const cost = options.hashingCost && { cost: options.hashingCost }
   await app.register(credentials, { ...config.hashing, ...cost, clock })
   await app.register(loginLimit, config.loginLimit)
-  await app.register(forward)
+  await app.register(events, {
+    node: config.node,
+    version: apiInfo.version,
+    limits: { events: config.events.kept, timelineEntries: config.events.timelineEntries },
+    network: config.events.network,
+    accessTtlSeconds: config.accessTtlSeconds,
+    signals: config.signals,
+    webhook: config.webhook,
+    clock,
+  })
+  await app.register(forward, { clock })
+  await app.register(metrics, { storeLatency: latency })
 }
 
-async function registerRoutes(app: FastifyInstance, config: Config, clock: () => number): Promise<void> {
+async function registerRoutes(
+  app: FastifyInstance,
+  config: Config,
+  { documents = new Map(), clock = Date.now }: AppOptions,
+  parts: PublishedPart[],
+): Promise<void> {
   const { audiences, issuer, limits, routes } = config
   const bodyLimitBytes = limits.loginBodyBytes
   await app.register(health)
@@ -123,17 +173,11 @@ async function registerRoutes(app: FastifyInstance, config: Config, clock: () =>
   await app.register(password, { bodyLimitBytes })
   await app.register(sessions)
   await app.register(admin, { bodyLimitBytes: limits.bodyBytes })
-  await app.register(upstreams, { routes })
-}
-
-// Headers of the gateway's own answers; a forwarded answer keeps its service's.
-function helmetOptions(config: Config): FastifyHelmetOptions {
-  return {
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    strictTransportSecurity: config.hsts ? { maxAge: 31_536_000, includeSubDomains: true } : false,
-    crossOriginResourcePolicy: { policy: 'same-origin' },
-    referrerPolicy: { policy: 'no-referrer' },
-  }
+  await app.register(metricsRoute, { token: config.metrics.token })
+  await app.register(verify)
+  await app.register(ops, { enabled: config.ops })
+  const onPublished = config.docs ? (part: PublishedPart) => void parts.push(part) : undefined
+  await app.register(upstreams, { routes, documents, onPublished })
 }
 
 // An exact list, never reflected: an origin that is not on it gets no Access-Control-Allow-Origin, so its pages read nothing.

@@ -36,11 +36,12 @@ function bannerLines({ config, address, store, firstAdmin, demoPrefix }: BannerF
   const url = urlOf(address)
   const demo = demoPrefix === undefined ? '' : `, demo upstream at ${demoPrefix}`
   const workers = config.workers > 1 ? `, ${config.workers} workers` : ''
+  const ops = config.ops ? `${url}/ops` : 'page off (CARDEA_OPS=true turns it on)'
   const docs = config.docs ? `${url}/docs` : 'off (CARDEA_DOCS=true turns it on)'
   return [
     `Cardea      ${url}  (store: ${store}${workers}${demo})`,
     `Swagger UI  ${docs}`,
-    `operators   ${url}/admin/usage  (${describeAdmin(firstAdmin)})`,
+    `operators   ${ops}  (${describeAdmin(firstAdmin)})`,
   ]
 }
 

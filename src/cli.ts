@@ -6,13 +6,20 @@ import { CliError, type Command, type Invocation, UsageError } from './cli/comma
 import { configCommands } from './cli/config-commands.ts'
 import { keyCommands } from './cli/key-commands.ts'
 import { sessionCommands } from './cli/session-commands.ts'
+import { simulateCommands } from './cli/simulate-command.ts'
 import { userCommands } from './cli/user-commands.ts'
 import { nearestName } from './config/nearest-name.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import { makeDataDir, withSecret } from './development.ts'
 import { missingStore, openStore, StoreRefusal } from './open-store.ts'
 
-const commands: Record<string, Command> = { ...userCommands, ...sessionCommands, ...keyCommands, ...configCommands }
+const commands: Record<string, Command> = {
+  ...userCommands,
+  ...sessionCommands,
+  ...keyCommands,
+  ...configCommands,
+  ...simulateCommands,
+}
 
 // Longer than any access token lives: the log of revocations is not ours to shorten, whatever knobs this shell has.
 const keepLogMs = 2 * 24 * 60 * 60 * 1000
@@ -27,7 +34,9 @@ async function main(words: readonly string[]): Promise<number> {
       process.stdout.write(`${usage()}\n`)
       return words.includes('--help') ? 0 : 2
     }
-    await run(`${group} ${verb}`.trim(), rest)
+    // Nearly all commands are two words.
+    if (Object.hasOwn(commands, group)) await run(group, words.slice(1))
+    else await run(`${group} ${verb}`.trim(), rest)
     return 0
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`)

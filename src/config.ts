@@ -1,18 +1,21 @@
 // The config of the gateway: read from the file and the environment, judged as a whole, and handed on as plain data.
 // Called by the process and the command line. It writes nothing; a config with one mistake is no config at all.
 import { availableParallelism } from 'node:os'
-import { basename, isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import type { RouteConfig } from '../plugins/forward/route.ts'
+import type { RetryBinding } from '../plugins/session-store/retry-binding.ts'
 import type { Draft } from './config/draft.ts'
 import { type ConfigFile, type Path, readConfigFile } from './config/file.ts'
 import type { Knob } from './config/knob.ts'
 import { configFileKnob, type KnobMember, type KnobValues, knobs } from './config/knobs.ts'
+import { type MonitoringConfig, monitoringOf } from './config/monitoring-config.ts'
 import { nearestName } from './config/nearest-name.ts'
-import { audiencesOfRoutes } from './config/route-rules.ts'
+import { audiencesOfRoutes, withDocumentsFrom } from './config/route-rules.ts'
 import { findConflicts } from './config/rules.ts'
 import { findMisfits, type Misfit } from './config/schema.ts'
+import { show } from './config/shown-value.ts'
 
-export interface Config {
+export interface Config extends MonitoringConfig {
   /** NODE_ENV is `production`. */
   production: boolean
   listen: { host: string; port: number }
@@ -35,6 +38,7 @@ export interface Config {
   graceMs: number
   /** Live sessions a subject may have. */
   maxSessions: number
+  retryBinding: RetryBinding
   loginLimit: { max: number; windowMs: number }
   /** Addresses or networks (CIDR). */
   trustedProxies: string[]
@@ -54,12 +58,17 @@ export interface Config {
   }
   /** Swagger UI is served. */
   docs: boolean
+  /** The operators' page is served. */
+  ops: boolean
   hsts: boolean
   logLevel: string
   maxStalenessMs: number
   onStale: 'reject' | 'serve'
   /** How long requests in flight may take to finish when the gateway is stopped. */
   stopDelayMs: number
+  reloadDelayMs: number
+  /** The config file, whether it is there or not; an absolute path, as those of documents in `routes` are. */
+  file: string
   routes: RouteConfig[]
   /** Sentences for the log: nothing is wrong, but somebody should know. */
   notes: string[]
@@ -104,7 +113,7 @@ export function loadConfig({ env, directory }: LoadOptions = { env: process.env,
   mistakes.push(...conflicts.mistakes)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   const notes = [...conflicts.notes, ...missingFileNotes(production, file)]
-  return assemble(draft, directory, notes)
+  return assemble(draft, directory, pathOfFile(env, directory), notes)
 }
 
 // A misspelt `production` must not start a gateway with a secret of its own making and Swagger UI open.
@@ -118,12 +127,16 @@ function isProduction(env: Environment, mistakes: string[]): boolean {
 
 function readFile(env: Environment, directory: string, mistakes: string[]): ConfigFile | undefined {
   const named = env[configFileKnob.name] || undefined
-  const path = named ?? configFileKnob.otherwise
-  const read = readConfigFile(isAbsolute(path) ? path : join(directory, path), basename(path))
+  const path = pathOfFile(env, directory)
+  const read = readConfigFile(path, basename(path))
   if (read.outcome === 'read') return read.file
   if (read.outcome === 'wrong') mistakes.push(...read.mistakes)
   else if (named !== undefined) mistakes.push(`${configFileKnob.name} is ${show(named)}: there is no such file`)
   return undefined
+}
+
+function pathOfFile(env: Environment, directory: string): string {
+  return resolve(directory, env[configFileKnob.name] || configFileKnob.otherwise)
 }
 
 /** Adds what is wrong with the file and returns the paths of it that must not be read further. */
@@ -146,18 +159,6 @@ function describeMisfit(file: ConfigFile, misfit: Misfit): string {
 function suggest(name: string, known: readonly string[]): string {
   const nearest = nearestName(name, known)
   return nearest ? `did you mean ${nearest}?` : `remove it; known here: ${known.join(', ')}`
-}
-
-const shownCharacters = 80
-
-/**
- * Writes a value of a mistake: as JSON, so that nothing in it can pretend to be something else, never long, and without
- * the password that somebody may have put into a URL.
- * @param value never a secret
- */
-export function show(value: unknown): string {
-  const text = value === undefined ? 'missing' : JSON.stringify(value).replace(/\/\/[^/"]*@/g, '//…@')
-  return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text
 }
 
 function valueAt(value: unknown, path: Path): unknown {
@@ -245,7 +246,7 @@ function missingFileNotes(production: boolean, file: ConfigFile | undefined): st
   ]
 }
 
-function assemble({ production, values, routes }: Draft, directory: string, notes: string[]): Config {
+function assemble({ production, values, routes }: Draft, directory: string, file: string, notes: string[]): Config {
   // There were no mistakes, so every knob with a default has its value.
   const all = values as KnobValues
   const issuer = all.issuer ?? `http://127.0.0.1:${all.port || 3000}`
@@ -267,6 +268,7 @@ function assemble({ production, values, routes }: Draft, directory: string, note
     absoluteTtlSeconds: all.absoluteTtlSeconds,
     graceMs: all.graceMs,
     maxSessions: all.maxSessions,
+    retryBinding: all.retryBinding,
     loginLimit: all.loginLimit,
     trustedProxies: all.trustedProxies ?? [],
     allowedOrigins: all.allowedOrigins ?? [],
@@ -283,12 +285,16 @@ function assemble({ production, values, routes }: Draft, directory: string, note
       requestTimeoutMs: all.requestTimeoutMs,
     },
     docs: all.docs ?? !production,
+    ops: all.ops,
     hsts: all.hsts,
     logLevel: all.logLevel ?? (production ? 'info' : 'warn'),
     maxStalenessMs: all.maxStalenessMs,
     onStale: all.onStale,
     stopDelayMs: all.stopDelayMs,
-    routes,
+    reloadDelayMs: all.reloadDelayMs,
+    file,
+    routes: withDocumentsFrom(dirname(file), routes),
     notes,
+    ...monitoringOf(all),
   }
 }

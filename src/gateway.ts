@@ -1,45 +1,210 @@
-// A gateway that serves: the app on an open store, listening, and its graceful end. Called by the process, once, and by each
-// worker where there are several. It prints nothing but the log.
-import { Server } from 'node:net'
+// A gateway that serves: the app on an open store, listening, its reloads, and its graceful end. Opened by the process, once, and
+// by each worker where there are several. A reload builds a new app beside the old one; it drops no request, and prints nothing.
+import { once } from 'node:events'
+import { type AddressInfo, Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Store } from '../plugins/session-store/store.ts'
 import { buildApp } from './app.ts'
+import { AppServer, type AppSide } from './app-server.ts'
 import type { Config } from './config.ts'
+import { DocumentSource, type Documents } from './documents.ts'
+import { demandReloadable } from './reloadable.ts'
 import { onStopSignals } from './stop-signals.ts'
+import { tellPrimary } from './worker-metrics.ts'
 
-/**
- * Builds the app, listens, and from then on ends in good order when it is asked to.
- * @param store open; closed with the app
- * @param atClose what else ends with the app
- * @returns the app, listening
- * @throws what buildApp and listening throw
- */
-export async function serve(config: Config, store: Store, atClose?: () => Promise<void>): Promise<FastifyInstance> {
-  const app = await buildApp(config, { store })
-  if (atClose) app.addHook('onClose', atClose)
-  const drained = new Promise<void>((resolve) => app.server.once('close', resolve))
-  const farewellMs = Math.min(longestFarewellMs, config.stopDelayMs / 4)
-  // Fastify has now begun to say on every answer that it is the connection's last (RFC 9112 section 9.6), and is about to
-  // close what is idle: a client that is quick gets its answer, and no request goes into a connection that is being closed.
-  app.addHook('preClose', () => Promise.race([drained, delay(farewellMs)]))
-  await app.listen(config.listen)
-  stopWithGrace(app, config.stopDelayMs, async () => {
-    stopAccepting(app.server)
-    await Promise.race([drained, delay(Math.min(longestSettlingMs, config.stopDelayMs / 4))])
-    await app.close()
-  })
-  return app
+/** An app, and what it was built from. */
+interface Generation {
+  app: FastifyInstance
+  side: AppSide
+  config: Config
+  documents: Documents
 }
 
+/** Apps that finish what they have under way; beyond it the oldest is ended at once. */
+const mostRetired = 4
 const longestFarewellMs = 500
 /** Until every worker has stopped accepting: a client that is told to leave before that might come back to one that is next. */
 const longestSettlingMs = 200
+/** A service that has not given its document is asked again after 1, 2, 4 s and so on, up to this. */
+const longestRetryMs = 30_000
+const firstRetryMs = 1000
 
-function stopAccepting(server: Server): void {
-  // Not the close of node:http, which closes idle connections at once; Fastify calls that one at the end.
-  if (server.listening) Server.prototype.close.call(server)
+export class Gateway {
+  readonly #store: Store
+  readonly #server: AppServer
+  readonly #source = new DocumentSource()
+  /** Ends the wait of apps that are retired, the oldest first. */
+  readonly #retired = new Map<Generation, AbortController>()
+  readonly #closings = new Set<Promise<void>>()
+  #current: Generation | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #retry: NodeJS.Timeout | undefined
+  #retryMs = firstRetryMs
+  #isStopping = false
+
+  private constructor(config: Config, store: Store) {
+    this.#store = store
+    this.#server = new AppServer(config.limits)
+    store.onNotice((sentence) => this.#current?.app.log.warn(sentence))
+  }
+
+  /**
+   * Builds the app, listens, and from then on ends in good order when the process is asked to.
+   * @param store open; closed with the gateway
+   * @param atClose what else ends with it
+   * @throws ConfigError for documents that are wrong; what buildApp and listening throw
+   */
+  static async open(config: Config, store: Store, atClose?: () => Promise<void>): Promise<Gateway> {
+    const gateway = new Gateway(config, store)
+    const { app } = gateway.#adopt(await gateway.#build(config, await gateway.#source.load(config.routes)))
+    const { server } = gateway.#server
+    await once(server.listen(config.listen), 'listening')
+    stopWithGrace(app.log, config.stopDelayMs, async () => {
+      await gateway.#stop(config.stopDelayMs)
+      await atClose?.()
+    })
+    return gateway
+  }
+
+  /** The log of the app that serves now. */
+  get log(): FastifyBaseLogger {
+    return this.#serving.app.log
+  }
+
+  /** Where it listens. */
+  get address(): AddressInfo {
+    const address = this.#server.server.address()
+    if (address === null || typeof address === 'string') throw new Error('The server does not listen on a port.')
+    return address
+  }
+
+  /** What Prometheus reads, of the app that serves now. */
+  readMetrics(): Promise<string> {
+    return this.#serving.app.metrics.text()
+  }
+
+  /** Every file that the documents of the routes are read from. */
+  get documentFiles(): readonly string[] {
+    return this.#serving.documents.files
+  }
+
+  /**
+   * Serves by another config: from its return on for every new request. What is under way ends as it began.
+   * @throws ConfigError for what is wrong with it or cannot change now; then nothing has changed
+   */
+  async reload(config: Config): Promise<void> {
+    await this.#inTurn(async () => {
+      demandReloadable(this.#serving.config, config)
+      this.#adopt(await this.#build(config, await this.#source.load(config.routes)))
+    })
+  }
+
+  get #serving(): Generation {
+    if (this.#current === undefined) throw new Error('The gateway is not open yet.')
+    return this.#current
+  }
+
+  /** One after the other, whether the one before succeeds or not. */
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(act)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #build(config: Config, documents: Documents): Promise<Generation> {
+    const side = this.#server.newSide()
+    const app = await buildApp(config, {
+      store: this.#store,
+      storeIsLent: true,
+      documents: documents.compiled,
+      serverFactory: side.serverFactory,
+    })
+    const generation = { app, side, config, documents }
+    app.addHook('preClose', () => this.#letGo(generation))
+    await app.ready()
+    return generation
+  }
+
+  #adopt(next: Generation): Generation {
+    const { app, documents, side } = next
+    const before = this.#current
+    this.#current = next
+    this.#server.serveBy(side)
+    tellPrimary(app.metrics.registry)
+    for (const note of documents.notes) app.log.warn(note)
+    for (const { sentence } of documents.missing) app.log.warn(sentence)
+    if (before !== undefined) this.#retire(before)
+    clearTimeout(this.#retry)
+    if (documents.missing.length === 0) this.#retryMs = firstRetryMs
+    else this.#retryLater()
+    return next
+  }
+
+  /** Closes an app that serves no longer once nothing of it is under way, or when its time is over. */
+  #retire(generation: Generation): void {
+    const over = new AbortController()
+    this.#retired.set(generation, over)
+    const [oldest] = this.#retired.values()
+    if (this.#retired.size > mostRetired) oldest?.abort()
+    const waited = delay(generation.config.reloadDelayMs, undefined, { ref: false, signal: over.signal })
+    const closing = Promise.race([generation.side.idle, waited.catch(() => undefined)]).then(async () => {
+      this.#retired.delete(generation)
+      over.abort()
+      await generation.app.close()
+    })
+    this.#closings.add(closing)
+    closing.finally(() => this.#closings.delete(closing))
+  }
+
+  #retryLater(): void {
+    this.#retry = setTimeout(() => void this.#inTurn(() => this.#retryDocuments()), this.#retryMs).unref()
+    this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2)
+  }
+
+  async #retryDocuments(): Promise<void> {
+    const { config, documents } = this.#serving
+    if (this.#isStopping || documents.missing.length === 0) return
+    try {
+      const found = await this.#source.loadMissing(config.routes, documents)
+      if (found === undefined) this.#retryLater()
+      else this.#adopt(await this.#build(config, found))
+    } catch (error) {
+      this.log.warn({ err: error }, 'the documents of services could not be asked for again')
+      this.#retryLater()
+    }
+  }
+
+  async #stop(stopDelayMs: number): Promise<void> {
+    this.#isStopping = true
+    clearTimeout(this.#retry)
+    const { server } = this.#server
+    const drained = this.#drained()
+    // Not the close of node:http, which closes idle connections at once; that one is called at the end.
+    if (server.listening) Server.prototype.close.call(server)
+    await Promise.race([drained, delay(Math.min(longestSettlingMs, stopDelayMs / 4))])
+    await this.#turn
+    await this.#serving.app.close()
+    for (const over of this.#retired.values()) over.abort()
+    await Promise.all(this.#closings)
+    await this.#store.close()
+  }
+
+  // Fastify has now begun to say on every answer that it is the connection's last (RFC 9112 section 9.6): a client that is quick
+  // gets its answer, and no request goes into a connection that is being closed. Then all that is under way ends.
+  async #letGo(generation: Generation): Promise<void> {
+    if (!this.#isStopping || generation !== this.#current) return
+    const drained = this.#drained()
+    await Promise.race([drained, delay(Math.min(longestFarewellMs, generation.config.stopDelayMs / 4))])
+    this.#server.server.close()
+    await drained
+  }
+
+  #drained(): Promise<unknown> {
+    const { server } = this.#server
+    return this.#server.isOver ? Promise.resolve() : once(server, 'close')
+  }
 }
 
 /**
@@ -47,13 +212,16 @@ function stopAccepting(server: Server): void {
  * @param delayMs how long that may take; after it, and at a second signal, the process ends at once with exit code 1
  * @param stop does it
  */
-function stopWithGrace(app: FastifyInstance, delayMs: number, stop: () => Promise<void>): void {
-  const grace = closeWithGrace({ delay: delayMs, logger: app.log, skip: ['SIGTERM', 'SIGINT'] }, async ({ err }) => {
-    if (err) app.log.fatal({ err }, 'stopping after an error that nothing caught')
-    await stop()
-  })
+function stopWithGrace(log: FastifyBaseLogger, delayMs: number, stop: () => Promise<void>): void {
+  const grace = closeWithGrace(
+    { delay: delayMs, logger: log, skip: ['SIGTERM', 'SIGINT', 'SIGHUP'] },
+    async ({ err }) => {
+      if (err) log.fatal({ err }, 'stopping after an error that nothing caught')
+      await stop()
+    },
+  )
   onStopSignals(
-    app.log,
+    log,
     () => grace.close(),
     () => process.exit(1),
   )

@@ -44,11 +44,12 @@ const role = Type.String({ pattern: rolePattern, description: 'A role.', example
 
 const roles = Type.Array(role, { maxItems: 32, uniqueItems: true, description: 'Roles, as policies name them.' })
 
-const subject = Type.String({ pattern: userNamePattern, description: 'The subject: the canonical user name.' })
+export const subject = Type.String({ pattern: userNamePattern, description: 'The subject: the canonical user name.' })
 
-const sid = Type.String({ pattern: '^[A-Za-z0-9_-]{32}$', description: 'Session identifier.' })
+export const sid = Type.String({ pattern: '^[A-Za-z0-9_-]{32}$', description: 'Session identifier.' })
 
-const time = (description: string) => Type.String({ format: 'date-time', description })
+/** A time on the wire, RFC 3339. */
+export const time = (description: string) => Type.String({ format: 'date-time', description })
 
 export const loginBody = Type.Object(
   {
@@ -114,7 +115,27 @@ const sessionSchema = Type.Object(
   closed,
 )
 
-export const sessionList = Type.Object({ sessions: Type.Array(sessionSchema) }, closed)
+const ownEvent = Type.Object(
+  {
+    at: time('When it happened, or first happened.'),
+    until: Type.Optional(time('When it last happened, if more than once.')),
+    count: Type.Integer({ description: 'How often it happened in a row.' }),
+    sentence: Type.String({ description: 'What happened, in words.' }),
+    client: Type.Optional(Type.String({ description: 'What the client calls itself.' })),
+    network: Type.Optional(Type.String({ description: 'The network of its address.' })),
+  },
+  closed,
+)
+
+const ownSessionSchema = Type.Object(
+  {
+    ...sessionSchema.properties,
+    events: Type.Array(ownEvent, { description: 'What happened to it: the sign-in and the newest, oldest first.' }),
+  },
+  closed,
+)
+
+export const sessionList = Type.Object({ sessions: Type.Array(ownSessionSchema) }, closed)
 
 export const adminSessionSchema = Type.Object(
   {
@@ -168,13 +189,16 @@ export const userChangeBody = Type.Object(
   { ...closed, minProperties: 1 },
 )
 
+// A string: nothing on the wire is coerced.
+export const pageLimit = Type.String({
+  pattern: '^([1-9][0-9]?|1[0-9][0-9]|200)$',
+  description: '1 to 200; default 50.',
+})
+
 export const userPage = Type.Object(
   {
     after: Type.Optional(Type.String({ maxLength: 64, description: 'Begin behind this subject.' })),
-    // A string: nothing on the wire is coerced.
-    limit: Type.Optional(
-      Type.String({ pattern: '^([1-9][0-9]?|1[0-9][0-9]|200)$', description: '1 to 200; default 50.' }),
-    ),
+    limit: Type.Optional(pageLimit),
   },
   closed,
 )

@@ -1,16 +1,18 @@
 // The process: config, store, first admin, demo upstream, and a gateway that serves, or workers that do.
 // Started by `npm start` and the image, never imported. It ends with one sentence, not a stack, where a person can mend the cause.
 import cluster from 'node:cluster'
-import type { Server } from 'node:net'
 import { KeyUnopenable } from '../plugins/session-store/sealed-key.ts'
 import { type Store, StoreUnavailable } from '../plugins/session-store/store.ts'
 import { announce } from './banner.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts'
 import { makeDataDir, prepareFirstAdmin, withSecret } from './development.ts'
-import { serve } from './gateway.ts'
+import { Gateway } from './gateway.ts'
+import { listenForMetrics } from './metrics-listener.ts'
 import { openStore, StoreRefusal } from './open-store.ts'
-import { configOfWorker, type Serving, superviseWorkers, WorkersError } from './workers.ts'
+import { Reloading } from './reloading.ts'
+import { metricsOfWorkers } from './worker-metrics.ts'
+import { type Serving, serveAsWorker, superviseWorkers, WorkersError } from './workers.ts'
 
 const demoPrefix = '/demo'
 
@@ -26,20 +28,48 @@ async function start(): Promise<void> {
   const loaded = readConfig()
   const store = await openStore(loaded, { onWarning: (sentence) => loaded.notes.push(sentence) })
   const demo = loaded.production || loaded.routes.length > 0 ? undefined : await startDemoUpstream()
-  const config = demo ? withDemoRoute(loaded, demo.url) : loaded
+  const config = withDemo(loaded, demo)
   const addFirstAdmin = await prepareFirstAdmin(store.users, config)
+  const readAgain = () => withDemo(readConfig(), demo)
   const { log, address } = await (config.workers === 1
-    ? serveAlone(config, store, demo)
-    : superviseWorkers(config, () => (demo ? withDemoRoute(readConfig(), demo.url) : readConfig())))
+    ? serveAlone(config, store, readAgain, demo)
+    : serveByWorkers(config, readAgain))
   const facts = { config, address, store: store.description, demoPrefix: demo && demoPrefix }
   announce(log, { ...facts, firstAdmin: await addFirstAdmin() })
   // The workers have opened it for themselves.
   if (config.workers > 1) await store.close()
 }
 
-async function serveAlone(config: Config, store: Store, demo: DemoUpstream | undefined): Promise<Serving> {
-  const app = await serve(config, store, demo && (() => demo.close()))
-  return { log: app.log, address: addressOf(app.server.address()) }
+async function serveAlone(
+  config: Config,
+  store: Store,
+  readAgain: () => Config,
+  demo: DemoUpstream | undefined,
+): Promise<Serving> {
+  const gateway = await Gateway.open(config, store, demo && (() => demo.close()))
+  let newest = config
+  Reloading.start({
+    log: () => gateway.log,
+    files: () => [newest.file, ...gateway.documentFiles],
+    reload: async () => {
+      const read = readAgain()
+      await gateway.reload(read)
+      newest = read
+      for (const note of read.notes) gateway.log.warn(note)
+    },
+  })
+  await openMetrics(config, () => gateway.readMetrics())
+  return { log: gateway.log, address: gateway.address }
+}
+
+async function serveByWorkers(config: Config, readAgain: () => Config): Promise<Serving> {
+  const serving = await superviseWorkers(config, readAgain)
+  await openMetrics(config, metricsOfWorkers())
+  return serving
+}
+
+async function openMetrics({ metrics }: Config, read: () => Promise<string>): Promise<void> {
+  if (metrics.listen !== undefined) await listenForMetrics(metrics.listen, read)
 }
 
 function readConfig(): Config {
@@ -51,17 +81,13 @@ function readConfig(): Config {
 
 // What can be wrong has been judged, and said, by the process that started this one.
 async function startAsWorker(): Promise<void> {
-  const config = await configOfWorker()
-  await serve(config, await openStore(config))
+  await serveAsWorker(async (config) => Gateway.open(config, await openStore(config)))
 }
 
-function withDemoRoute(config: Config, upstream: string): Config {
-  return { ...config, routes: [{ prefix: demoPrefix, upstream, policy: 'authenticated' }] }
-}
-
-function addressOf(address: ReturnType<Server['address']>): Serving['address'] {
-  if (address === null || typeof address === 'string') throw new Error('The server does not listen on a port.')
-  return address
+// Until there is something else behind the gateway.
+function withDemo(config: Config, demo: DemoUpstream | undefined): Config {
+  if (demo === undefined || config.routes.length > 0) return config
+  return { ...config, routes: [{ prefix: demoPrefix, upstream: demo.url, policy: 'authenticated' }] }
 }
 
 /** One sentence for what a person can mend; the stack only for what is our fault. */

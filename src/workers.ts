@@ -1,10 +1,13 @@
 // Several processes behind one port (CARDEA_WORKERS): the primary opens it, all workers accept from it, and the primary replaces
 // workers that end, and renews or stops them in good order. Called by server.ts. The primary itself must never serve a request.
 import cluster, { type Worker } from 'node:cluster'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
 import { pino } from 'pino'
 import type { Config } from './config.ts'
+import { DocumentSource } from './documents.ts'
+import { demandReloadable } from './reloadable.ts'
+import { Reloading } from './reloading.ts'
 import { onStopSignals } from './stop-signals.ts'
 
 /** No worker came up; what it said stands on standard error. */
@@ -46,14 +49,40 @@ export async function superviseWorkers(config: Config, reload: () => Config): Pr
     () => workers.stopAtOnce(),
   )
   process.on('SIGUSR2', () => void workers.renew(reload))
+  Reloading.start({ log: () => log, files: () => workers.files, reload: () => workers.reload(reload()) })
   return { log, address }
 }
 
-/** In a worker: the config that the primary has judged. */
-export async function configOfWorker(): Promise<Config> {
-  const [message] = await once(process, 'message')
-  // Boundary: `fork` below sends nothing else.
-  return (message as { config: Config }).config
+/** What a worker serves with. */
+export interface Reloadable {
+  /** @throws Error that says why nothing has changed */
+  reload(config: Config): Promise<void>
+}
+
+/**
+ * In a worker: serves by the config that the primary has judged, and by every other one that it reads later.
+ * @param open begins to serve
+ */
+export async function serveAsWorker(open: (config: Config) => Promise<Reloadable>): Promise<void> {
+  // Sent to all processes of a terminal; it is the primary that reloads.
+  process.on('SIGHUP', () => undefined)
+  // What arrives while the gateway opens waits here.
+  const messages = on(process, 'message')
+  // Boundary: the primary sends configs and, later, the questions of worker-metrics.ts.
+  const configs = messages as AsyncIterableIterator<[{ config: Config }]>
+  const { value: first } = await configs.next()
+  void answerReloads(configs, await open(first[0].config))
+}
+
+async function answerReloads(messages: AsyncIterable<[{ config?: Config }]>, gateway: Reloadable): Promise<void> {
+  for await (const [{ config }] of messages) {
+    if (config === undefined) continue
+    const reloaded = await gateway.reload(config).then(
+      () => 'done',
+      (error) => (error instanceof Error ? error.message : String(error)),
+    )
+    process.send?.({ reloaded })
+  }
 }
 
 interface Started {
@@ -67,6 +96,7 @@ class Workers {
   readonly #log: FastifyBaseLogger
   /** The workers that are replaced when they end. */
   readonly #kept = new Set<Worker>()
+  #documentFiles: readonly string[] = []
   readonly #backOffs = new Set<NodeJS.Timeout>()
   #endings = 0
   #isRenewing = false
@@ -86,6 +116,24 @@ class Workers {
     const others = Array.from({ length: this.#config.workers - 1 }, () => this.#startKept())
     await Promise.allSettled(others)
     return address
+  }
+
+  /** What the config was read from. */
+  get files(): readonly string[] {
+    return [this.#config.file, ...this.#documentFiles]
+  }
+
+  /**
+   * Hands every worker another config, under which it serves from then on.
+   * @throws ConfigError when it cannot be used; Error with what workers say that could not
+   */
+  async reload(config: Config): Promise<void> {
+    demandReloadable(this.#config, config)
+    this.#documentFiles = (await new DocumentSource().load(config.routes)).files
+    this.#config = config
+    const answers = await Promise.all([...this.#kept].map((worker) => reloadOf(worker, config)))
+    const refused = answers.filter((answer) => answer !== 'done')
+    if (refused.length > 0) throw new Error([...new Set(refused)].join('\n'))
   }
 
   /** Replaces every worker by a new one, one after the other: each stops only when its successor listens. */
@@ -184,6 +232,20 @@ class Workers {
   #exitIfAlone(): void {
     if (living().length === 0) process.exit(this.#exitCode)
   }
+}
+
+// One that is gone is replaced by another, which begins with the newest config.
+function reloadOf(worker: Worker, config: Config): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const onMessage = (message: unknown) => {
+    // Boundary: the answer of `serveAsWorker`.
+    const { reloaded } = message as { reloaded?: string }
+    if (reloaded !== undefined) resolve(reloaded)
+  }
+  const onExit = () => resolve('done')
+  worker.on('message', onMessage).once('exit', onExit)
+  worker.send({ config })
+  return promise.finally(() => worker.off('message', onMessage).off('exit', onExit))
 }
 
 function living(): Worker[] {

@@ -1,6 +1,6 @@
 // The command line on a real file: what it changes, what it prints, its exit codes, and that a password never shows.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
@@ -187,3 +187,25 @@ t.test('a config with mistakes stops a command and shows them all', async (t) =>
   t.match(stderr, /^The configuration has 2 mistakes:\n {2}- PORT is "abc".*\n {2}- CARDEA_GRACE is "soon"/)
   t.notMatch(stderr, / at /, 'no stack')
 })
+
+t.test(
+  'config check reads the documents that routes name: a wrong file is a mistake, a service that is away a note',
+  async (t) => {
+    const folder = temporaryFolder(t)
+    const file = join(folder, 'cardea.config.yaml')
+    const route = (prefix: string, openapi: string) =>
+      `  - { prefix: ${prefix}, upstream: "http://127.0.0.1:9", rewrite: /v2, openapi: "${openapi}" }\n`
+    const check = () => run(folder, ['config', 'check'], '', { CARDEA_CONFIG: file })
+    const petstore = join(root, 'test/fixtures/openapi/petstore.yaml')
+    writeFileSync(file, `routes:\n${route('/pets', petstore)}${route('/away', 'http://127.0.0.1:9/openapi.json')}`)
+    const right = await check()
+    t.match(right, { code: 0, stdout: /note: the document of \/away, .* cannot be fetched/ })
+    t.match(right.stdout, /the configuration is right; routes: 2/)
+    writeFileSync(join(folder, 'old.json'), '{"swagger":"2.0"}')
+    writeFileSync(file, `routes:\n${route('/old', 'old.json')}${route('/none', 'none.json')}`)
+    const wrong = await check()
+    t.match(wrong, { code: 1, stderr: /^The configuration has 2 mistakes:\n/ })
+    t.match(wrong.stderr, /the document of \/old, .*Swagger 2\.0/)
+    t.match(wrong.stderr, /the document of \/none, .*ENOENT/)
+  },
+)

@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { type HashingCost, hashPassword } from '../plugins/credentials/password.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { Store } from '../plugins/session-store/store.ts'
-import { buildApp } from '../src/app.ts'
+import { type AppOptions, buildApp } from '../src/app.ts'
 import { type Config, loadConfig } from '../src/config.ts'
 import { Clock } from './clock.ts'
 
@@ -55,6 +55,7 @@ export interface GatewayOverrides {
   openStore?: (clock: Clock) => Promise<Store>
   /** A clock that several gateways share. */
   clock?: Clock
+  documents?: AppOptions['documents']
 }
 
 /** Starts the gateway; it ends with the test. */
@@ -64,7 +65,8 @@ export async function startGateway(t: Test, overrides: GatewayOverrides = {}): P
   const log: LogLine[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) })
   const cost = overrides.cost ?? cheapCost
-  const app = await buildApp(configOf(overrides), { store, logger, clock: clock.now, hashingCost: cost })
+  const { documents = new Map() } = overrides
+  const app = await buildApp(configOf(overrides), { store, documents, logger, clock: clock.now, hashingCost: cost })
   t.teardown(() => app.close())
   await app.ready()
   const passwordHash = overrides.passwordHash ?? (await hashPassword(password, cost))

@@ -77,7 +77,7 @@ t.test(
     const [first = '', second = '', third = '', ...more] = gateway.output
     t.ok(first.includes(`${gateway.url}  (store: embedded (${join(dataDir, 'cardea.db')}), demo upstream at /demo)`))
     t.ok(second.includes(`Swagger UI  ${gateway.url}/docs`))
-    t.match(third, /operators .*\/admin\/usage {2}\(first admin: admin, password: [A-Za-z2-9]{24} {2}shown only now\)$/)
+    t.match(third, /operators .*\/ops {2}\(first admin: admin, password: [A-Za-z2-9]{24} {2}shown only now\)$/)
     t.strictSame(more, [], 'three lines and nothing else')
     const password = /password: (\S+)/.exec(third)?.[1] ?? ''
     t.equal((await signIn(gateway, password)).status, 200)

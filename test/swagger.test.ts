@@ -1,7 +1,9 @@
 // The OpenAPI document of the gateway, and Swagger UI: valid, whole, and served only where they are turned on.
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
+import type { RouteConfig } from '../plugins/forward/index.ts'
 import { apiInfo, apiTags } from '../src/api-document.ts'
+import { DocumentSource } from '../src/documents.ts'
 import { startGateway } from './gateway.ts'
 
 /** What of the document is looked at here. */
@@ -35,6 +37,37 @@ t.test('the document is valid OpenAPI 3.1, and describes every operation once an
     t.ok(summary, `${operationId} says what it does`)
     t.ok(tags?.length === 1 && known.has(tags[0] ?? ''), `${operationId} is in a group: ${tags}`)
   }
+})
+
+t.test('documents of services are merged: their names do not collide, and the whole is valid', async (t) => {
+  const petstore = new URL('fixtures/openapi/petstore.yaml', import.meta.url).pathname
+  const uspto = new URL('fixtures/openapi/uspto.json', import.meta.url).pathname
+  const route = { upstream: 'http://127.0.0.1:9', rewrite: '/v2', openapi: petstore }
+  const routes: RouteConfig[] = [
+    { ...route, prefix: '/pets/a' },
+    { ...route, prefix: '/pets.a', policy: { scopes: ['pets:read'] } },
+    { ...route, prefix: '/patents', openapi: uspto, rewrite: '/ds-api', policy: 'public' },
+  ]
+  const { compiled } = await new DocumentSource().load(routes)
+  const { app } = await startGateway(t, { config: { docs: true, routes }, documents: compiled })
+  const { body } = await app.inject('/docs/json')
+  const { valid, errors } = await new Validator().validate(JSON.parse(body))
+  t.ok(valid, JSON.stringify(errors))
+  const document: ApiDocument & { components: Record<string, object> } = JSON.parse(body)
+  const operations = Object.values(document.paths).flatMap((path) => Object.values(path))
+  t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)
+  const tags = new Set(document.tags.map((tag) => JSON.stringify(Object.entries(tag)[0])))
+  for (const { tags: [tag] = [] } of operations) t.ok(tags.has(JSON.stringify(['name', tag])), `${tag}`)
+  const pets = Object.keys(document.components['schemas'] ?? {}).filter((name) => name.endsWith('.Pet'))
+  t.strictSame(pets, ['pets_2Fa.Pet', 'pets.a.Pet'])
+  t.match(document.paths['/pets/a/pet/{petId}']?.['get'], {
+    operationId: 'pets_2Fa.getPetById',
+    security: [{ bearer: [] }],
+    responses: { 200: { content: { 'application/json': { schema: { $ref: '#/components/schemas/pets_2Fa.Pet' } } } } },
+  })
+  t.strictSame(document.paths['/pets.a/pet/{petId}']?.['get']?.security, [{ bearer: ['pets:read'] }])
+  t.strictSame(document.paths['/patents/{dataset}/{version}/fields']?.['get']?.security, [])
+  t.notOk(body.includes('petstore.swagger.io/v2'), 'where the service lives is not the client’s business')
 })
 
 t.test('Swagger UI is served where it is turned on, and nowhere else', async (t) => {

@@ -29,9 +29,11 @@ export interface FakeUpstream {
 /**
  * A service that records whole requests and answers them.
  * @param answer writes the answer; by default 200 and a JSON text
+ * @param port a free one when absent
  */
 export async function startFakeUpstream(
   answer: (request: Received, response: ServerResponse) => void = answerPlainly,
+  port = 0,
 ): Promise<FakeUpstream> {
   const received: Received[] = []
   const server = createServer({ insecureHTTPParser: false }, async (message, response) => {
@@ -40,7 +42,7 @@ export async function startFakeUpstream(
     received.push(request)
     answer(request, response)
   })
-  return { ...(await listen(server)), received }
+  return { ...(await listen(server, port)), received }
 }
 
 /**
@@ -109,10 +111,10 @@ function answerPlainly({ method, url }: Received, response: ServerResponse): voi
   response.end(JSON.stringify({ method, url }))
 }
 
-async function listen(server: Server): Promise<Omit<FakeUpstream, 'received'>> {
+async function listen(server: Server, wantedPort = 0): Promise<Omit<FakeUpstream, 'received'>> {
   const connections: Socket[] = []
   server.on('connection', (socket: Socket) => connections.push(socket))
-  server.listen(0, '127.0.0.1')
+  server.listen(wantedPort, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no TCP address')

@@ -38,6 +38,11 @@ export class HashingQueue {
     this.#onRefused = options.onRefused ?? (() => {})
   }
 
+  /** How many hashes run, and how many wait. */
+  get load(): { running: number; waiting: number } {
+    return { running: this.#running, waiting: this.#waiting.length }
+  }
+
   /**
    * Runs `work` now or when its turn comes.
    * @returns what `work` resolves to

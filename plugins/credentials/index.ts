@@ -63,6 +63,11 @@ export class Credentials {
     this.#dummyHash = dummyHash
   }
 
+  /** How many hashes run, and how many wait. */
+  get hashing(): { running: number; waiting: number } {
+    return this.#queue.load
+  }
+
   /**
    * Checks a user name and password: one look-up and one hash, whoever it is. A hash of lower cost is replaced.
    * @param password one that `passwordProblem` has nothing against

@@ -13,6 +13,7 @@ import {
   text,
   workers,
 } from './knob-kinds.ts'
+import { monitoring } from './monitoring-knobs.ts'
 import { limits, protection } from './protection-knobs.ts'
 
 const isPlain = (value: string) => /^[\x21-\x7e]+$/.test(value)
@@ -58,6 +59,7 @@ const listening = {
     flag(),
     'true in development, false in production',
   ),
+  ops: fixed({ name: 'CARDEA_OPS', key: 'ops', meaning: 'Serves the operators’ page at /ops.' }, flag(), 'true'),
   stopDelayMs: fixed(
     {
       name: 'CARDEA_STOP_DELAY',
@@ -66,6 +68,15 @@ const listening = {
     },
     durationMs('0s', '1h'),
     '10s',
+  ),
+  reloadDelayMs: fixed(
+    {
+      name: 'CARDEA_RELOAD_DELAY',
+      key: 'reloadDelay',
+      meaning: 'How long requests in flight may go on as they began after the config was reloaded.',
+    },
+    durationMs('0s', '1d'),
+    '5m',
   ),
   logLevel: open(
     { name: 'CARDEA_LOG_LEVEL', key: 'logLevel', meaning: 'Least level that is logged.' },
@@ -147,6 +158,16 @@ const tokens = {
     durationMs('0s', '10m'),
     '10s',
   ),
+  retryBinding: fixed(
+    {
+      name: 'CARDEA_RETRY_BINDING',
+      key: 'retryBinding',
+      meaning:
+        'Whose retry is honoured: `client` ends the session on one from another device label or without its cookie.',
+    },
+    choice('none', 'client'),
+    'none',
+  ),
   clockToleranceSeconds: fixed(
     {
       name: 'CARDEA_CLOCK_TOLERANCE',
@@ -209,7 +230,7 @@ const process = {
 }
 
 /** The table of knobs, by the member they fill. CARDEA_CONFIG stands beside it: it says where the file is. */
-export const knobs = { ...listening, ...identity, ...tokens, ...protection, ...limits, ...process }
+export const knobs = { ...listening, ...identity, ...tokens, ...protection, ...limits, ...monitoring, ...process }
 
 export type KnobMember = keyof typeof knobs
 

@@ -1,5 +1,7 @@
 // What must hold for the routes of a config beyond their schema, said with the places of the file.
 // Called by the rules of the config. The room `forward` judges routes by themselves; here they meet the rest of the config.
+import { resolve } from 'node:path'
+import { isDocumentUrl } from '../../plugins/forward/openapi/index.ts'
 import { type RouteConfig, routeMistakes } from '../../plugins/forward/route.ts'
 import type { Draft } from './draft.ts'
 import type { Path } from './file.ts'
@@ -12,6 +14,9 @@ import type { Path } from './file.ts'
 export function findRouteMistakes({ routes, values, placeInRoutes }: Draft): string[] {
   const mistakes = routeMistakes(routes).map(({ path, message }) => `${placeInRoutes(pathOf(path))}: ${message}`)
   routes.forEach((route, at) => {
+    if (route.assertion !== undefined && values.signingAlg === 'HS256') {
+      mistakes.push(`${placeInRoutes([at, 'assertion'])}: services cannot verify HS256; choose another signing.alg`)
+    }
     const loop = [route.upstream].flat().find((upstream) => isOurselves(upstream, values))
     if (loop === undefined) return
     mistakes.push(
@@ -44,4 +49,18 @@ function isOurselves(upstream: string, { host, port }: Draft['values']): boolean
 export function audiencesOfRoutes(routes: readonly RouteConfig[], listed: readonly string[]): string[] {
   const asked = routes.flatMap(({ audience }) => audience ?? [])
   return [...new Set(asked)].filter((audience) => !listed.includes(audience))
+}
+
+/**
+ * Routes whose documents are named by absolute paths, or by URLs.
+ * @param folder that the paths in the file are relative to
+ */
+export function withDocumentsFrom(folder: string, routes: readonly RouteConfig[]): RouteConfig[] {
+  const located = (path: string) => (isDocumentUrl(path) ? path : resolve(folder, path))
+  return routes.map((route) => {
+    const { openapi } = route
+    if (openapi === undefined) return route
+    if (typeof openapi === 'string') return { ...route, openapi: located(openapi) }
+    return { ...route, openapi: { ...openapi, document: located(openapi.document) } }
+  })
 }

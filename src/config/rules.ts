@@ -29,6 +29,7 @@ export function findConflicts(draft: Draft): Conflicts {
   checkOrigins(draft, found)
   checkListening(draft, found)
   checkProcesses(draft, found)
+  checkWebhook(draft, found)
   if (draft.values.signingAlg === 'HS256') {
     found.notes.push('With HS256 there is no JWKS: no other service can check an access token, only this gateway.')
   }
@@ -160,6 +161,13 @@ function checkListening({ values, production }: Draft, { notes }: Conflicts): vo
   notes.push(
     `This is development, reachable from elsewhere at ${values.host}: set NODE_ENV=production before others depend on it.`,
   )
+}
+
+function checkWebhook(draft: Draft, { mistakes }: Conflicts): void {
+  const { webhookUrl, webhookSecret } = draft.values
+  if (webhookUrl !== undefined && webhookSecret === undefined && !draft.places.has('webhookSecret')) {
+    mistakes.push('CARDEA_WEBHOOK_SECRET is missing: write at least 16 random characters, as CARDEA_WEBHOOK_URL is set')
+  }
 }
 
 function checkProcesses(draft: Draft, { mistakes }: Conflicts): void {

@@ -14,10 +14,13 @@ import {
   sidParams,
   subjectParams,
   subjectQuery,
-  usageCounts,
 } from '../schemas.ts'
 import { adminSessionView, timestamp } from '../session-view.ts'
+import { adminEvents } from './admin-events.ts'
+import { adminOverview } from './admin-overview.ts'
+import { adminRevocations } from './admin-revocations.ts'
 import { type AdminOptions, adminRefusals, adminSchema, deleteRefusals } from './admin-route.ts'
+import { adminTimeline } from './admin-timeline.ts'
 import { adminUsers } from './admin-users.ts'
 
 const admin: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
@@ -25,18 +28,10 @@ const admin: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
   app.addHook('onRequest', nameActingSubject)
   await app.register(adminUsers, options)
   await app.register(adminSessions)
-
-  app.get('/admin/usage', {
-    schema: {
-      ...adminSchema,
-      operationId: 'readUsage',
-      summary: 'Count events by reason',
-      description: 'How often each reason was recorded since this process started.',
-      querystring: noQuery,
-      response: { 200: usageCounts, ...refusals(...adminRefusals) },
-    },
-    handler: async () => ({ counts: app.usage.counts() }),
-  })
+  await app.register(adminRevocations, options)
+  await app.register(adminEvents)
+  await app.register(adminOverview)
+  await app.register(adminTimeline)
 
   app.post('/admin/keys/rotate', {
     bodyLimit: options.bodyLimitBytes,

@@ -1,10 +1,29 @@
-// Liveness and readiness, for the machines that run the gateway. No credential, and nothing in the answers but yes or no.
+// Liveness and readiness, for the machines that run the gateway. No credential, and nothing in the answers but yes or no and
+// how well this node knows the revocation log.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { problem, refusals } from '../../plugins/errors.ts'
+import { problem, refusals, toProblem } from '../../plugins/errors.ts'
+import type { RevocationStatus } from '../../plugins/revocation/index.ts'
 
-const healthSchema = Type.Object({ status: Type.Literal('ok') }, { additionalProperties: false })
+const closed = { additionalProperties: false }
+
+const healthSchema = Type.Object({ status: Type.Literal('ok') }, closed)
+
+const readinessSchema = Type.Object(
+  {
+    status: Type.Literal('ok'),
+    revocation_log: Type.Object(
+      {
+        age_ms: Type.Integer({ description: 'How long ago it was last read to its end.' }),
+        entries: Type.Integer({ description: 'Revocations that this node holds.' }),
+        last_id: Type.String({ description: 'The last place read.' }),
+      },
+      { ...closed, description: 'Also a member of the refusals.' },
+    ),
+  },
+  closed,
+)
 
 const livez = {
   tags: ['health'],
@@ -17,23 +36,28 @@ const readyz = {
   tags: ['health'],
   summary: 'Whether this node can serve: its store answers and its revocation log is fresh',
   operationId: 'readyz',
-  response: { 200: healthSchema, ...refusals('store_unavailable', 'revocation_unknown') },
+  response: { 200: readinessSchema, ...refusals('store_unavailable', 'revocation_unknown') },
 }
 
 const health: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/livez', { schema: livez }, answerOk)
+  app.get('/livez', { schema: livez }, () => ({ status: 'ok' as const }))
   app.get('/readyz', { schema: readyz }, answerReadiness)
 }
 
 export default health
 
-function answerOk() {
-  return { status: 'ok' as const }
+async function answerReadiness({ server }: FastifyRequest, reply: FastifyReply) {
+  const revocation_log = logView(server.revocation.status())
+  try {
+    await server.store.ping()
+  } catch (cause) {
+    throw problem(toProblem(cause).code, { reason: 'store_unavailable', members: { revocation_log }, cause })
+  }
+  if (server.revocation.isStale()) throw problem('revocation_unknown', { members: { revocation_log } })
+  reply.header('cache-control', 'no-store')
+  return { status: 'ok' as const, revocation_log }
 }
 
-async function answerReadiness(request: FastifyRequest, reply: FastifyReply) {
-  await request.server.store.ping()
-  if (request.server.revocation.isStale()) throw problem('revocation_unknown')
-  reply.header('cache-control', 'no-store')
-  return answerOk()
+function logView({ ageMs, entries, position }: RevocationStatus) {
+  return { age_ms: Math.round(ageMs), entries, last_id: position }
 }

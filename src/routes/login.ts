@@ -69,9 +69,17 @@ async function signIn(
   const scope = narrowScope(user.scope, body.scope)
   if (scope === undefined) throw problem('invalid_scope', { reason: 'login_scope' })
   await endPrevious(app, request, user, previousToken)
-  const grant = await app.sessions.start(user, scope, request)
+  const grant = await app.sessions.start(user, scope, request, delivery === 'cookie')
   if (!grant) throw refusal(app, request, body.username)
-  app.usage.record(request, { reason: 'login_ok', granted: true, sub: user.sub, sid: grant.session.sid })
+  const { session } = grant
+  app.usage.record(request, {
+    reason: 'login_ok',
+    granted: true,
+    sub: user.sub,
+    sid: session.sid,
+    generation: 1,
+    session,
+  })
   // A cookie client that changes to tokens in the body must not keep the dead cookie.
   if (delivery === 'body' && previousToken !== undefined) clearRefreshCookie(reply)
   return tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })

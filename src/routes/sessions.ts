@@ -5,8 +5,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { accessOf, requires } from '../../plugins/authenticate.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import type { AccessClaims } from '../../plugins/jwt/claims.ts'
+import { timelineBatchLimit } from '../../plugins/session-store/event-store.ts'
 import { ended, exceptQuery, noQuery, nothing, sessionList, sidParams } from '../schemas.ts'
 import { sessionView } from '../session-view.ts'
+import { ownEntryView } from '../timeline-view.ts'
 
 const shared = { tags: ['sessions'], security: [{ bearer: [] }] }
 const tokenRefusals = [
@@ -62,7 +64,14 @@ const sessions: FastifyPluginAsyncTypebox = async (app) => {
 
 async function listOwn(app: FastifyInstance, access: AccessClaims) {
   const own = await app.sessions.list(access.sub)
-  return { sessions: own.map((session) => sessionView(session, access.sid)) }
+  // What this node knows and has not handed over yet belongs to the answer. Of very many sessions, the newest say what happened.
+  await app.events.recorder.settle()
+  const timelines = await app.events.store.timelines(own.slice(0, timelineBatchLimit).map(({ sid }) => sid))
+  const sessions = own.map((session, i) => ({
+    ...sessionView(session, access.sid),
+    events: (timelines[i] ?? []).map(ownEntryView),
+  }))
+  return { sessions }
 }
 
 async function endAllOwn(app: FastifyInstance, request: FastifyRequest, exceptCurrent: boolean) {

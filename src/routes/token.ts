@@ -66,7 +66,7 @@ async function refresh(
   const { refreshToken, delivery } = presentedToken(request, body)
   const audience = audienceOf(body.resource, options.audiences)
   await demandScope(app, refreshToken, body.scope)
-  const refreshed = await app.sessions.refresh(refreshToken, request)
+  const refreshed = await app.sessions.refresh(refreshToken, request, delivery === 'cookie')
   if (refreshed.outcome === 'refused') {
     if (delivery === 'cookie' && isOver(refreshed.reason)) clearRefreshCookie(reply)
     throw problem('invalid_grant', { reason: refreshed.reason })

@@ -1,8 +1,19 @@
-// The routes of the config file: each prefix, and everything under it, for every method that can be forwarded.
-// Registered by app.ts after the gateway's own routes. What happens to a request is said in plugins/forward; nothing here is.
+// The routes of the config file: each prefix and everything under it for every method that can be forwarded, or, where the
+// service's document is known, each of its operations and nothing else. Registered by app.ts after the gateway's own routes.
+// What happens to a request is said in plugins/forward; nothing here is.
 import type { FastifyCorsOptions } from '@fastify/cors'
-import type { FastifyInstance } from 'fastify'
-import { compileRoutes, forwardedMethods, leaveBody, type RouteConfig } from '../../plugins/forward/index.ts'
+import type { FastifyInstance, HTTPMethods } from 'fastify'
+import { problem } from '../../plugins/errors.ts'
+import {
+  compileRoutes,
+  type ForwardedPrefix,
+  type ForwardedRoute,
+  forwardedMethods,
+  leaveBody,
+  type RouteConfig,
+} from '../../plugins/forward/index.ts'
+import { type CompiledDocument, type PublishedPart, publish } from '../../plugins/forward/openapi/index.ts'
+import { Undeclared } from '../../plugins/forward/openapi/undeclared.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,33 +24,79 @@ declare module 'fastify' {
 
 export interface UpstreamsOptions {
   routes: readonly RouteConfig[]
+  /** By prefix, of the routes that name one and whose document could be had. */
+  documents?: ReadonlyMap<string, CompiledDocument>
+  /** Takes what a document adds to the gateway's own, where that is served. */
+  onPublished?: ((part: PublishedPart) => void) | undefined
 }
 
 /**
  * Declares the forwarded routes. Encapsulated: bodies are left unread in this scope and in no other.
  * @throws Error with all mistakes of `routes` that their schema cannot see
  */
-export default async function upstreams(app: FastifyInstance, { routes }: UpstreamsOptions): Promise<void> {
+export default async function upstreams(app: FastifyInstance, options: UpstreamsOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', leaveBody)
-  for (const route of compileRoutes(routes)) {
-    const { onRequest, handler } = app.forward(route)
-    for (const url of patternsOf(route.prefix)) {
-      app.route({
-        method: [...forwardedMethods],
-        url,
-        onRequest,
-        handler,
-        exposeHeadRoute: false,
-        // The service describes its own operations; a wildcard would say nothing.
-        schema: { hide: true },
-        // An answer of a service has the fields that the service gave it.
-        helmet: false,
-        // Of OPTIONS only a browser's preflight from an allowed origin is the gateway's to answer; see plugins/forward.
-        config: { streamsBody: true, cors: { preflightContinue: true, strictPreflight: false } },
-      })
+  for (const route of compileRoutes(options.routes)) {
+    const forwarded = app.forward(route)
+    const document = options.documents?.get(route.prefix)
+    if (route.openapi === undefined) declarePrefix(app, route.prefix, forwarded)
+    else if (document === undefined) declarePrefix(app, route.prefix, forwarded.refused(refuseUnknown))
+    else {
+      declareOperations(app, route.prefix, forwarded, document)
+      options.onPublished?.(publish(document, route.prefix))
     }
   }
+}
+
+// Without its document nobody knows what may be forwarded; it is asked for again and again meanwhile (src/documents.ts).
+function refuseUnknown(): never {
+  throw problem('upstream_unavailable', { reason: 'document_missing' })
+}
+
+function declareOperations(
+  app: FastifyInstance,
+  prefix: string,
+  forwarded: ForwardedPrefix,
+  { operations }: CompiledDocument,
+): void {
+  for (const described of operations) {
+    const { method, url } = described.operation.parts
+    declare(app, [method], url, forwarded.operation(described))
+  }
+  const undeclared = new Undeclared(operations)
+  const taken = new Set(operations.map(({ operation }) => `${operation.parts.method} ${operation.parts.url}`))
+  const refused = forwarded.refused(({ raw }) => {
+    throw undeclared.refusalOf(raw.url ?? '')
+  })
+  // The router takes what is spelled out first; what is left would else fall to a shorter prefix.
+  for (const url of patternsOf(prefix)) {
+    const methods = forwardedMethods.filter((method) => !taken.has(`${method} ${url}`))
+    declare(app, methods, url, refused)
+  }
+}
+
+function declarePrefix(app: FastifyInstance, prefix: string, forwarded: ForwardedRoute): void {
+  for (const url of patternsOf(prefix)) declare(app, [...forwardedMethods], url, forwarded)
+}
+
+function declare(
+  app: FastifyInstance,
+  method: HTTPMethods[],
+  url: string,
+  { onRequest, handler }: ForwardedRoute,
+): void {
+  app.route({
+    method,
+    url,
+    onRequest,
+    handler,
+    exposeHeadRoute: false,
+    // What a document says of an operation is published as it says it; a wildcard would say nothing.
+    schema: { hide: true },
+    // Of OPTIONS only a browser's preflight from an allowed origin is the gateway's to answer; see plugins/forward.
+    config: { streamsBody: true, cors: { preflightContinue: true, strictPreflight: false } },
+  })
 }
 
 // The router matches whole segments, so that /orders is neither /ordersx nor /order. A route for everything takes any first

@@ -15,6 +15,7 @@ t.test('nothing under /admin is answered without the role admin', async (t) => {
     ['DELETE', '/admin/subjects/alice/sessions'],
     ['GET', '/admin/usage'],
     ['POST', '/admin/keys/rotate'],
+    ['POST', '/admin/revocations'],
   ] as const
   for (const [method, url] of routes) {
     const anonymous = await app.inject({ method, url })

@@ -15,30 +15,35 @@ t.test('a user sees the own live sessions, newest first, and nothing that can be
   await post('/auth/token', { grant_type: 'refresh_token', refresh_token: laptop.refresh_token })
   const answer = await app.inject({ url: '/auth/sessions', headers: bearer(phone) })
   t.equal(answer.statusCode, 200)
-  t.strictSame(answer.json(), {
-    sessions: [
-      {
-        sid: phone.session_id,
-        current: true,
-        created_at: '2026-11-01T12:01:00.000Z',
-        last_used_at: '2026-11-01T12:01:00.000Z',
-        expires_at: '2026-11-08T12:01:00.000Z',
-        device: 'Phone',
-        ip: '2001:db8::1',
-        amr: ['pwd'],
-      },
-      {
-        sid: laptop.session_id,
-        current: false,
-        created_at: '2026-11-01T12:00:00.000Z',
-        last_used_at: '2026-11-01T12:02:00.000Z',
-        expires_at: '2026-11-08T12:02:00.000Z',
-        device: answer.json().sessions[1].device,
-        ip: '192.0.2.7',
-        amr: ['pwd'],
-      },
-    ],
-  })
+  // What happened to each is in test/routes/admin-events.test.ts.
+  const sessions = answer.json().sessions.map(({ events, ...session }: { events: object[] }) => session)
+  t.strictSame(
+    { sessions },
+    {
+      sessions: [
+        {
+          sid: phone.session_id,
+          current: true,
+          created_at: '2026-11-01T12:01:00.000Z',
+          last_used_at: '2026-11-01T12:01:00.000Z',
+          expires_at: '2026-11-08T12:01:00.000Z',
+          device: 'Phone',
+          ip: '2001:db8::1',
+          amr: ['pwd'],
+        },
+        {
+          sid: laptop.session_id,
+          current: false,
+          created_at: '2026-11-01T12:00:00.000Z',
+          last_used_at: '2026-11-01T12:02:00.000Z',
+          expires_at: '2026-11-08T12:02:00.000Z',
+          device: answer.json().sessions[1].device,
+          ip: '192.0.2.7',
+          amr: ['pwd'],
+        },
+      ],
+    },
+  )
   const { device } = answer.json().sessions[1]
   t.ok(device.startsWith('Laptop') && Buffer.byteLength(device) <= 64)
 })

@@ -88,7 +88,7 @@ function innerLinesOf(source: Source, node: Node): number {
 
 function isGoodPath(path: string): boolean {
   const steps = path.split('/')
-  const names = steps.map((step) => step.replace(/(\.test)?\.ts$/, ''))
+  const names = steps.map((step) => step.replace(/(\.test)?\.[jt]s$/, ''))
   return names.every(
     (name) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) && !/^(utils?|helpers?|common|types?|lib|shared|misc)$/.test(name),
   )

@@ -1,0 +1,147 @@
+// The one HTTP server of a process, and the app that answers it now. Apps come and go with reloads; connections stay. Used by
+// gateway.ts. A request belongs to the app that it met, to its end; no event of the server is lost between two apps.
+import { EventEmitter } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyServerFactory } from 'fastify'
+import { type RequestLimits, serverOptions } from '../plugins/request-guard.ts'
+
+/** What an app sees of the server. */
+export interface AppSide {
+  /** For the options of Fastify: its server never listens, and hears what the real one hears while the app serves. */
+  serverFactory: FastifyServerFactory
+  /** Requests and tunnels that are the app's own. */
+  readonly underWay: number
+  /** Resolves when the app serves no longer and nothing of it is under way. */
+  readonly idle: Promise<void>
+}
+
+// What Node does by itself where nobody listens, it goes on doing: an event is passed on only if the app wants it.
+const events = [
+  'request',
+  'connection',
+  'checkContinue',
+  'checkExpectation',
+  'connect',
+  'upgrade',
+  'clientError',
+  'timeout',
+] as const
+
+export class AppServer {
+  readonly server: Server
+  /** Whether it was listening and the last connection has ended. */
+  isOver = false
+  readonly #sockets = new Set<Socket>()
+  #current: Side | undefined
+
+  constructor(limits: RequestLimits) {
+    const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = serverOptions(limits)
+    this.server = createServer({ ...http, keepAliveTimeout, requestTimeout })
+    this.server.setTimeout(connectionTimeout)
+    // As the request guard sets it on the server it is given: what is too much is refused, not dropped.
+    this.server.maxHeadersCount = 0
+    this.server.once('close', () => {
+      this.isOver = true
+    })
+    this.server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+  }
+
+  /** A side for an app that is about to be built. */
+  newSide(): AppSide {
+    return new Side()
+  }
+
+  /**
+   * Hands every request from now on to an app.
+   * @param side the one that the app was built with
+   */
+  serveBy(side: AppSide): void {
+    if (!(side instanceof Side)) throw new Error('This side was not made here.')
+    const before = this.#current
+    this.#current = side
+    for (const event of events) {
+      if (before !== undefined) this.server.off(event, before.relays[event])
+      if (side.hears(event)) this.server.on(event, side.relays[event])
+    }
+    if (side.upgradeRule !== undefined) Object.assign(this.server, { shouldUpgradeCallback: side.upgradeRule })
+    // Connections stay when apps change.
+    for (const socket of this.#sockets) side.relays.connection(socket)
+    before?.retire()
+  }
+}
+
+type Relay = (...facts: [IncomingMessage | Socket | Error, ...unknown[]]) => void
+
+// Fastify asks for it at start, and calls it only where it listens itself.
+class SideEvents extends EventEmitter {
+  closeIdleConnections(): void {}
+}
+
+class Side implements AppSide {
+  readonly #events = new SideEvents()
+  readonly #idle = Promise.withResolvers<void>()
+  readonly relays: Readonly<Record<(typeof events)[number], Relay>>
+  #isRetired = false
+  underWay = 0
+
+  constructor() {
+    const relayOf = (event: string): Relay => {
+      if (event === 'request' || event === 'checkContinue' || event === 'checkExpectation') {
+        return (request, response) => this.#handOver(event, request, response)
+      }
+      if (event === 'upgrade' || event === 'connect') {
+        return (request, socket, head) => this.#handOver(event, request, socket, head)
+      }
+      return (...facts) => void this.#events.emit(event, ...facts)
+    }
+    // Boundary: a record of all names of the list above.
+    this.relays = Object.fromEntries(events.map((event) => [event, relayOf(event)])) as typeof this.relays
+  }
+
+  get idle(): Promise<void> {
+    return this.#idle.promise
+  }
+
+  serverFactory: FastifyServerFactory = (handler) => {
+    // Fastify's handler hears of requests like every other listener: those that another listener passes on reach it too.
+    this.#events.on('request', handler)
+    // Boundary: Fastify and its plugins use no more of a server that never listens than its events.
+    return this.#events as unknown as Server
+  }
+
+  /** Which requests for another protocol reach `upgrade`; what an app has set on its server (Node 24.9 and later). */
+  get upgradeRule(): unknown {
+    return Object.getOwnPropertyDescriptor(this.#events, 'shouldUpgradeCallback')?.value
+  }
+
+  hears(event: string): boolean {
+    return this.#events.listenerCount(event) > 0
+  }
+
+  retire(): void {
+    this.#isRetired = true
+    this.#settle()
+  }
+
+  // A request is over with its answer, a tunnel with its connection: both say `close`.
+  #handOver(event: string, request: unknown, end: unknown, ...more: unknown[]): void {
+    this.underWay += 1
+    // Boundary: the types that node:http documents for these events.
+    ;(end as ServerResponse | Socket).on('close', this.#onEnd)
+    this.#events.emit(event, request, end, ...more)
+  }
+
+  // One for all: a closure for each request would outlive it.
+  readonly #onEnd = (): void => {
+    this.underWay -= 1
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#isRetired && this.underWay === 0) this.#idle.resolve()
+  }
+}

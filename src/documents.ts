@@ -1,0 +1,102 @@
+// The OpenAPI documents of the services that routes name: had at start and on reload, checked, and made ready for the app.
+// Called by the gateway and by `config check`. A file that is wrong is a mistake of the config; a service that does not give its
+// document is away, and its route answers 503 until it does.
+import { fileURLToPath } from 'node:url'
+import { type CompiledRoute, compileRoutes, type RouteConfig } from '../plugins/forward/index.ts'
+import {
+  type CompiledDocument,
+  DocumentError,
+  describeRoute,
+  isDocumentUrl,
+  readDocument,
+  type SourceDocument,
+} from '../plugins/forward/openapi/index.ts'
+import { ConfigError } from './config.ts'
+
+/** What became of the documents of a config. */
+export interface Documents {
+  /** By prefix. */
+  compiled: ReadonlyMap<string, CompiledDocument>
+  /** Routes whose service did not give its document, and a sentence about it. */
+  missing: { prefix: string; sentence: string }[]
+  /** What somebody should know of the documents that are used. */
+  notes: string[]
+  /** Every file that was read: a change of one changes the routes. */
+  files: string[]
+}
+
+/** Has documents, and remembers what services gave last: one that is away for a moment loses nothing by a reload. */
+export class DocumentSource {
+  readonly #lastGood = new Map<string, SourceDocument>()
+
+  /**
+   * Has the documents of all routes that name one.
+   * @throws ConfigError with everything that is wrong with documents that are files
+   */
+  async load(configs: readonly RouteConfig[]): Promise<Documents> {
+    const found = await Promise.all(compileRoutes(configs).map((route) => this.#describe(route)))
+    const mistakes = found.flatMap(({ mistake }) => mistake ?? [])
+    if (mistakes.length > 0) throw new ConfigError(mistakes)
+    return {
+      compiled: new Map(found.flatMap(({ prefix, document }) => (document ? [[prefix, document]] : []))),
+      missing: found.flatMap(({ prefix, missing }) => (missing === undefined ? [] : { prefix, sentence: missing })),
+      notes: found.flatMap(({ notes }) => notes ?? []),
+      files: found.flatMap(({ document }) => (document ? filesOf(document.source) : [])),
+    }
+  }
+
+  /**
+   * Asks again for the documents that are missing; the others stay as they are.
+   * @returns undefined when there is nothing new
+   */
+  async loadMissing(configs: readonly RouteConfig[], known: Documents): Promise<Documents | undefined> {
+    const asked = configs.filter(({ prefix }) => known.missing.some((one) => one.prefix === prefix))
+    const found = await this.load(asked)
+    if (found.compiled.size === 0) return undefined
+    return { ...found, compiled: new Map([...known.compiled, ...found.compiled]), files: known.files }
+  }
+
+  async #describe(route: CompiledRoute): Promise<Found> {
+    const { prefix, openapi } = route
+    if (openapi === undefined) return { prefix }
+    const location = openapi.document
+    const of = `the document of ${prefix}, ${location}`
+    try {
+      const source = await readDocument(location)
+      const document = await describeRoute(route, source)
+      this.#lastGood.set(location, source)
+      return { prefix, document, notes: notesOf(of, document) }
+    } catch (error) {
+      if (!(error instanceof DocumentError)) throw error
+      if (!isDocumentUrl(location)) return { prefix, mistake: `${of}: ${error.message}` }
+      return await this.#withoutNews(route, of, error)
+    }
+  }
+
+  async #withoutNews(route: CompiledRoute, of: string, error: DocumentError): Promise<Found> {
+    const { prefix, openapi } = route
+    const source = this.#lastGood.get(openapi?.document ?? '')
+    const missing = `${of}: ${error.message}`
+    if (source === undefined) return { prefix, missing }
+    const document = await describeRoute(route, source).catch(() => undefined)
+    return document === undefined
+      ? { prefix, missing }
+      : { prefix, document, notes: [`${missing} The last one holds.`] }
+  }
+}
+
+interface Found {
+  prefix: string
+  document?: CompiledDocument
+  mistake?: string
+  missing?: string
+  notes?: string[]
+}
+
+function notesOf(of: string, { warnings }: CompiledDocument): string[] {
+  return warnings.map((warning) => `${of}: ${warning}`)
+}
+
+function filesOf({ files }: SourceDocument): string[] {
+  return [...files.keys()].filter((url) => url.startsWith('file:')).map((url) => fileURLToPath(url))
+}

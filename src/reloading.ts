@@ -1,0 +1,96 @@
+// When the config is read anew: on SIGHUP, and when a file that it was read from changes, however that is done: written in
+// place, replaced by a rename, or behind a link that is moved (a ConfigMap). Used by the process; one reload at a time.
+import { createHash } from 'node:crypto'
+import { readFileSync, watch } from 'node:fs'
+import { dirname } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+
+export interface ReloadingOptions {
+  /** The log to speak to now. */
+  log: () => FastifyBaseLogger
+  /** Absolute paths of the files that the config is made from, now. */
+  files: () => readonly string[]
+  /** Does it. @throws Error that says why nothing has changed */
+  reload: () => Promise<void>
+}
+
+/** A file is written in several steps; what is seen in between is not meant. */
+const settleMs = 100
+
+/** Reloads when it is asked to, for the life of the process. */
+export class Reloading {
+  readonly #options: ReloadingOptions
+  readonly #watched = new Set<string>()
+  #seen: string
+  #settling: NodeJS.Timeout | undefined
+  #isBusy = false
+  #isWanted = false
+
+  private constructor(options: ReloadingOptions) {
+    this.#options = options
+    this.#seen = this.#fingerprint()
+  }
+
+  /** Begins to listen and to look. */
+  static start(options: ReloadingOptions): void {
+    const reloading = new Reloading(options)
+    process.on('SIGHUP', () => void reloading.#run())
+    reloading.#watchFolders()
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isBusy) {
+      this.#isWanted = true
+      return
+    }
+    this.#isBusy = true
+    this.#seen = this.#fingerprint()
+    try {
+      await this.#options.reload()
+      this.#options.log().info('the config was read anew and holds from now on')
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#options.log().error({ reason }, 'the config was read anew and cannot be used; everything stays as it is')
+    }
+    this.#isBusy = false
+    this.#watchFolders()
+    if (this.#isWanted || this.#fingerprint() !== this.#seen) {
+      this.#isWanted = false
+      await this.#run()
+    }
+  }
+
+  // Folders, not files: a file that is replaced is another one, and the watch would stay with the old.
+  #watchFolders(): void {
+    for (const folder of new Set(this.#options.files().map((file) => dirname(file)))) {
+      if (this.#watched.has(folder)) continue
+      try {
+        watch(folder, { persistent: false }, () => this.#lookSoon()).on('error', () => this.#watched.delete(folder))
+        this.#watched.add(folder)
+      } catch (err) {
+        this.#options.log().warn({ err, folder }, 'this folder cannot be watched; SIGHUP reloads')
+      }
+    }
+  }
+
+  #lookSoon(): void {
+    clearTimeout(this.#settling)
+    this.#settling = setTimeout(() => {
+      if (this.#fingerprint() !== this.#seen) void this.#run()
+    }, settleMs).unref()
+  }
+
+  #fingerprint(): string {
+    const hash = createHash('sha256')
+    for (const file of this.#options.files()) hash.update(`${file}\n`).update(contentOf(file)).update('\n')
+    return hash.digest('base64url')
+  }
+}
+
+function contentOf(file: string): Buffer | string {
+  try {
+    return readFileSync(file)
+  } catch {
+    return 'absent'
+  }
+}

@@ -1,0 +1,131 @@
+// GET /auth/verify: forward-auth. Another proxy (nginx, Traefik, Caddy, Envoy) asks here whether it may pass a request on.
+// The answer comes from the same policies as forwarding itself. What is asked about comes from the proxy; who is asking comes
+// from the access token alone, and no field of the question is ever believed about that.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { problem, refusals } from '../../plugins/errors.ts'
+import { type ForwardedMethod, forwardedMethods, identityOf, leaveBody } from '../../plugins/forward/index.ts'
+import { judgeTarget } from '../../plugins/request-target.ts'
+import { noQuery, nothing } from '../schemas.ts'
+
+/** The request that a proxy asks about. */
+interface Original {
+  method: ForwardedMethod
+  /** Origin-form, canonical. */
+  target: string
+}
+
+/** How proxies name the original request, target and method: nginx by convention, Traefik and Caddy by themselves. */
+const conventions = [
+  ['x-original-uri', 'x-original-method'],
+  ['x-forwarded-uri', 'x-forwarded-method'],
+] as const
+
+const path = '/auth/verify'
+const field = (description: string) => Type.Optional(Type.String({ description }))
+
+const verify: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(path, {
+    schema: {
+      operationId: 'verify',
+      tags: ['auth'],
+      summary: 'Ask whether a request may pass (forward-auth)',
+      description:
+        'For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`: the policy and the audience of the route ' +
+        'that covers the original request; where none does, or none is named, any valid access token. The identity is in ' +
+        'the fields `x-auth-*`, which are empty where there is nothing to say. Envoy asks at `/auth/verify/<path>`.',
+      security: [{ bearer: [] }, {}],
+      querystring: noQuery,
+      headers: Type.Object({
+        'x-original-uri': field('Path and query of the original request, as the client sent them (nginx).'),
+        'x-original-method': field('Its method. Both or neither.'),
+        'x-forwarded-uri': field('The same (Traefik, Caddy).'),
+        'x-forwarded-method': field('Both conventions at once must agree.'),
+      }),
+      response: {
+        200: nothing,
+        ...refusals(
+          'invalid_request',
+          'unauthenticated',
+          'invalid_token',
+          'forbidden',
+          'insufficient_scope',
+          'target_refused',
+          'revocation_unknown',
+        ),
+      },
+    },
+    handler: (request, reply) => void answer(app, request, reply, namedOriginal(request)),
+  })
+  await app.register(envoyStyle)
+}
+
+export default verify
+
+// Envoy's ext_authz sends the original method and the original path behind a prefix of ours, so nothing of it can be forged
+// by a field. What the client's body is does not matter here.
+async function envoyStyle(app: FastifyInstance): Promise<void> {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', leaveBody)
+  app.route({
+    method: [...forwardedMethods],
+    url: `${path}/*`,
+    exposeHeadRoute: false,
+    schema: { hide: true },
+    config: { streamsBody: true, cors: { preflightContinue: true, strictPreflight: false } },
+    onRequest: async ({ raw }) => {
+      // Fastify refuses some before it asks any parser.
+      delete raw.headers['content-type']
+    },
+    handler: (request, reply) => void answer(app, request, reply, ownOriginal(request)),
+  })
+}
+
+function answer(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, original?: Original): FastifyReply {
+  const covered = original && app.coverage.of(original.target, original.method)
+  const route = covered?.route
+  const policies = covered === undefined ? (['authenticated'] as const) : covered.policies
+  if (policies === undefined) throw problem('target_refused', { reason: 'undeclared_operation' })
+  for (const policy of policies) app.authorize(request, policy, route?.audience)
+  const { access } = request
+  const assertion = access && route?.assertion ? app.assertions.about(access, route.assertion) : ''
+  // Empty where there is nothing to say: a proxy that copies them then overwrites what its client sent.
+  reply.headers({ ...identityOf((route?.identityHeaders ?? true) ? access : null), 'x-auth-assertion': assertion })
+  reply.header('cache-control', 'no-store')
+  return reply.send()
+}
+
+function namedOriginal({ headers }: FastifyRequest): Original | undefined {
+  const originals = conventions.flatMap(([uri, method]) => readOriginal(headers[uri], headers[method]) ?? [])
+  const [first, second] = originals
+  // A proxy sets one and lets its client's copy of the other through: neither can be believed then.
+  const agree = second === undefined || (first?.target === second.target && first.method === second.method)
+  if (!agree) throw problem('target_refused', { reason: 'original_contradictory' })
+  return first
+}
+
+function readOriginal(
+  target: string | string[] | undefined,
+  method: string | string[] | undefined,
+): Original | undefined {
+  if (target === undefined && method === undefined) return undefined
+  if (typeof target !== 'string' || typeof method !== 'string') {
+    throw problem('target_refused', { reason: 'original_incomplete' })
+  }
+  return judged(target, method)
+}
+
+function ownOriginal({ raw, method }: FastifyRequest): Original {
+  return judged((raw.url ?? '').slice(path.length), method)
+}
+
+// Refused with 403, not 400: to nginx anything but 401 and 403 is a failure of ours.
+function judged(target: string, method: string): Original {
+  if (!target.startsWith('/')) throw problem('target_refused', { reason: 'original_form' })
+  const verdict = judgeTarget(target, '')
+  if (verdict.outcome === 'refused') throw problem('target_refused', { reason: `original_${verdict.reason}` })
+  const known = forwardedMethods.find((one) => one === method)
+  if (known === undefined) throw problem('target_refused', { reason: 'original_method' })
+  return { method: known, target: verdict.target }
+}
