@@ -148,8 +148,8 @@ export class Usage {
   }
 }
 
-function actorOf(request: FastifyRequest | undefined, { sub }: UsageEvent): string | undefined {
-  const caller = request?.access?.sub
+function actorOf(request: FastifyRequest, { sub }: UsageEvent): string | undefined {
+  const caller = request.access?.sub
   return caller === sub ? undefined : caller
 }
 

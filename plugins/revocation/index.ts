@@ -76,8 +76,8 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
     },
     onRevoked: (listener) => void listeners.push(listener),
   })
-  const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()
   await follower.start()
+  const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()
   app.addHook('onClose', async () => {
     clearInterval(forgetting)
     follower.stop()

@@ -41,10 +41,10 @@ export class RevocationList {
         this.#sessions.set(revocation.sid, atSeconds)
         break
       case 'subject':
-        this.#subjects.set(revocation.sub, Math.max(atSeconds, this.#subjects.get(revocation.sub) ?? 0))
+        keepLatest(this.#subjects, revocation.sub, atSeconds)
         break
       case 'token':
-        this.#tokens.set(revocation.jti, atSeconds)
+        keepLatest(this.#tokens, revocation.jti, atSeconds)
         break
       case 'everyone':
         this.#notBefore = Math.max(this.#notBefore, atSeconds)
@@ -74,4 +74,12 @@ export class RevocationList {
       }
     }
   }
+}
+
+// At the end of the Map: one that is revoked again and again would else stay in front, young, and nothing behind it would ever
+// be forgotten. A session is not: it ends once.
+function keepLatest(entries: Map<string, number>, name: string, atSeconds: number): void {
+  const latest = Math.max(atSeconds, entries.get(name) ?? 0)
+  entries.delete(name)
+  entries.set(name, latest)
 }

@@ -25,6 +25,8 @@ const defaults: DeliveryOptions = {
 export class Delivery {
   /** By session, the newest generation told or waiting to be. */
   readonly #told = new Map<string, number>()
+  /** Goes over `#told` from its oldest on. A new one each time would pass all that has left since the Map was last rebuilt. */
+  #oldest: MapIterator<string> | undefined
   readonly #waiting = new Map<string, number>()
   readonly #store: Pick<SessionStore, 'markDelivered'>
   readonly #options: DeliveryOptions
@@ -100,7 +102,8 @@ export class Delivery {
     this.#told.delete(sid)
     this.#told.set(sid, generation)
     if (this.#told.size <= this.#options.rememberedSessions) return
-    const [oldest] = this.#told.keys()
+    this.#oldest ??= this.#told.keys()
+    const { value: oldest } = this.#oldest.next()
     if (oldest !== undefined) this.#told.delete(oldest)
   }
 }

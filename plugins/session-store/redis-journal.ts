@@ -34,8 +34,10 @@ interface Remembered {
 /** Entries lie in the log where the clock was that appended them: a new primary's may be behind the one that dated them. */
 const clockDistanceMs = 60_000
 
-/** Reads the log from a time on: each entry's key as `keyOf` makes it, and where the log ended. */
-export type ReadLogKeys = (sinceMs: number) => Promise<{ keys: Set<string>; position: LogPosition }>
+/** Reads the log to its end: each entry's key as `keyOf` makes it, and where the log ended. */
+export type ReadLogKeys = (
+  after: LogPosition | { sinceMs: number },
+) => Promise<{ keys: Set<string>; position: LogPosition }>
 
 export class RedisJournal {
   readonly #options: RedisJournalOptions
@@ -83,11 +85,16 @@ export class RedisJournal {
   async #restoreLog(revocations: readonly Revocation[], primaries: string, readLogKeys: ReadLogKeys): Promise<void> {
     const { link, names, keepLogMs, clock } = this.#options
     const oldest = revocations.reduce((least, { at }) => Math.min(least, at), Infinity)
-    const { keys, position } = await readLogKeys(Math.max(0, oldest - clockDistanceMs))
-    const missing = revocations.filter((revocation) => !keys.has(keyOf(revocation)))
-    for (let i = 0; i < missing.length; i += batchSize) {
+    const known = new Set<string>()
+    let after: LogPosition | { sinceMs: number } = { sinceMs: Math.max(0, oldest - clockDistanceMs) }
+    for (let i = 0; i < revocations.length; i += batchSize) {
+      // Read on before each batch: the script looks at all that was appended since, this node's own batches included.
+      const { keys, position } = await readLogKeys(after)
+      after = position
+      for (const key of keys) known.add(key)
+      const missing = revocations.slice(i, i + batchSize).filter((revocation) => !known.has(keyOf(revocation)))
+      if (missing.length === 0) continue
       const entries = missing
-        .slice(i, i + batchSize)
         .map(toEntry)
         .flatMap(({ kind, name, sub, reason, at }): Argument[] => [kind, name, sub, reason, at])
       const args = [clock?.() ?? '', keepLogMs, primaries, notBeforeKeptMs, position, ...entries]

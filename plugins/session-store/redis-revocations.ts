@@ -125,10 +125,13 @@ export class RedisRevocations {
     return at && reason ? { at: Number(at), reason: reason as EndReason } : noNotBefore
   }
 
-  /** The keys of all entries from a time on, as the journal tells them apart, and where the log ends. */
-  async readKeys(sinceMs: number): Promise<{ keys: Set<string>; position: LogPosition }> {
+  /**
+   * The keys of all entries behind a place, as the journal tells them apart, and where the log ends.
+   * @param after an earlier call's end, or a time in ms
+   */
+  async readKeys(after: LogPosition | { sinceMs: number }): Promise<{ keys: Set<string>; position: LogPosition }> {
     const keys = new Set<string>()
-    for (let position = positionBefore(sinceMs); ; ) {
+    for (let position = typeof after === 'string' ? after : positionBefore(after.sinceMs); ; ) {
       const page = await this.#readNow(position)
       for (const revocation of page.revocations) keys.add(keyOf(revocation))
       if (page.position === position) return { keys, position }

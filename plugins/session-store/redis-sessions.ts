@@ -1,5 +1,6 @@
 // The sessions of the Redis store: each verb is one script in one slot, one round trip. Called through the port only
-// (store.ts). It decides nothing and reads nothing before it writes: what is decided, the scripts decide.
+// (store.ts). It decides nothing and reads nothing before it writes, but for the not-before in a Cluster, which its scripts
+// cannot reach: what is decided, the scripts decide.
 import { type NotBefore, underNotBefore } from './not-before.ts'
 import type { RedisEpochs } from './redis-epochs.ts'
 import type { RedisFence } from './redis-fence.ts'
@@ -47,6 +48,8 @@ export interface RedisSessionsOptions {
 
 /** Design 2.3: a token that is further ahead of the store than this is not adopted. */
 const mostLostGenerations = 8
+/** What is left of a deadline for the answer to a rotation that had to wait before it was sent, ms. */
+const answerMs = 100
 
 export class RedisSessions implements SessionStore {
   readonly #options: RedisSessionsOptions
@@ -110,7 +113,8 @@ export class RedisSessions implements SessionStore {
     return this.#decidePrepared(parts, args, mostLostGenerations)
   }
 
-  // A primary that is not prepared yet refuses; within the deadline it is waited for.
+  // A primary that is not prepared yet refuses; within the deadline it is waited for, but for what the answer may take: a
+  // rotation that is sent at the last moment would be refused here and carried out there.
   async #decidePrepared(parts: SidParts, args: readonly Argument[], adopted: number): Promise<Buffer[]> {
     const { link, epochs } = this.#options
     const startedAt = performance.now()
@@ -119,7 +123,7 @@ export class RedisSessions implements SessionStore {
       const keys = [parts.subject, parts.tombstone]
       const reply = await this.#write(scripts.rotate, keys, [...args, epochs.prepared, adopted], restMs)
       if (String(reply[0]) !== 'new_primary') return reply
-      await epochs.untilPrepared(link.deadlineMs - (performance.now() - startedAt))
+      await epochs.untilPrepared(link.deadlineMs - answerMs - (performance.now() - startedAt))
     }
   }
 

@@ -196,7 +196,7 @@ class RedisStore implements Store {
 
   // A new primary: what it may lack it is told; what it has, this node reads again.
   async #replay(primaries: string): Promise<void> {
-    await this.#journal.replay(primaries, (sinceMs) => this.#log.readKeys(sinceMs))
+    await this.#journal.replay(primaries, (after) => this.#log.readKeys(after))
     this.#log.startOver()
   }
 

@@ -2,7 +2,7 @@
 // tokens, records what happened, and tells listeners what ended. It never decides: `decide` and the store do.
 import type { FastifyRequest } from 'fastify'
 import type { Secret } from '../secrets.ts'
-import type { Reason, Usage } from '../usage.ts'
+import type { Reason, Usage, UsageEvent } from '../usage.ts'
 import type { Delivery } from './delivery.ts'
 import { deviceLabel } from './device-label.ts'
 import { newSid, readRefreshToken, writeRefreshToken } from './refresh-token.ts'
@@ -10,7 +10,6 @@ import { type RetryBinding, retryBreach } from './retry-binding.ts'
 import type {
   EndReason,
   NewSession,
-  Presented,
   Revocation,
   RotateOutcome,
   Session,
@@ -90,34 +89,27 @@ export class Sessions {
    * @param isByCookie the token came in the cookie, not in the body
    */
   async refresh(refreshToken: string, request: FastifyRequest, isByCookie = false): Promise<RefreshOutcome> {
-    const presented = readRefreshToken(refreshToken, this.#options.secrets)
+    const { delivery, policy, secrets, store, usage } = this.#options
+    const presented = readRefreshToken(refreshToken, secrets)
     if (!presented) {
-      this.#options.usage.record(request, { reason: 'forged', granted: false })
+      usage.record(request, { reason: 'forged', granted: false })
       return { outcome: 'refused', reason: 'forged' }
     }
+    const { sid, generation, issuedAtSeconds } = presented
     // Sent before the rotation on the same connection, so that the decision knows what this node has seen; not waited for.
-    void this.#options.delivery.flushSession(presented.sid)
-    const rotated = await this.#options.store.rotate(presented, this.#options.policy.graceMs)
+    void delivery.flushSession(sid)
+    const rotated = await store.rotate(presented, policy.graceMs)
+    const session = 'session' in rotated ? rotated.session : undefined
+    const event = { sid, generation, issuedAtSeconds, sub: session?.sub, session }
     if (rotated.outcome === 'retried') {
       const client = { label: deviceLabel(request.headers['user-agent'] ?? ''), isByCookie }
-      const breach = retryBreach(rotated.session, client, this.#options.policy.retryBinding)
-      if (breach !== undefined) return this.#refuseRetry(rotated.session, presented, breach, request)
+      const breach = retryBreach(rotated.session, client, policy.retryBinding)
+      if (breach !== undefined) return this.#refuseRetry({ ...event, detail: breach }, request)
     }
     const reason = reasonOf(rotated)
     const granted = rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed'
-    const session = 'session' in rotated ? rotated.session : undefined
-    const { sid, generation } = presented
-    const { issuedAtSeconds } = presented
-    this.#options.usage.record(request, {
-      reason,
-      granted,
-      sid,
-      generation,
-      sub: session?.sub,
-      issuedAtSeconds,
-      session,
-      detail: rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined,
-    })
+    const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
+    usage.record(request, { ...event, reason, granted, detail })
     if (rotated.outcome === 'reused') this.#announce(rotated.revocations, request)
     return granted ? { outcome: 'granted', grant: this.#grant(rotated.session) } : { outcome: 'refused', reason }
   }
@@ -177,13 +169,10 @@ export class Sessions {
   // between keeps its reason; a store that goes away in between makes this a 503, with nothing given and the next try judged
   // anew. So the one verb that every refresh runs need not know what a client looks like.
   async #refuseRetry(
-    session: Session,
-    { sid, generation, issuedAtSeconds }: Presented,
-    detail: string,
+    event: Omit<UsageEvent, 'reason' | 'granted'> & { sid: string },
     request: FastifyRequest,
   ): Promise<RefreshOutcome> {
-    const { revocations } = await this.#options.store.end(sid, 'revoked_by_reuse')
-    const event = { sub: session.sub, sid, generation, issuedAtSeconds, session, detail }
+    const { revocations } = await this.#options.store.end(event.sid, 'revoked_by_reuse')
     this.#options.usage.record(request, { reason: 'reused', granted: false, ...event })
     this.#announce(revocations, request)
     return { outcome: 'refused', reason: 'reused' }

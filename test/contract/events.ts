@@ -2,7 +2,13 @@
 // once, nodes, and timelines that are folded as `addMark` folds them.
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { EventBatch, EventStoreLimits, Signal, TimelineMark } from '../../plugins/session-store/event-store.ts'
+import {
+  type EventBatch,
+  type EventStoreLimits,
+  type Signal,
+  type TimelineMark,
+  timelineBatchLimit,
+} from '../../plugins/session-store/event-store.ts'
 import { addMark, readTimeline } from '../../plugins/session-store/timeline.ts'
 import type { Clock } from '../clock.ts'
 import type { OpenStore } from './scene.ts'
@@ -249,6 +255,21 @@ function testTimelines(t: Test, open: OpenEvents, clock: Clock): void {
       }),
       { numRuns: 60 },
     )
+  })
+
+  t.test('one call marks no more than its limit', async (t) => {
+    const events = await open(t)
+    const sids = Array.from({ length: timelineBatchLimit + 1 }, (_, i) => sidOf(i + 1))
+    await events.mark(
+      sids.map((sid) => markOf({ sid })),
+      limits,
+    )
+    const marked = await events.timelines(sids.slice(-2))
+    t.strictSame(
+      marked.map((timeline) => timeline.length),
+      [1, 0],
+    )
+    t.equal((await events.timelines(sids)).length, timelineBatchLimit, 'nor reads more')
   })
 
   t.test('what is no sid has no timeline', async (t) => {

@@ -36,6 +36,16 @@ export function testEveryone(t: Test, open: OpenStore, clock: Clock): void {
     t.match(await entriesOf(scene, 'subject'), [subject, { reason: 'user_disabled' }], 'with nothing live left, too')
   })
 
+  t.test("an exception that is another subject's session is one all the same: the subject is not named", async (t) => {
+    const scene = await openScene(t, open, clock)
+    const session = await scene.login()
+    const foreign = 'BBBBBBBB000000000000000000000001'
+    t.match(await scene.store.sessions.endAll('ana', 'revoked_by_user', foreign), {
+      revocations: [{ sid: session.sid }],
+    })
+    t.strictSame(await entriesOf(scene, 'subject'), [])
+  })
+
   t.test('everyone: no refresh of what began before succeeds, and read and list agree', async (t) => {
     const scene = await openScene(t, open, clock)
     await scene.store.users.add({ sub: 'bo', passwordHash: 'x', roles: [], scope: '' })

@@ -247,6 +247,58 @@ t.test(
   },
 )
 
+t.test(
+  'what may be lost was written from 10 s before the primary was last heard to 10 s after: no second more',
+  async (t) => {
+    const clock = new Clock()
+    const { server, node } = await open(t, { clock: clock.now })
+    const opened = await openSessions(node.store, 'ana', 4)
+    clock.advance(1_000)
+    const sessions = await Promise.all(opened.map((session) => rotate(node, session)))
+    await snapshot(server)
+    clock.advance(60_500)
+    await loseWrites(server)
+    const [early, healed] = sessions
+    if (!early || !healed) throw new Error('no sessions')
+    t.match(await present(node, tokenOf(early)), { outcome: 'rotated' })
+    const epochs = String(await send(server, ['HVALS', 'c:epochs'])).split(',')
+    const [, from = 0, until = 0] =
+      epochs.map((epoch) => epoch.split(' ').map(Number)).find(([began = 0]) => began) ?? []
+    t.equal(until - from, 20_000)
+    const seconds = { first: Math.floor(from / 1000), last: Math.floor(until / 1000) }
+    const issued = [seconds.first - 1, seconds.first, seconds.last, seconds.last + 1]
+    const outcomes = issued.map(async (issuedAtSeconds, i) => {
+      const sid = sessions[i]?.sid ?? ''
+      return (await present(node, { sid, generation: 6, issuedAtSeconds })).outcome
+    })
+    t.strictSame(await Promise.all(outcomes), ['ahead', 'healed', 'healed', 'ahead'])
+    const rotatedAt = [clock.nowMs, seconds.first * 1000, healed.rotatedAt[0]]
+    t.match(await node.store.sessions.read(healed.sid), { generation: 7, rotatedAt }, 'and is as old as it says')
+  },
+)
+
+t.test('what a node ended is told by itself, though it reads no log, and by one that only read of it', async (t) => {
+  const server = await startRedis(t)
+  const deaf = await openRedisStore({ url: server.url, loadSubjectTag: async () => tagOf, ...options })
+  const listening = await openNode(t, server.url, options)
+  const [own, heard] = await openSessions(deaf, 'ana', 2)
+  if (!own || !heard) throw new Error('no sessions')
+  await snapshot(server)
+  await deaf.sessions.end(heard.sid, 'logout')
+  await eventually('the other has read of it', () => listening.heard.has(heard.sid))
+  await deaf.close()
+  await loseWrites(server)
+  t.match(await present(listening, tokenOf(heard)), { outcome: 'revoked', reason: 'logout' })
+  await listening.store.close()
+
+  const alone = await openRedisStore({ url: server.url, loadSubjectTag: async () => tagOf, ...options })
+  t.teardown(() => alone.close())
+  await alone.sessions.end(own.sid, 'logout')
+  await loseWrites(server)
+  const node: Node = { store: alone, heard: new Map(), reloads: 0, notices: [] }
+  t.match(await present(node, tokenOf(own)), { outcome: 'revoked', reason: 'logout' })
+})
+
 t.test('what ended everyone, a subject, a token or a key is told as well', async (t) => {
   const { server, node } = await open(t)
   const [session] = await openSessions(node.store, 'ana', 1)

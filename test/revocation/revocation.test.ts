@@ -1,4 +1,5 @@
 // This node's list of what is revoked: what it refuses, what it forgets, how it follows the log, and when it no longer knows.
+import { mock } from 'node:test'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
@@ -98,6 +99,22 @@ t.test('an entry stays as long as a token could outlive its session, and no long
   t.equal(list.size, 1)
 })
 
+t.test('what is revoked again and again keeps nothing behind it in memory', async (t) => {
+  const list = new RevocationList(300_000)
+  const again: Revocation[] = [
+    { kind: 'subject', sub: 'ana', at: 1_000, reason: 'logout' },
+    { kind: 'token', jti: 'token of a', at: 1_000 },
+  ]
+  for (const one of again) list.add(one)
+  list.add({ kind: 'subject', sub: 'bo', at: 2_000, reason: 'logout' })
+  list.add({ kind: 'token', jti: 'token of b', at: 2_000 })
+  for (const one of again) list.add({ ...one, at: 200_000 })
+  list.forgetExpired(400_000)
+  t.equal(list.size, 2)
+  t.ok(list.isRevoked(claimsOf('a', { auth_time: 250 })), 'the token')
+  t.ok(list.isRevoked(claimsOf('c', { auth_time: 199 })), 'the subject')
+})
+
 t.test('a subject and everyone name those who signed in before that second; a token only itself', async (t) => {
   const list = new RevocationList(300_000)
   const signedIn = (auth_time: number, sub = 'ana') => list.isRevoked(claimsOf('x', { auth_time, sub }))
@@ -164,9 +181,13 @@ t.test('a page with a gap is no news: the node goes on growing stale until it ha
   const log = new ScriptedLog([page('7'), page('7'), page('7', [], { hasGap: true }), page('9'), page('9')])
   const store = { ...log.store, now: () => (asked++ === 0 ? Promise.resolve(100_000) : reload.promise) }
   const { follower } = follow(t, [], { store })
+  // Each read takes a second.
+  const { now } = performance
+  t.intercept(performance, 'now', { value: () => now.call(performance) + log.asked.length * 1_000 })
   await follower.start()
   await eventually('it wants to load again', () => asked === 2)
   const ageMs = follower.ageMs
+  t.ok(ageMs >= 1_000, 'it has heard nothing since')
   await eventually('time passes', () => follower.ageMs > ageMs)
   reload.resolve(100_000)
   await eventually('it has', () => follower.reloads === 1)
@@ -189,6 +210,28 @@ t.test('a node that cannot load the log does not start', async (t) => {
   const { follower } = follow(t, [new Error('away')])
   await t.rejects(follower.start(), /away/)
   t.equal(follower.ageMs, Number.POSITIVE_INFINITY)
+})
+
+t.test('a node whose log is trimmed while it loads does not start either', async (t) => {
+  const { follower } = follow(t, [page('5', [ended('a', 5)]), page('9', [ended('b', 9)], { hasGap: true })])
+  await t.rejects(follower.start(), /trimmed while it was loaded/)
+  t.equal(follower.ageMs, Number.POSITIVE_INFINITY)
+})
+
+t.test('a plugin that cannot load the log leaves nothing behind that goes on', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  let asked = 0
+  const log = new ScriptedLog([new Error('away')])
+  const now = log.store.now
+  log.store.now = () => {
+    asked += 1
+    return now()
+  }
+  await t.rejects(startPlugin(t, log), /away/)
+  const before = asked
+  mock.timers.tick(60_000)
+  t.equal(asked, before, 'it asks the store for nothing any more')
 })
 
 async function startPlugin(t: Test, log: ScriptedLog) {

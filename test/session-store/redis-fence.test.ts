@@ -1,8 +1,11 @@
 // What an end waits for where Redis has replicas, counted in commands: nothing without one, one WAIT for all that end together
 // with one, and a bounded while with one that is silent. Refreshes never wait.
 import t, { type Test } from 'tap'
+import { RedisFence } from '../../plugins/session-store/redis-fence.ts'
+import type { RedisLink } from '../../plugins/session-store/redis-link.ts'
+import { RedisNames } from '../../plugins/session-store/redis-names.ts'
 import { eventually } from '../eventually.ts'
-import { type Node, openNode, openSessions, sessionOf, tokenOf } from '../lost-writes.ts'
+import { type Node, openNode, openSessions, sessionOf, tagOf, tokenOf } from '../lost-writes.ts'
 import { type RedisServer, startRedis } from '../redis-server.ts'
 import { send, until } from '../redis-topology.ts'
 import { startProxy } from '../tcp-proxy.ts'
@@ -40,6 +43,9 @@ t.test('with a replica an end is answered when the replica has it; a refresh wai
   const wire = await startProxy(t, primary.port)
   const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${wire.port}`])
   await until(primary, ['INFO', 'replication'], /state=online/)
+  // An online replica is sent nothing before its first acknowledgement, which may take it a second.
+  await send(primary, ['SET', 'sent', 'yes'])
+  await until(replica, ['GET', 'sent'], /yes/)
   const { store, notices } = await open(t, primary)
   const [first, session, sibling, ...others] = await openSessions(store, 'ana', 210)
   if (!first || !session || !sibling) throw new Error('no sessions')
@@ -82,6 +88,8 @@ t.test('with a replica an end is answered when the replica has it; a refresh wai
   t.ok(medianMs < 50, `a refresh meanwhile took ${medianMs.toFixed(1)} ms, the median of 20`)
   t.equal(notices.length, 1)
   t.match(notices[0], /No Redis replica has acknowledged \d+ revocations within 100 ms/)
+  await store.sessions.revoke({ kind: 'token', jti: 'y' })
+  t.equal(notices.length, 1, 'once a minute is enough')
 })
 
 t.test('a replica that goes is not waited for', async (t) => {
@@ -96,4 +104,27 @@ t.test('a replica that goes is not waited for', async (t) => {
     return (await countCalls(primary, () => store.sessions.end(sid, 'logout')))['wait'] === 0
   }
   await t.resolves(eventually('an end waits for nobody', isSoon))
+})
+
+t.test('in a Cluster only primaries that have replicas are asked, whoever else is there', async (t) => {
+  const asked: string[] = []
+  const notices: string[] = []
+  // Only what the fence uses: three primaries, of which one has replicas.
+  const link = {
+    deadlineMs: 100,
+    command: async () => 'OK',
+    commandPrimaries: async (_name, _args, _deadlineMs, isMeant = () => true) => {
+      asked.push(...['a:1', 'b:2', 'c:3'].filter(isMeant))
+      return new Map(asked.map((address) => [address, address === 'b:2' ? 1 : 0]))
+    },
+  } as Pick<RedisLink, 'deadlineMs' | 'command' | 'commandPrimaries'> as RedisLink
+  const fence = new RedisFence({
+    link,
+    names: new RedisNames('c:', tagOf),
+    isCluster: true,
+    replicated: () => new Set(['b:2']),
+    onUnconfirmed: (sentence) => notices.push(sentence),
+  })
+  await fence.confirm('c:{ana-----}')
+  t.strictSame([asked, notices], [['b:2'], []])
 })

@@ -225,6 +225,23 @@ t.test('the key of a sole session outlives its idle time by an hour, and every r
   t.ok(Math.abs((await ttlSeconds()) - 4000) <= 1, 'up to the absolute expiry and an hour, not further')
 })
 
+t.test('a timeline is kept as long as was last asked for, a day when nobody asked', async (t) => {
+  const redis = connectBeside(t)
+  const prefix = newPrefix()
+  const scene = await openScene(t, { prefix })
+  const [sid, at] = [(await scene.login()).sid, scene.clock.nowMs]
+  const step = { sid, at, reason: 'rotated', node: 'n', client: 'curl', network: '', generation: 2 }
+  const mark = (keepUntil: number) =>
+    scene.store.events.mark([{ ...step, keepUntil }], { events: 100, timelineEntries: 4 })
+  const ttlSeconds = async () => Math.round((await redis.pttl(`${prefix}{AAAAAAAA}/${sid.slice(8)}`)) / 1000)
+  await mark(0)
+  t.ok(Math.abs((await ttlSeconds()) - 86_400) <= 1)
+  await mark(at + 500_000)
+  t.ok(Math.abs((await ttlSeconds()) - 500) <= 1)
+  await mark(0)
+  t.ok(Math.abs((await ttlSeconds()) - 500) <= 1, 'and for no longer because of a step that asks for nothing')
+})
+
 t.test('the log is trimmed by age, exactly, and positions rise even when the clock goes back', async (t) => {
   const scene = await openScene(t, { keepLogMs: 10_000 })
   const end = async () => {
