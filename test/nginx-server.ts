@@ -1,14 +1,20 @@
 // A real nginx for tests: on PATH; else from Debian's package, as root; else a sentence. One process on 127.0.0.1, in a
 // folder of its own, ended by the test that started it.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { debianProgram } from './debian-program.ts'
 import { eventually } from './eventually.ts'
-import { freePort } from './free-port.ts'
+import { accepts, freePort } from './free-port.ts'
 import { temporaryFolder } from './temporary-folder.ts'
+
+const nginx = {
+  names: ['nginx'],
+  package: 'nginx-light',
+  otherwise: 'This test needs a real nginx: install it (Debian: apt-get install nginx-light).',
+}
 
 /**
  * Starts nginx.
@@ -20,7 +26,9 @@ export async function startNginx(t: Test, sites: (port: number) => string): Prom
   const port = await freePort()
   const file = join(folder, 'nginx.conf')
   writeFileSync(file, settings(folder, sites(port)))
-  const child = spawn(nginxProgram(), ['-p', folder, '-e', join(folder, 'error.log'), '-c', file], { stdio: 'pipe' })
+  const child = spawn(debianProgram(nginx), ['-p', folder, '-e', join(folder, 'error.log'), '-c', file], {
+    stdio: 'pipe',
+  })
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   t.teardown(() => stop(child))
@@ -50,36 +58,4 @@ async function stop(child: ChildProcess): Promise<void> {
   const exited = once(child, 'exit')
   child.kill('SIGKILL')
   await exited
-}
-
-function nginxProgram(): string {
-  const found = onPath() ?? (installed() ? onPath() : undefined)
-  if (found) return found
-  throw new Error('This test needs a real nginx: install it (Debian: apt-get install nginx-light).')
-}
-
-function onPath(): string | undefined {
-  return ['nginx', '/usr/sbin/nginx'].find((name) => spawnSync(name, ['-v']).status === 0)
-}
-
-// Debian would start a server of its own after installing; at run level 1 it does not.
-function installed(): boolean {
-  if (process.getuid?.() !== 0) return false
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  for (const command of [['update'], ['install', '-y', '--no-install-recommends', 'nginx-light']]) {
-    spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=120', ...command], { stdio: 'ignore', env })
-  }
-  return true
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
 }

@@ -1,13 +1,13 @@
 // Real Redis servers for tests: REDIS_URL if it is set; else a container, where a Docker engine answers; else redis-server or
 // valkey-server on PATH; else from Debian's package, as root; else a sentence. Used by tests and benches. A server started here is ended by the test that started it.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { freePort } from './free-port.ts'
+import { debianProgram } from './debian-program.ts'
+import { accepts, freePort } from './free-port.ts'
 import { startRedisContainer } from './redis-container.ts'
 
 /** What a test needs of tap's `t`. */
@@ -80,26 +80,12 @@ function writeSettings(folder: string, settings: string): string {
 
 /** The program to start. @throws Error with the sentence that says what to install */
 export function redisProgram(): string {
-  const found = onPath() ?? (installed() ? onPath() : undefined)
-  if (found) return found
-  throw new Error(
-    'Tests need a real Redis: set REDIS_URL, or install redis-server (Debian: apt-get install redis-server).',
-  )
-}
-
-function onPath(): string | undefined {
-  return ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0)
-}
-
-// Debian would start a server of its own after installing; at run level 1 it does not.
-function installed(): boolean {
-  if (process.getuid?.() !== 0) return false
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  // Other test files may be installing too: the lock is waited for, and whether the program is there is all that counts.
-  for (const command of [['update'], ['install', '-y', '--no-install-recommends', 'redis-server']]) {
-    spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=120', ...command], { stdio: 'ignore', env })
-  }
-  return true
+  return debianProgram({
+    names: ['redis-server', 'valkey-server'],
+    package: 'redis-server',
+    otherwise:
+      'Tests need a real Redis: set REDIS_URL, or install redis-server (Debian: apt-get install redis-server).',
+  })
 }
 
 async function launch(args: readonly string[], port: number): Promise<ChildProcess> {
@@ -118,18 +104,6 @@ async function launch(args: readonly string[], port: number): Promise<ChildProce
     await delay(10)
   }
   throw new Error(`redis-server did not listen on ${port}: ${output}`)
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = createConnection(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
 }
 
 let prefixes = 0

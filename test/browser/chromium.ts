@@ -1,7 +1,7 @@
 // A real browser for tests: Chromium from PATH; else from Debian's package, as root; else a sentence. Started by the test
 // that uses it, with a profile of its own, and ended with it. Every page it opens tells of errors that the test did not expect.
-import { spawnSync } from 'node:child_process'
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { debianProgram } from '../debian-program.ts'
 
 /** What a test needs of tap's `t`. */
 interface Ending {
@@ -20,9 +20,15 @@ const flags = [
   '--disable-sync',
 ]
 
+const program = {
+  names: ['chromium', 'chromium-browser', 'google-chrome'],
+  package: 'chromium',
+  otherwise: 'Browser tests need Chromium: install it (Debian: apt-get install chromium).',
+}
+
 /** Starts a browser; it ends with the test. @throws Error with the sentence that says what to install */
 export async function startBrowser(t: Ending): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: browserProgram(), args: flags })
+  const browser = await chromium.launch({ executablePath: debianProgram(program), args: flags })
   t.teardown(() => browser.close())
   return browser
 }
@@ -49,27 +55,4 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   })
   page.on('pageerror', (error) => faults.push(`${error}`))
   return { page, context, faults }
-}
-
-function browserProgram(): string {
-  const found = onPath() ?? (installed() ? onPath() : undefined)
-  if (found) return found
-  throw new Error('Browser tests need Chromium: install it (Debian: apt-get install chromium).')
-}
-
-function onPath(): string | undefined {
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
-    const { stdout, status } = spawnSync('which', [name], { encoding: 'utf8' })
-    if (status === 0) return stdout.trim()
-  }
-  return undefined
-}
-
-function installed(): boolean {
-  if (process.getuid?.() !== 0) return false
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const command of [['update'], ['install', '-y', '--no-install-recommends', 'chromium']]) {
-    spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=120', ...command], { stdio: 'ignore', env })
-  }
-  return true
 }
