@@ -86,12 +86,14 @@ function guardRequest(
   done: HookHandlerDoneFunction,
 ): void {
   const { raw } = request
+  // RFC 9112 section 9.6: what comes behind the last request MUST NOT be processed. It may be the body of one that was refused.
+  if (ended.has(raw.socket)) throw unframed(raw, 'after_end')
   endAfterUpgrade(raw, reply)
   const fields = judgeFields(raw, limits)
   const target = raw.url ?? ''
   if (target.length > limits.targetBytes) throw problem('target_too_long')
   if (!methods.has(request.method)) throw problem('method_not_implemented')
-  if (!isHost(fields.host)) throw unframed('host_malformed')
+  if (!isHost(fields.host)) throw unframed(raw, 'host_malformed')
   const verdict = judgeTarget(target, fields.host)
   if (verdict.outcome === 'refused') throw problem('path_not_canonical', { reason: verdict.reason })
   // From here on the target has origin-form, whichever form it came in.
@@ -101,15 +103,14 @@ function guardRequest(
   done()
 }
 
-// Connections on which a request has asked for another protocol.
-const upgraded = new WeakSet<Socket>()
+// Connections that have had their last request: one whose framing is in doubt, or that asked for another protocol.
+const ended = new WeakSet<Socket>()
 
 // Node's parser stops behind such a request, even where nobody switches, and loses what arrived together with it: what comes
 // after that may be the body of a request that was lost. So it is the last one of its connection.
 function endAfterUpgrade(raw: IncomingMessage, reply: FastifyReply): void {
-  if (upgraded.has(raw.socket)) throw unframed('after_upgrade')
   if (raw.headers.upgrade === undefined) return
-  upgraded.add(raw.socket)
+  ended.add(raw.socket)
   reply.raw.shouldKeepAlive = false
 }
 
@@ -141,25 +142,26 @@ function judgeFields(raw: IncomingMessage, limits: RequestLimits): JudgedFields 
     // Told apart by length first: most fields are not looked at any further.
     switch (name.length) {
       case 4:
-        if (isNamed(name, 'host')) host = once(host, rawHeaders[i + 1], 'host_repeated')
+        if (isNamed(name, 'host')) host = once(raw, host, rawHeaders[i + 1], 'host_repeated')
         break
       case 6:
-        if (isNamed(name, 'expect')) expectation = once(expectation, rawHeaders[i + 1], 'expect_repeated')
+        if (isNamed(name, 'expect')) expectation = once(raw, expectation, rawHeaders[i + 1], 'expect_repeated')
         break
       case 7:
         if (isNamed(name, 'upgrade')) upgrade = upgrade === undefined ? rawHeaders[i + 1] : 'several'
         break
       case 14:
-        if (isNamed(name, 'content-length')) length = once(length, rawHeaders[i + 1], 'content_length_repeated')
+        if (isNamed(name, 'content-length')) length = once(raw, length, rawHeaders[i + 1], 'content_length_repeated')
         break
       case 17:
-        if (isNamed(name, 'transfer-encoding')) coding = once(coding, rawHeaders[i + 1], 'transfer_encoding_repeated')
+        if (isNamed(name, 'transfer-encoding'))
+          coding = once(raw, coding, rawHeaders[i + 1], 'transfer_encoding_repeated')
         break
     }
   }
-  if (host === undefined) throw unframed('host_missing')
+  if (host === undefined) throw unframed(raw, 'host_missing')
   const reason = framingFault(raw, coding, length)
-  if (reason !== undefined) throw unframed(reason)
+  if (reason !== undefined) throw unframed(raw, reason)
   return { host, expectation, upgrade }
 }
 
@@ -180,12 +182,13 @@ function framingFault(
 }
 
 // RFC 9112 section 6.3: the connection MUST be closed, since nobody knows where the next request begins.
-function unframed(reason: string): Problem {
+function unframed({ socket }: IncomingMessage, reason: string): Problem {
+  ended.add(socket)
   return problem('invalid_request', { reason, headers: { connection: 'close' } })
 }
 
-function once(known: string | undefined, value: string | undefined, reason: string): string {
-  if (known !== undefined) throw unframed(reason)
+function once(raw: IncomingMessage, known: string | undefined, value: string | undefined, reason: string): string {
+  if (known !== undefined) throw unframed(raw, reason)
   return value ?? ''
 }
 
@@ -278,7 +281,7 @@ function onClientError(limits: RequestLimits, error: Error & { code?: string }, 
 
 // What the router refuses before any hook has run: escapes that decode to nothing. Nobody has looked at the framing either.
 function refuseUnrouted(error: Error & { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
-  if (request.raw.headers.upgrade !== undefined) upgraded.add(request.raw.socket)
+  ended.add(request.raw.socket)
   reply.header('connection', 'close')
   const refusal =
     error.code === 'FST_ERR_BAD_URL' ? problem('path_not_canonical', { reason: 'path_bad_escape' }) : toProblem(error)

@@ -1,9 +1,7 @@
 // The head of a service's answer, handed to Node. Called by exchange.ts, once an answer.
+import type { AnswerHead } from './client/answer-fields.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { answerFields } from './headers.ts'
-
-/** Header fields as undici gives them: names in lower case. */
-export type ReceivedFields = Record<string, string | string[] | undefined>
 
 /**
  * Writes the head of an answer.
@@ -12,12 +10,12 @@ export type ReceivedFields = Record<string, string | string[] | undefined>
  */
 export function writeAnswerHead(
   { response, upstreams, route, requestId, access, allowOrigin, limitFields }: ExchangeOptions,
-  statusCode: number,
-  headers: ReceivedFields,
+  head: AnswerHead,
   leavesBodyUnread: boolean,
 ): string | undefined {
+  const { statusCode } = head
   const authenticated = access !== null
-  const fields = answerFields(headers, { route, statusCode, requestId, authenticated, allowOrigin })
+  const fields = answerFields(head, { route, statusCode, requestId, authenticated, allowOrigin })
   if (limitFields !== null) fields.push(...limitFields)
   // RFC 9112 section 9.6: who will not read the rest of a request says that the connection ends.
   if (upstreams.closing || leavesBodyUnread) fields.push('connection', 'close')
@@ -37,7 +35,6 @@ const shortBytes = 15_360
  * The length of a body that is short enough to be held until it is whole.
  * @returns -1 for a longer one, an empty one, or one whose length nobody said
  */
-export function shortBytesOf(headers: ReceivedFields): number {
-  const bytes = Number(headers['content-length'] ?? 0)
-  return bytes > 0 && bytes <= shortBytes ? bytes : -1
+export function shortBytesOf({ contentLength }: AnswerHead): number {
+  return contentLength > 0 && contentLength <= shortBytes ? contentLength : -1
 }

@@ -1,45 +1,39 @@
-// One request on its way through the gateway: undici's handler on one side, the client's response on the other.
+// One request on its way through the gateway: a call to the service on one side, the client's response on the other.
 // Made by index.ts for each forwarded request. It writes nothing to the client before the service has answered, and never
 // lets a message look complete that is not: after the first byte a failure destroys the client's connection.
-import type { Dispatcher } from 'undici'
 import { longRunning } from '../connections.ts'
 import { type ErrorCode, problem } from '../errors.ts'
 import type { AccessClaims } from '../jwt/index.ts'
-import { type ReceivedFields, shortBytesOf, writeAnswerHead } from './answer-head.ts'
+import { shortBytesOf, writeAnswerHead } from './answer-head.ts'
+import { passHintsOn, passTrailersOn } from './around-answer.ts'
 import { sendElsewhere } from './balancing.ts'
+import type { AnswerHead } from './client/answer-fields.ts'
+import type { Call, CallFailure, OutgoingRequest } from './client/call.ts'
+import type { Connection } from './client/connection.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
-import {
-  answerFault,
-  codeOf,
-  isClosedByService,
-  isWholeWithoutBody,
-  maySendElsewhere,
-  reasonOf,
-  safeMethods,
-} from './failures.ts'
+import { codeOf, maySendElsewhere, reasonOf, safeMethods } from './failures.ts'
 import type { Instance } from './route.ts'
 import { Upload } from './upload.ts'
 import type { Watched } from './upstream.ts'
 
 type Phase = 'awaiting' | 'receiving' | 'settled'
-type Message = Dispatcher.DispatchOptions & { headers: string[] }
 
-export class Exchange implements Dispatcher.DispatchHandler, Watched {
+export class Exchange implements Call, Watched {
   place = -1
   readonly #options: ExchangeOptions
   readonly #upload: Upload | undefined
   #phase: Phase = 'awaiting'
-  #controller: Dispatcher.DispatchController | undefined
+  #connection: Connection | undefined
   #mayRepeat = false
   #instance: Instance
   /** What is sent, again where it may be; no closure, which would keep it alive for long. */
-  #message: Message | undefined
+  #message: OutgoingRequest | undefined
   #retriesLeft: number
   #waitsForTurn = false
   #drainAwaited = false
   #shortBytes = -1
   /** A body that came in one part, until its end is sure. */
-  #shortBody: Buffer | undefined
+  #shortBody: string | undefined
   /** When something last moved. */
   #sinceMs: number
 
@@ -67,109 +61,96 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     this.#waitsForTurn = response.socket === null
     if (this.#waitsForTurn) request.socket.setMaxListeners(0).once('close', this.#onClientClosed)
     const method = request.method ?? 'GET'
-    this.#message = { path, method, headers: fields, body: this.#upload ?? this.#options.body ?? null }
+    const body = this.#upload ?? this.#options.body ?? null
+    this.#message = { method, path, fields, body, bodyBytes: Number(request.headers['content-length'] ?? -1) }
     this.#mayRepeat = this.#upload === undefined && safeMethods.has(method)
-    this.#dispatch()
+    upstreams.send(this.#options.route, this.#instance, this.#message, this)
   }
 
-  #dispatch(): void {
-    const { upstreams, route } = this.#options
-    if (this.#message !== undefined) upstreams.dispatch(route, this.#instance, this.#message, this)
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#phase === 'settled') {
-      controller.abort(new Error('settled before it was sent'))
-      return
-    }
+  onSending(connection: Connection): boolean {
+    if (this.#phase === 'settled') return false
+    this.#connection = connection
     this.#progress()
+    return true
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    statusCode: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    // RFC 9110 section 15.2: a proxy MAY leave out 1xx answers; the final one follows.
-    if (statusCode < 200 || this.#phase === 'settled') return
-    const { upstreams, route } = this.#options
+  onInformation(head: AnswerHead): void {
+    if (this.#phase === 'awaiting') passHintsOn(head, this.#options)
+  }
+
+  onHead(head: AnswerHead): void {
+    const { upstreams, route, answer } = this.#options
+    const { statusCode } = head
     if (statusCode > 501 || this.#instance.failures > 0) upstreams.answered(route, this.#instance, statusCode)
-    const fault = answerFault(statusCode, headers) ?? this.#writeHead(statusCode, headers)
+    const fault = writeAnswerHead(this.#options, head, this.#leavesBodyUnread)
     if (fault !== undefined) {
       this.#fail('upstream_bad_response', fault)
-      controller.abort(new Error(fault))
+      this.#abort(fault)
       return
     }
     this.#phase = 'receiving'
-    this.#shortBytes = shortBytesOf(headers)
+    this.#shortBytes = shortBytesOf(head)
     const sentMs = this.#sinceMs
     this.#progress()
     route.meter.answered(statusCode, this.#sinceMs - sentMs)
-    this.#options.answer.hijack()
+    answer.hijack()
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, part: Buffer): void {
-    if (this.#phase === 'settled') return
+  onBody(part: Buffer): void {
     this.#progress()
     if (part.length === this.#shortBytes) {
-      this.#shortBody = part
+      // With its head in one write; latin1 is bytes as they are.
+      this.#shortBody = part.toString('latin1')
       return
     }
-    if (this.#options.response.write(part)) return
-    controller.pause()
+    if (this.#options.response.write(Buffer.from(part))) return
+    this.#connection?.pause(this)
     if (this.#drainAwaited) return
     this.#drainAwaited = true
     this.#options.response.on('drain', this.#onDrained)
   }
 
-  onResponseEnd(): void {
-    this.#instance.active -= 1
-    if (this.#phase !== 'settled') this.#finish()
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#phase === 'awaiting' && this.#mayRepeat && isClosedByService(error)) {
-      this.#mayRepeat = false
-      this.#controller = undefined
-      // Not before undici is done with the connection that ended.
-      queueMicrotask(() => this.#dispatch())
-      return
-    }
-    if (this.#phase === 'awaiting' && codeOf(error) === 'upstream_unreachable') {
-      this.#noteFailure(error)
-      if (this.#tryAnother(error)) return
-    }
+  onEnd(trailers: readonly string[]): void {
     this.#instance.active -= 1
     if (this.#phase === 'settled') return
-    if (this.#phase !== 'receiving') this.#fail(codeOf(error), reasonOf(error), error)
-    else if (isWholeWithoutBody(this.#options.response.statusCode, error)) this.#finish()
-    else this.#cut()
+    if (trailers.length > 0) passTrailersOn(trailers, this.#options)
+    this.#finish()
   }
 
-  #noteFailure(error: Error): void {
+  onFailure(failure: CallFailure): void {
     const { upstreams, route } = this.#options
-    if (this.#isUnsent) upstreams.failed(route, this.#instance, 'unsent')
-    else if (isClosedByService(error)) upstreams.failed(route, this.#instance, 'unavailable')
+    if (this.#phase === 'awaiting') {
+      if (this.#repeats(failure)) return
+      if (failure.kind === 'unsent') upstreams.failed(route, this.#instance, 'unsent')
+      else if (failure.kind === 'closed') upstreams.failed(route, this.#instance, 'unavailable')
+      if (this.#tryAnother(failure)) return
+    }
+    this.#instance.active -= 1
+    if (this.#phase === 'awaiting') this.#fail(codeOf(failure), reasonOf(failure), failure)
+    else if (this.#phase === 'receiving') this.#cut()
   }
 
-  // No connection, so nothing has left: undici says when it begins to send.
-  get #isUnsent(): boolean {
-    return this.#controller === undefined
+  // A kept connection that the service has closed meanwhile says nothing about the service.
+  #repeats({ kind }: CallFailure): boolean {
+    const { upstreams, route } = this.#options
+    if (kind !== 'closed' || !this.#mayRepeat || upstreams.closing || this.#message === undefined) return false
+    this.#mayRepeat = false
+    this.#connection = undefined
+    upstreams.sendAnew(route, this.#instance, this.#message, this)
+    return true
   }
 
-  #tryAnother(error: Error): boolean {
+  #tryAnother(failure: CallFailure): boolean {
     const { upstreams, route, request } = this.#options
-    if (this.#retriesLeft === 0 || upstreams.closing) return false
-    const mayTry = maySendElsewhere(error, request.method ?? '', this.#isUnsent, this.#upload)
-    const other = mayTry
-      ? sendElsewhere(route, this.#instance, this.#message?.headers ?? [], upstreams.now())
-      : undefined
+    const message = this.#message
+    if (this.#retriesLeft === 0 || upstreams.closing || message === undefined) return false
+    const mayTry = maySendElsewhere(failure, request.method ?? '', this.#upload)
+    const other = mayTry ? sendElsewhere(route, this.#instance, message.fields, upstreams.now()) : undefined
     if (other === undefined) return false
     this.#retriesLeft -= 1
     this.#instance = other
-    this.#controller = undefined
-    queueMicrotask(() => this.#dispatch())
+    this.#connection = undefined
+    upstreams.send(route, other, message, this)
     return true
   }
 
@@ -180,8 +161,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
       this.#endIfUnanswered(idleMs)
     } else if (idleMs > route.bodyIdleMs && response.socket !== null) {
       // Behind an unfinished answer of the same connection nothing can move; that one is watched itself.
-      this.#abort('body_idle')
       this.#cut()
+      this.#abort('body_idle')
     }
   }
 
@@ -221,10 +202,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     this.#sinceMs = this.#options.upstreams.now()
   }
 
-  #writeHead(statusCode: number, headers: ReceivedFields): string | undefined {
-    return writeAnswerHead(this.#options, statusCode, headers, this.#leavesBodyUnread)
-  }
-
   /** Before the first byte: the refusal goes the framework's way. */
   #fail(code: ErrorCode, reason: string, cause?: Error): void {
     this.#settle()
@@ -244,19 +221,20 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
 
   #finish(): void {
     this.#settle()
-    // With its head in one write; latin1 is bytes as they are.
     if (this.#shortBody === undefined) this.#options.response.end()
-    else this.#options.response.end(this.#shortBody.toString('latin1'), 'latin1')
+    else this.#options.response.end(this.#shortBody, 'latin1')
   }
 
   #abort(reason: string): void {
-    this.#controller?.abort(new Error(reason))
+    this.#connection?.abort(this, reason)
   }
 
   #settle(): void {
     const { upstreams, request } = this.#options
     this.#phase = 'settled'
     upstreams.forget(this)
+    // What is left of it is thrown away.
+    this.#upload?.destroy()
     if (this.#waitsForTurn) request.socket.off('close', this.#onClientClosed)
     longRunning.end(request.socket)
   }
@@ -265,14 +243,13 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     if (this.#phase === 'settled') return
     if (this.#phase === 'awaiting') this.#options.route.meter.left += 1
     this.#settle()
-    this.#abort('client left')
-    this.#upload?.destroy()
+    this.#abort('client_left')
   }
 
   readonly #onDrained = (): void => {
     if (this.#phase === 'settled') return
     this.#progress()
-    this.#controller?.resume()
+    this.#connection?.resume(this)
   }
 
   #uploadOf({ request, response, route }: ExchangeOptions): Upload {
@@ -285,7 +262,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
       onExcess: () => {
         if (this.#phase === 'receiving') this.#cut()
         else if (this.#phase !== 'settled') this.#fail('body_too_large', 'body_limit')
-        this.#abort('body too large')
+        this.#abort('body_too_large')
       },
     })
   }

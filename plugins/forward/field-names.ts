@@ -39,9 +39,10 @@ const overrideNames: ReadonlySet<string> = new Set([
   'x-rewrite-url',
 ])
 
-// Taken by the gateway: Host is the instance's, and an expectation was answered here. `Proxy` is no field of HTTP, but a
+// Taken by the gateway: Host is the instance's, a length belongs to the message that is really sent, and an expectation was
+// answered here. `Proxy` is no field of HTTP, but a
 // service behind CGI would find it as HTTP_PROXY and call others through it (httpoxy, CVE-2016-5385).
-const consumedNames: ReadonlySet<string> = new Set(['host', 'expect', 'proxy'])
+const consumedNames: ReadonlySet<string> = new Set(['host', 'content-length', 'expect', 'proxy'])
 
 // Spellings that clients really use are few; the bound is for those who invent them, and who must not fill it for good.
 const rememberedLimit = 512

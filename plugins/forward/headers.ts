@@ -46,8 +46,7 @@ export function requestFields(
     const name = rawHeaders[i] ?? ''
     const verdict = judgeRequestField(name)
     if (verdict === 'drop') continue
-    // The framing belongs to the message that is really sent, so its length cannot be nominated away.
-    if (nominated.size > 0 && nominated.has(name.toLowerCase()) && !isContentLength(name)) continue
+    if (nominated.size > 0 && nominated.has(name.toLowerCase())) continue
     const value = rawHeaders[i + 1] ?? ''
     if (verdict === 'pass') fields.push(name, value)
     else if (verdict === 'cookie') pushCookies(fields, name, value)
@@ -97,22 +96,28 @@ export interface AnswerContext {
   allowOrigin: string | undefined
 }
 
+/** Fields of a service's answer. */
+export interface ReceivedFields {
+  /** Names in lower case and values in turn. */
+  fields: readonly string[]
+  /** The Connection fields, joined. */
+  connection: string | undefined
+}
+
 /**
  * The header fields to send to the client.
- * @param received fields of the service's answer, names in lower case
  * @returns names and values in turn
  */
-export function answerFields(
-  received: Record<string, string | string[] | undefined>,
-  context: AnswerContext,
-): string[] {
-  const nominated = nominatedBy(joined(received['connection']))
+export function answerFields(received: ReceivedFields, context: AnswerContext): string[] {
+  const nominated = nominatedBy(received.connection)
   const fields: string[] = []
   let cacheable = false
-  for (const name of Object.keys(received)) {
-    if (endsHere(name) || (nominated.has(name) && name !== 'content-length')) continue
+  for (let i = 0; i + 1 < received.fields.length; i += 2) {
+    const name = received.fields[i] ?? ''
+    if (endsHere(name) || (nominated.size > 0 && nominated.has(name) && name !== 'content-length')) continue
     if (name === 'cache-control' || name === 'expires') cacheable = true
-    pushAnswerField(fields, name, received[name], context)
+    const value = answerValue(name, received.fields[i + 1] ?? '', context)
+    if (value !== undefined) fields.push(name, value)
   }
   if (context.authenticated && !cacheable) {
     fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')
@@ -212,28 +217,6 @@ function isVisible(text: string): boolean {
     if (code <= 0x20 || code >= 0x7f || code === 0x25) return false
   }
   return true
-}
-
-function isContentLength(name: string): boolean {
-  return name.length === 14 && name.toLowerCase() === 'content-length'
-}
-
-function joined(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(',') : value
-}
-
-function pushAnswerField(
-  fields: string[],
-  name: string,
-  value: string | string[] | undefined,
-  context: AnswerContext,
-): void {
-  if (Array.isArray(value)) {
-    for (const one of value) pushAnswerField(fields, name, one, context)
-  } else if (value !== undefined) {
-    const kept = answerValue(name, value, context)
-    if (kept !== undefined) fields.push(name, kept)
-  }
 }
 
 function answerValue(

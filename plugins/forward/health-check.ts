@@ -1,6 +1,8 @@
 // Active health checks: asks every instance of a route at intervals whether it is well, and keeps requests from one that is
 // not. Opened for each route by index.ts, closed with the app. It never marks an instance by what a client asked for.
-import type { Dispatcher } from 'undici'
+import type { AnswerHead } from './client/answer-fields.ts'
+import type { Call } from './client/call.ts'
+import type { Connection } from './client/connection.ts'
 import type { CompiledRoute, HealthConfig, Instance } from './route.ts'
 import type { Upstreams } from './upstream.ts'
 
@@ -40,8 +42,13 @@ export class HealthChecks {
       this.#asked.delete(instance)
       this.#judge(route, health, instance, isWell)
     })
-    const headers = ['host', instance.host, 'user-agent', 'cardea-health-check']
-    this.#upstreams.dispatch(route, instance, { path: health.path, method: 'GET', headers }, probe)
+    const fields = ['host', instance.host, 'user-agent', 'cardea-health-check']
+    this.#upstreams.send(
+      route,
+      instance,
+      { method: 'GET', path: health.path, fields, body: null, bodyBytes: -1 },
+      probe,
+    )
   }
 
   #judge(route: CompiledRoute, health: HealthConfig, instance: Instance, isWell: boolean): void {
@@ -54,10 +61,10 @@ export class HealthChecks {
 }
 
 // One question: 2xx in time is yes. The body is read to its end, so that the connection can be kept.
-class Probe implements Dispatcher.DispatchHandler {
+class Probe implements Call {
   readonly #timer: NodeJS.Timeout
   readonly #tell: (isWell: boolean) => void
-  #controller: Dispatcher.DispatchController | undefined
+  #connection: Connection | undefined
   #isTold = false
   #isWell = false
 
@@ -66,22 +73,22 @@ class Probe implements Dispatcher.DispatchHandler {
     this.#timer = setTimeout(() => this.#end(false), timeoutMs).unref()
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#isTold) controller.abort(new Error('too late'))
+  onSending(connection: Connection): boolean {
+    this.#connection = connection
+    return !this.#isTold
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number): void {
-    if (statusCode >= 200) this.#isWell = statusCode < 300
+  onHead({ statusCode }: AnswerHead): void {
+    this.#isWell = statusCode < 300
   }
 
-  onResponseData(): void {}
+  onBody(): void {}
 
-  onResponseEnd(): void {
+  onEnd(): void {
     this.#end(this.#isWell)
   }
 
-  onResponseError(): void {
+  onFailure(): void {
     this.#end(false)
   }
 
@@ -89,7 +96,7 @@ class Probe implements Dispatcher.DispatchHandler {
     if (this.#isTold) return
     this.#isTold = true
     clearTimeout(this.#timer)
-    this.#controller?.abort(new Error('settled'))
+    this.#connection?.abort(this, 'too_late')
     this.#tell(isWell)
   }
 }

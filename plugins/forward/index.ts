@@ -7,6 +7,7 @@ import fp from 'fastify-plugin'
 import { longRunning } from '../connections.ts'
 import { problem } from '../errors.ts'
 import { networkOf } from '../rate-limit.ts'
+import { takesTrailers } from './around-answer.ts'
 import { pickInstance } from './balancing.ts'
 import { Coverage } from './coverage.ts'
 import { cutWhatLostItsToken } from './cutting.ts'
@@ -114,10 +115,10 @@ async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOption
     endTunnels(upstreams)
   })
   const stopCutting = cutWhatLostItsToken(app, upstreams)
-  app.addHook('onClose', () => {
+  app.addHook('onClose', async () => {
     stopCutting()
     healthChecks.close()
-    return upstreams.close()
+    upstreams.close()
   })
 }
 
@@ -233,6 +234,7 @@ function demandShare({ maxConcurrent }: CompiledRoute, heldByConnection: number)
 function fieldsFor(route: CompiledRoute, request: FastifyRequest, instance: Instance): string[] {
   const { raw, access } = request
   const fields = requestFields(route, raw.rawHeaders, raw.headers.connection, originOf(request, instance))
+  if (raw.headers.te !== undefined && takesTrailers(raw)) fields.push('te', 'trailers', 'connection', 'te')
   if (route.assertion !== undefined && access !== null) {
     fields.push('x-auth-assertion', request.server.assertions.about(access, route.assertion))
   }

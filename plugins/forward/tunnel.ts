@@ -2,12 +2,13 @@
 // the other is slow. Made by index.ts. It is watched like every request, so that it ends when it stands still, when its session
 // is revoked and when the gateway stops. Nothing is told to the client before the service has proved that it switches.
 import type { IncomingMessage } from 'node:http'
-import { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import type { Dispatcher } from 'undici'
+import type { Socket } from 'node:net'
 import { type ErrorCode, problem } from '../errors.ts'
 import type { Handshake } from '../handshakes.ts'
 import type { AccessClaims } from '../jwt/index.ts'
+import type { AnswerHead } from './client/answer-fields.ts'
+import type { Call, CallFailure } from './client/call.ts'
+import type { Connection } from './client/connection.ts'
 import type { Answer } from './exchange-options.ts'
 import { codeOf, reasonOf } from './failures.ts'
 import { answerFields } from './headers.ts'
@@ -30,12 +31,10 @@ export interface TunnelOptions {
   onSettled: () => void
 }
 
-type AnswerHead = Record<string, string | string[] | undefined>
-
-export class Tunnel implements Dispatcher.DispatchHandler, Watched {
+export class Tunnel implements Call, Watched {
   place = -1
   readonly #options: TunnelOptions
-  #controller: Dispatcher.DispatchController | undefined
+  #connection: Connection | undefined
   #service: Socket | undefined
   #isSettled = false
   #sinceMs: number
@@ -52,7 +51,13 @@ export class Tunnel implements Dispatcher.DispatchHandler, Watched {
     instance.active += 1
     upstreams.watch(this)
     handshake.socket.once('close', this.#onClosed)
-    upstreams.dispatch(route, instance, { path, method: 'GET', headers: fields, upgrade: 'websocket' }, this)
+    const handshakeRequest = [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket']
+    upstreams.sendAnew(
+      route,
+      instance,
+      { method: 'GET', path, fields: handshakeRequest, body: null, bodyBytes: -1 },
+      this,
+    )
   }
 
   get access(): AccessClaims | null {
@@ -87,71 +92,61 @@ export class Tunnel implements Dispatcher.DispatchHandler, Watched {
     }
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#isSettled) controller.abort(new Error('settled before it was sent'))
+  onSending(connection: Connection): boolean {
+    this.#connection = connection
+    return !this.#isSettled
   }
 
-  onRequestUpgrade(
-    _controller: Dispatcher.DispatchController,
-    statusCode: number,
-    headers: AnswerHead,
-    duplex: Duplex,
-  ): void {
-    const service = socketOf(duplex)
+  onSwitch(head: AnswerHead, service: Socket): void {
     service.on('error', () => service.destroy())
-    if (this.#isSettled) {
-      service.destroy()
-      return
-    }
     const { upstreams, route, instance, request } = this.#options
-    if (statusCode !== 101 || !isAccepted(request.headers['sec-websocket-key'], headers['sec-websocket-accept'])) {
+    if (!isAccepted(request.headers['sec-websocket-key'], fieldOf(head, 'sec-websocket-accept'))) {
       service.destroy()
       this.#fail('upstream_bad_response', 'upstream_handshake')
       return
     }
-    if (instance.failures > 0) upstreams.answered(route, instance, statusCode)
-    this.#open(headers, service)
+    if (instance.failures > 0) upstreams.answered(route, instance, head.statusCode)
+    this.#open(head, service)
   }
 
   // No switch: whatever the service says instead, the client hears that it is no WebSocket there, with the service's status.
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
-    if (statusCode < 200 || this.#isSettled) return
+  onHead({ statusCode }: AnswerHead): void {
     const { upstreams, route, instance } = this.#options
     upstreams.answered(route, instance, statusCode)
     this.#fail(codeByStatus[statusCode] ?? 'upstream_bad_response', `upstream_refused_handshake ${statusCode}`)
-    controller.abort(new Error('no switch of protocols'))
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onBody(): void {}
+
+  onEnd(): void {}
+
+  onFailure(failure: CallFailure): void {
     if (this.#isSettled) return
     const { upstreams, route, instance } = this.#options
-    if (this.#controller === undefined && codeOf(error) === 'upstream_unreachable') {
-      upstreams.failed(route, instance, 'unsent')
-    }
-    this.#fail(codeOf(error), reasonOf(error), error)
+    if (failure.kind === 'unsent') upstreams.failed(route, instance, 'unsent')
+    this.#fail(codeOf(failure), reasonOf(failure), failure)
   }
 
-  #open(headers: AnswerHead, service: Socket): void {
+  #open(head: AnswerHead, service: Socket): void {
     const { handshake, answer } = this.#options
-    const { socket, head, response } = handshake
+    const { socket, response } = handshake
     this.#service = service
     answer.hijack()
     response.detachSocket(socket)
     service.once('close', this.#onClosed)
-    socket.write(this.#switching(headers), 'latin1')
-    if (head.length > 0) service.write(head)
+    socket.write(this.#switching(head), 'latin1')
+    if (handshake.head.length > 0) service.write(handshake.head)
     socket.pipe(service)
     service.pipe(socket)
     this.#sinceMs = this.#options.upstreams.now()
   }
 
-  #switching(headers: AnswerHead): string {
+  #switching(head: AnswerHead): string {
     const { route, requestId, access, limitFields, offer } = this.#options
     const context = { route, statusCode: 101, requestId, authenticated: access !== null, allowOrigin: undefined }
-    const fields = ['connection', 'Upgrade', 'upgrade', 'websocket', ...answerFields(headers, context)]
+    const fields = ['connection', 'Upgrade', 'upgrade', 'websocket', ...answerFields(head, context)]
     if (limitFields !== null) fields.push(...limitFields)
-    if (offer.hadBearer && headers['sec-websocket-protocol'] === undefined) {
+    if (offer.hadBearer && fieldOf(head, 'sec-websocket-protocol') === undefined) {
       fields.push('sec-websocket-protocol', bearerProtocol)
     }
     let text = 'HTTP/1.1 101 Switching Protocols\r\n'
@@ -173,14 +168,14 @@ export class Tunnel implements Dispatcher.DispatchHandler, Watched {
     const { handshake, answer } = this.#options
     handshake.socket.off('close', this.#onClosed)
     this.#forget()
-    this.#controller?.abort(new Error(reason))
+    this.#connection?.abort(this, reason)
     answer.send(problem(code, { reason, cause }))
   }
 
   #settle(): void {
     if (this.#isSettled) return
     this.#forget()
-    this.#controller?.abort(new Error('tunnel ended'))
+    this.#connection?.abort(this, 'tunnel_ended')
     this.#service?.destroy()
     this.#options.handshake.socket.destroy()
   }
@@ -215,10 +210,8 @@ const codeByStatus: Record<number, ErrorCode> = {
   503: 'upstream_unavailable',
 }
 
-// undici hands over its own connection, under the wider name of a stream.
-function socketOf(duplex: Duplex): Socket {
-  if (duplex instanceof Socket) return duplex
-  throw new Error('undici switched protocols on what is no connection')
+function fieldOf({ fields }: AnswerHead, name: string): string | undefined {
+  return fields.find((_field, i) => i % 2 === 1 && fields[i - 1] === name)
 }
 
 const lingerMs = 5000

@@ -1,10 +1,10 @@
 // Connections to services: one pool per origin, and the watch over everything that is on its way. Made and closed by index.ts.
 // An origin comes from the config file alone; no request ever adds one. No redirect is followed.
-import type { Dispatcher } from 'undici'
-import { buildConnector, Pool } from 'undici'
 import type { AccessClaims } from '../jwt/index.ts'
 import { type Listed, Roster } from '../roster.ts'
 import { type Failure, noteFailure, noteSuccess } from './balancing.ts'
+import type { Call, OutgoingRequest } from './client/call.ts'
+import { Pool } from './client/pool.ts'
 import type { CompiledRoute, Instance } from './route.ts'
 
 /** Something under way that can run out of time. */
@@ -22,15 +22,13 @@ export interface Watched extends Listed {
 /** Told when an instance is taken out, and for how long. */
 export type OutListener = (route: CompiledRoute, instance: Instance, outMs: number) => void
 
-/** What a service may send as header fields of one answer; beyond it the answer is not valid. */
-const answerHeaderBytes = 32_768
 const longestTickMs = 1000
 const shortestTickMs = 5
 
 export class Upstreams {
   // Routes share the pool of an origin when they connect to it in the same way.
   readonly #pools = new Map<string, Pool>()
-  readonly #poolOf = new Map<Instance, Pool>()
+  readonly #poolByInstance = new Map<Instance, Pool>()
   readonly #onOut: OutListener
   readonly #underWay = new Roster<Watched>()
   #tickMs = longestTickMs
@@ -49,7 +47,7 @@ export class Upstreams {
 
   /** Opens the pools of a route and watches at the pace that its time limits need. */
   open(route: CompiledRoute): void {
-    for (const instance of route.instances) this.#poolOf.set(instance, this.#poolFor(route, instance))
+    for (const instance of route.instances) this.#poolByInstance.set(instance, this.#makePool(route, instance))
     const shortest = Math.min(route.connectMs, route.headersMs, route.bodyIdleMs)
     const tickMs = Math.max(shortestTickMs, Math.min(this.#tickMs, Math.floor(shortest / 4)))
     if (this.#timer !== undefined && tickMs === this.#tickMs) return
@@ -58,18 +56,14 @@ export class Upstreams {
     this.#timer = setInterval(() => this.#endTheLate(), tickMs).unref()
   }
 
-  /**
-   * Sends a request.
-   * @param handler is told of exactly one end: `onResponseEnd` or `onResponseError`
-   */
-  dispatch(
-    route: CompiledRoute,
-    instance: Instance,
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-  ): void {
-    const pool = this.#poolOf.get(instance) ?? this.#poolFor(route, instance)
-    pool.dispatch(options, handler)
+  /** Sends a request; `call` is told of exactly one end. */
+  send(route: CompiledRoute, instance: Instance, request: OutgoingRequest, call: Call): void {
+    this.#poolOf(route, instance).send(request, call)
+  }
+
+  /** Sends a request on a connection of its own, which no service can have closed meanwhile. */
+  sendAnew(route: CompiledRoute, instance: Instance, request: OutgoingRequest, call: Call): void {
+    this.#poolOf(route, instance).sendAnew(request, call)
   }
 
   /** Notes an answer's status: one that says that the instance is not there is a failure. */
@@ -98,9 +92,9 @@ export class Upstreams {
   }
 
   /** Ends the watch and every connection; what is still under way fails. */
-  async close(): Promise<void> {
+  close(): void {
     clearInterval(this.#timer)
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()))
+    for (const pool of this.#pools.values()) pool.destroy()
   }
 
   #endTheLate(): void {
@@ -108,31 +102,17 @@ export class Upstreams {
     for (const one of this.#underWay) one.endIfLate(nowMs)
   }
 
-  #poolFor(route: CompiledRoute, { origin }: Instance): Pool {
+  #poolOf(route: CompiledRoute, instance: Instance): Pool {
+    return this.#poolByInstance.get(instance) ?? this.#makePool(route, instance)
+  }
+
+  #makePool({ connectMs, tls }: CompiledRoute, { origin }: Instance): Pool {
     // No two origins share a key (GHSA-v574-6498-x57v), nor two ways of trusting one.
-    const key = JSON.stringify([origin, route.connectMs, route.tls])
+    const key = JSON.stringify([origin, connectMs, tls])
     const known = this.#pools.get(key)
     if (known !== undefined) return known
-    const pool = new Pool(origin, {
-      connect: connectorOf(route),
-      // One request at a time on a connection: an answer cannot reach another request (H-13).
-      pipelining: 1,
-      maxHeaderSize: answerHeaderBytes,
-      // The watch keeps the time, to the limits of each route and including bodies that stand still.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
+    const pool = new Pool({ origin, connectMs, tls })
     this.#pools.set(key, pool)
     return pool
   }
-}
-
-// Certificates are verified whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED). The name is given at each connection:
-// undici would take the Host field's otherwise.
-function connectorOf({ connectMs, tls }: CompiledRoute): buildConnector.connector {
-  const ca = tls && { ca: tls.ca }
-  const connector = buildConnector({ timeout: connectMs, rejectUnauthorized: true, ...ca })
-  if (tls?.serverName === undefined) return connector
-  const servername = tls.serverName
-  return (options, callback) => connector({ ...options, servername }, callback)
 }

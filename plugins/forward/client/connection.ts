@@ -1,0 +1,241 @@
+// One connection to a service and the request that is on it: never more than one, so that no answer can reach another request
+// (H-13). Made and kept by pool.ts. Whatever comes unasked, late or malformed ends it; nothing is repaired.
+import type { Socket } from 'node:net'
+import type { Listed } from '../../roster.ts'
+import { AnswerFault, type AnswerHead } from './answer-fields.ts'
+import { AnswerParser, type AnswerSink } from './answer-parser.ts'
+import { type Call, CallFailure, type FailureKind, type OutgoingRequest } from './call.ts'
+import { OutgoingBody } from './outgoing-body.ts'
+import { isChunked, requestHead } from './request-head.ts'
+
+/** Who keeps connections. */
+export interface ConnectionKeeper {
+  /** It can take another request. */
+  onIdle(connection: Connection): void
+  /** It is gone, or another protocol's. */
+  onGone(connection: Connection): void
+}
+
+export class Connection implements AnswerSink, Listed {
+  place = -1
+  /** How long the service said that it keeps an idle connection, s; -1 when it did not. */
+  keepAliveSeconds = -1
+  /** Monotonic, ms. */
+  idleSinceMs = 0
+  readonly #keeper: ConnectionKeeper
+  readonly #parser = new AnswerParser(this)
+  #socket: Socket | undefined
+  #call: Call | undefined
+  #body: OutgoingBody | undefined
+  #switched: AnswerHead | undefined
+  #connectTimer: NodeJS.Timeout | undefined
+  #isConnected = false
+  #keepsAlive = false
+  #hasHead = false
+  #isPaused = false
+  #errorCode = 'closed'
+
+  constructor(keeper: ConnectionKeeper) {
+    this.#keeper = keeper
+  }
+
+  /** Whether it is of no more use. */
+  get isClosed(): boolean {
+    return this.#socket === undefined || this.#socket.destroyed
+  }
+
+  /**
+   * Takes a socket that is being connected, and the request that waits for it.
+   * @param readyEvent the socket's, after which it is as safe as it will be
+   */
+  open(socket: Socket, readyEvent: string, connectMs: number, request: OutgoingRequest, call: Call): void {
+    this.#socket = socket
+    this.#call = call
+    this.#connectTimer = setTimeout(() => this.#fail('unsent', 'connect_timeout'), connectMs)
+    socket.once(readyEvent, () => {
+      clearTimeout(this.#connectTimer)
+      this.#isConnected = true
+      if (this.#call !== undefined) this.send(request, call)
+    })
+    socket.on('error', this.#onError).on('end', this.#onEndOfInput).on('close', this.#onClosed)
+  }
+
+  /** Sends a request; the one before it must be over. */
+  send(request: OutgoingRequest, call: Call): void {
+    this.#call = call
+    if (!call.onSending(this)) {
+      this.#letGo(new CallFailure('aborted', 'not_wanted'))
+      return
+    }
+    try {
+      this.#write(request)
+    } catch (error) {
+      if (!(error instanceof CallFailure)) throw error
+      this.#letGo(error)
+    }
+  }
+
+  /** Holds the answer back. Nothing happens for a call that is over. */
+  pause(call: Call): void {
+    if (this.#call !== call || this.#isPaused) return
+    this.#isPaused = true
+    this.#socket?.pause()
+  }
+
+  /** Lets it come again. */
+  resume(call: Call): void {
+    if (this.#call === call) this.#goOn()
+  }
+
+  /** Ends the call, which is told, and with it the connection. Nothing happens for a call that is over. */
+  abort(call: Call, word: string): void {
+    if (this.#call === call) this.#fail('aborted', word)
+  }
+
+  /** Ends whatever there is. */
+  destroy(): void {
+    if (this.#call === undefined) this.#socket?.destroy()
+    else this.#fail(this.#isConnected ? 'closed' : 'unsent', 'gateway_closes')
+  }
+
+  /**
+   * Bytes of the service.
+   * @param buffer only lent, from its first byte to `bytes`
+   * @returns false when no more is wanted for now
+   */
+  onBytes(buffer: Buffer, bytes: number): boolean {
+    // Asked for by nobody: the next answer could not be trusted to be the next request's.
+    if (this.#call === undefined) {
+      this.#socket?.destroy()
+      return false
+    }
+    try {
+      this.#afterRead(buffer, this.#parser.read(buffer, bytes), bytes)
+    } catch (fault) {
+      if (!(fault instanceof AnswerFault)) throw fault
+      this.#fail('malformed', fault.message)
+    }
+    return !this.#isPaused
+  }
+
+  onInformation(head: AnswerHead): void {
+    if (head.statusCode !== 101) this.#call?.onInformation?.(head)
+    else if (this.#call?.onSwitch === undefined) throw new AnswerFault('unasked_switch')
+    else this.#switched = head
+  }
+
+  onHead(head: AnswerHead): void {
+    this.#hasHead = true
+    this.#keepsAlive = head.keepsAlive
+    this.keepAliveSeconds = head.keepAliveSeconds
+    this.#call?.onHead(head)
+  }
+
+  onBody(part: Buffer): void {
+    this.#call?.onBody(part)
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    const call = this.#call
+    this.#call = undefined
+    call?.onEnd(trailers)
+  }
+
+  #write(request: OutgoingRequest): void {
+    const socket = this.#socket
+    if (socket === undefined) return
+    const head = requestHead(request)
+    const { body } = request
+    this.#hasHead = false
+    this.#parser.begin(request.method === 'HEAD')
+    if (body === null) {
+      socket.write(head, 'latin1')
+      return
+    }
+    socket.cork()
+    socket.write(head, 'latin1')
+    if (Buffer.isBuffer(body)) socket.write(body)
+    else this.#body = new OutgoingBody(socket, body, isChunked(request), this.#onBodySent)
+    socket.uncork()
+  }
+
+  #afterRead(buffer: Buffer, usedBytes: number, bytes: number): void {
+    if (this.#switched !== undefined) this.#handOver(this.#switched, buffer.subarray(usedBytes, bytes))
+    else if (this.#call === undefined && !this.isClosed) this.#release(usedBytes < bytes)
+  }
+
+  // The answer is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
+  #release(hasExcess: boolean): void {
+    this.#goOn()
+    if (hasExcess || !this.#keepsAlive || this.#body !== undefined) this.#end()
+    else this.#keeper.onIdle(this)
+  }
+
+  // Nothing was written, so it is as good as new.
+  #letGo(failure: CallFailure): void {
+    const call = this.#call
+    this.#call = undefined
+    call?.onFailure(failure)
+    if (!this.isClosed) this.#keeper.onIdle(this)
+  }
+
+  #handOver(head: AnswerHead, first: Buffer): void {
+    const socket = this.#socket
+    const call = this.#call
+    this.#socket = undefined
+    this.#call = undefined
+    this.#keeper.onGone(this)
+    if (socket === undefined) return
+    socket.off('error', this.#onError).off('end', this.#onEndOfInput).off('close', this.#onClosed)
+    socket.removeAllListeners('data').pause()
+    if (first.length > 0) socket.unshift(Buffer.from(first))
+    call?.onSwitch?.(head, socket)
+  }
+
+  #goOn(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#socket?.resume()
+  }
+
+  #fail(kind: FailureKind, word: string): void {
+    const call = this.#call
+    this.#call = undefined
+    this.#parser.stop()
+    this.#end()
+    call?.onFailure(new CallFailure(kind, word))
+  }
+
+  #end(): void {
+    clearTimeout(this.#connectTimer)
+    this.#body?.stop()
+    this.#body = undefined
+    this.#socket?.destroy()
+  }
+
+  // How far it had come when it went.
+  get #lossKind(): FailureKind {
+    if (!this.#isConnected) return 'unsent'
+    return this.#hasHead ? 'broken' : 'closed'
+  }
+
+  readonly #onBodySent = (): void => {
+    this.#body = undefined
+  }
+
+  readonly #onError = (error: Error & { code?: string }): void => {
+    this.#errorCode = error.code ?? error.name
+  }
+
+  readonly #onEndOfInput = (): void => {
+    if (this.#call === undefined) this.#end()
+    else if (this.#parser.end()) this.#end()
+    else this.#fail(this.#lossKind, 'other side closed')
+  }
+
+  readonly #onClosed = (): void => {
+    if (this.#call !== undefined) this.#fail(this.#lossKind, this.#errorCode)
+    this.#end()
+    this.#keeper.onGone(this)
+  }
+}

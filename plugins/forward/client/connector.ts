@@ -1,0 +1,102 @@
+// How a socket to a service is made: plain or with TLS whose certificates are verified whatever the environment says
+// (NODE_TLS_REJECT_UNAUTHORIZED). Called by pool.ts. Bytes go to the connection without a stream's queue in between where Node
+// can do that.
+import { connect as connectPlain, isIP, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import type { Connection } from './connection.ts'
+
+/** Where a service is, from the config alone. */
+export interface ServiceAddress {
+  /** `http:` or `https:` and host and port, as `URL` writes it. */
+  origin: string
+  connectMs: number
+  /** `ca`: PEM text of authorities to trust in place of the system's. `serverName`: what its certificate is to be for. */
+  tls: { ca: string; serverName: string | undefined } | undefined
+}
+
+/** A socket that is being connected, and the event that says that it is ready. */
+export interface Connecting {
+  socket: Socket
+  readyEvent: 'connect' | 'secureConnect'
+}
+
+// One for all sockets: what was read is used up before the next read begins.
+const readBuffer = Buffer.allocUnsafeSlow(65_536)
+/** Probes of TCP begin after it, ms: a service that vanished is noticed in the end. */
+const keepAliveInitialDelay = 60_000
+
+export class Connector {
+  readonly #address: ServiceAddress
+  readonly #url: URL
+  #session: Buffer | undefined
+
+  constructor(address: ServiceAddress) {
+    this.#address = address
+    this.#url = new URL(address.origin)
+  }
+
+  /**
+   * Begins to connect.
+   * @param reader is given whatever arrives
+   * @param asStream whether the socket may be handed on as a stream
+   */
+  connect(reader: Connection, asStream: boolean): Connecting {
+    if (this.#url.protocol === 'https:') return { socket: this.#connectTls(reader), readyEvent: 'secureConnect' }
+    return { socket: asStream ? this.#connectStream(reader) : this.#connectLean(reader), readyEvent: 'connect' }
+  }
+
+  #connectLean(reader: Connection): Socket {
+    const callback = (bytes: number, buffer: Uint8Array) => reader.onBytes(bufferOf(buffer), bytes)
+    return connectPlain({ ...this.#tcp, onread: { buffer: readBuffer, callback } })
+  }
+
+  #connectStream(reader: Connection): Socket {
+    return read(connectPlain(this.#tcp), reader)
+  }
+
+  #connectTls(reader: Connection): Socket {
+    const { tls } = this.#address
+    const { host } = this.#tcp
+    const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '')
+    const options: ConnectionOptions = {
+      ...this.#tcp,
+      servername,
+      rejectUnauthorized: true,
+      ALPNProtocols: ['http/1.1'],
+    }
+    if (tls !== undefined) options.ca = tls.ca
+    if (this.#session !== undefined) options.session = this.#session
+    const socket = connectTls(options)
+    socket.on('session', (session) => {
+      this.#session = session
+    })
+    // A session that was refused would be refused again.
+    socket.on('error', () => {
+      this.#session = undefined
+    })
+    return read(socket, reader)
+  }
+
+  get #tcp() {
+    const { hostname, port, protocol } = this.#url
+    // `URL` leaves out the port of the scheme and puts IPv6 addresses in brackets.
+    const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+    const defaultPort = protocol === 'https:' ? 443 : 80
+    return {
+      host,
+      port: port === '' ? defaultPort : Number(port),
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay,
+    }
+  }
+}
+
+function read(socket: Socket, reader: Connection): Socket {
+  return socket.on('data', (part: Buffer) => void reader.onBytes(part, part.length))
+}
+
+// Boundary: Node gives back the buffer it was given, under a wider name.
+function bufferOf(bytes: Uint8Array): Buffer {
+  return bytes === readBuffer ? readBuffer : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
