@@ -225,9 +225,9 @@ function send(
   exchange.start(path, fields)
 }
 
-// One client that pipelines must not take all places of a service for itself.
+// One client that pipelines must not take all places of a service for itself; a pair of requests is nobody's flood.
 function demandShare({ maxConcurrent }: CompiledRoute, heldByConnection: number): void {
-  if (heldByConnection < Math.ceil(maxConcurrent / 4)) return
+  if (heldByConnection < Math.max(2, Math.ceil(maxConcurrent / 4))) return
   throw problem('overloaded', { reason: 'connection_share' })
 }
 
@@ -271,5 +271,5 @@ export default fp(forward, {
   name: 'forward',
   fastify: '5.x',
   dependencies: ['request-guard', 'authenticate', 'usage'],
-  decorators: { fastify: ['authorize', 'standing', 'usage'], request: ['access'] },
+  decorators: { fastify: ['authorize', 'browserOrigins', 'standing', 'usage'], request: ['access'] },
 })

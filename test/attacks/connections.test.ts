@@ -106,6 +106,16 @@ t.test('one connection that pipelines does not take every place of a service', a
   await eventually('the share is free again', () => statusesIn(greedy.text)[8] === 200)
 })
 
+t.test('a pair of pipelined requests is no flood, however few places a service has', async (t) => {
+  const upstream = await upstreamFor(t)
+  const { port } = await gatewayFor(t, [{ prefix: '/x', upstream: upstream.url, policy: 'public', maxConcurrent: 2 }])
+  const pair = openRaw(port)
+  t.teardown(() => void pair.socket.destroy())
+  pair.socket.write(`GET /x/1 HTTP/1.1\r\n${host}\r\nGET /x/2 HTTP/1.1\r\n${host}\r\n`)
+  await eventually('both are answered', () => statusesIn(pair.text).length === 2)
+  t.same(statusesIn(pair.text), [200, 200])
+})
+
 t.test('a stop is not held open by requests that never arrive whole', async (t) => {
   for (const [name, bytes] of Object.entries({
     'half a head': `GET /own HTTP/1.1\r\n${host}`,
