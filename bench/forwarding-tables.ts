@@ -3,56 +3,54 @@
 import { makeCredentials } from './comparisons/credentials.ts'
 import { startHaproxy } from './comparisons/haproxy.ts'
 import { startNginx } from './comparisons/nginx.ts'
-import { addedLatencyMs, type Measured, measureForwarding, type Rounds } from './forwarding.ts'
+import { type Measured, measureForwarding } from './forwarding.ts'
 import { signIn, startGateway, writeConfig } from './gateway.ts'
 import { loadGenerator, type Target } from './load.ts'
+import { measureAdded } from './pacing.ts'
 import { otherCore, type Running, start, startMeasured, stopAll } from './processes.ts'
-import { withRedis } from './redis-tables.ts'
+import type { Rounds } from './rounds.ts'
 
 interface Candidate {
+  /** What it is called on the command line. */
+  key: string
   name: string
   token?: string
   start: () => Promise<Running>
 }
 
-/** Prints requests/s, latency and cost of everything that forwards, for short and for longer answers. */
-export async function printForwarding(folder: string, rounds: Rounds): Promise<void> {
+const paths = [
+  ['200-byte answers', '/svc/small'],
+  ['10 KB answers', '/svc/large'],
+] as const
+
+/**
+ * Prints requests/s, latency and cost of everything that forwards, for short and for longer answers.
+ * @param wanted keys of candidates; none: all
+ */
+export async function printForwarding(folder: string, rounds: Rounds, wanted: readonly string[]): Promise<void> {
   const service = await start('bench/upstream.ts', [], otherCore)
-  const targets = await startAll(await candidatesFor(folder, service))
-  const [limit, cardea] = targets
-  for (const [title, path] of [
-    ['200-byte answers', '/svc/small'],
-    ['10 KB answers', '/svc/large'],
-  ] as const) {
+  const candidates = await candidatesFor(folder, service)
+  const unknown = wanted.filter((key) => !candidates.some((candidate) => candidate.key === key))
+  if (unknown.length > 0) throw new Error(`${unknown} is none of ${candidates.map(({ key }) => key).join(', ')}`)
+  const targets = await startAll(candidates.filter(({ key }) => wanted.length === 0 || wanted.includes(key)))
+  for (const [title, path] of paths) {
     const measured = await measureForwarding(targets, path, rounds)
     printTable(`forwarding, ${title}, ${loadGenerator}`, measured)
-    const halfRate = (measured[1]?.requestsPerSecond ?? 0) / 2
-    if (limit === undefined || cardea === undefined) continue
-    const addedMs = await addedLatencyMs([limit, cardea], path, halfRate, rounds)
-    console.log(`p99 added to the limit's at ${Math.round(halfRate)} requests/s, half of Cardea's: ${addedMs} ms\n`)
+    await printAdded(targets, measured, path)
   }
   stopAll()
 }
 
-/** Prints one worker beside two. All cores are open to both; the load and the service take their part of them. */
-export function printWorkers(folder: string, rounds: Rounds): Promise<void> {
-  return withRedis(({ url }) => measureWorkers(folder, rounds, url))
-}
-
-async function measureWorkers(folder: string, rounds: Rounds, redisUrl: string): Promise<void> {
-  const service = await start('bench/upstream.ts', [], '0,1')
-  const config = await writeConfig(folder, service)
-  const targets: Target[] = []
-  for (const workers of ['1', '2']) {
-    const env = { CARDEA_CONFIG: config, CARDEA_WORKERS: workers, REDIS_URL: redisUrl }
-    targets.push(await cardeaTarget(`${workers} of Cardea's workers`, await startGateway({ folder, env, core: '0,1' })))
-  }
-  const measured = await measureForwarding(targets, '/svc/small', rounds)
-  printTable('forwarding, 200-byte answers, load and service on the same two cores', measured)
-  const [one, two] = measured.map(({ cpuUs }) => cpuUs)
-  const scale = (2 * (one ?? Number.NaN)) / (two ?? Number.NaN)
-  console.log(`By CPU a request, two workers with a core each do ${scale.toFixed(2)} times what one does.\n`)
-  stopAll()
+// The first two targets are the limit and Cardea, unless others were asked for.
+async function printAdded([limit, target]: Target[], [, measured]: Measured[], path: string): Promise<void> {
+  if (limit === undefined || target === undefined || measured === undefined) return
+  const halfRate = Math.round(measured.requestsPerSecond / 2)
+  const { p50Ms, p99Ms, limitP99Ms, floorP99Ms, lateP99Ms } = await measureAdded([limit, target], path, halfRate)
+  const ms = (value: number) => value.toFixed(2)
+  console.log(`| at ${halfRate} requests/s, half of what it can: ${target.name} | ms |\n|---|---|`)
+  console.log(`| p50 added to the first one's | ${ms(p50Ms)} |\n| p99 added to the first one's | ${ms(p99Ms)} |`)
+  console.log(`| p99 that the first one adds to itself: the error of this figure | ${ms(floorP99Ms)} |`)
+  console.log(`| p99 of the first one; of the load's own lateness | ${ms(limitP99Ms)}; ${ms(lateP99Ms)} |\n`)
 }
 
 async function candidatesFor(folder: string, service: string): Promise<Candidate[]> {
@@ -63,33 +61,48 @@ async function candidatesFor(folder: string, service: string): Promise<Candidate
   const packaged = (file: string, ...args: string[]) => startMeasured(`bench/comparisons/${file}`, [service, ...args])
   return [
     {
+      key: 'limit',
       name: 'node:http + undici, no checks (the limit)',
       start: () => startMeasured('bench/bare-forwarder.ts', [service]),
     },
-    { name: 'Cardea, everything on, ES256', token, start: async () => gateway },
+    { key: 'cardea', name: 'Cardea, everything on, ES256', token, start: async () => gateway },
     {
+      key: 'reply-from',
       name: 'Fastify + @fastify/jwt + @fastify/reply-from, ES256',
       token: es256.token,
       start: () => packaged('reply-from.ts', es256.key),
     },
     {
+      key: 'reply-from-cached',
       name: 'the same, @fastify/jwt with its cache',
       token: es256.token,
       start: () => packaged('reply-from.ts', es256.key, 'cached'),
     },
     {
+      key: 'express',
       name: 'Express + jsonwebtoken + http-proxy-middleware, ES256',
       token: es256.token,
       start: () => packaged('express.ts', es256.key),
     },
-    { name: 'nginx proxy_pass, no checks', start: () => startNginx({ folder, service }) },
+    { key: 'nginx', name: 'nginx proxy_pass, no checks', start: () => startNginx({ folder, service }) },
     {
+      key: 'nginx-auth',
       name: 'nginx auth_request asking Cardea on the same core',
       token,
       start: () => startNginx({ folder, service, gateway: gateway.url }),
     },
-    { name: 'haproxy jwt_verify, ES256', token: es256.token, start: () => startHaproxy(folder, service, es256) },
-    { name: 'haproxy jwt_verify, HS256', token: hs256.token, start: () => startHaproxy(folder, service, hs256) },
+    {
+      key: 'haproxy-es256',
+      name: 'haproxy jwt_verify, ES256',
+      token: es256.token,
+      start: () => startHaproxy(folder, service, es256),
+    },
+    {
+      key: 'haproxy-hs256',
+      name: 'haproxy jwt_verify, HS256',
+      token: hs256.token,
+      start: () => startHaproxy(folder, service, hs256),
+    },
   ]
 }
 
@@ -106,24 +119,27 @@ async function startAll(candidates: readonly Candidate[]): Promise<Target[]> {
   return targets
 }
 
-async function cardeaTarget(name: string, running: Running): Promise<Target> {
-  const { access_token } = await signIn(running.url)
-  return { name, headers: { authorization: `Bearer ${access_token}` }, ...running }
-}
-
-function printTable(title: string, measured: readonly Measured[]): void {
-  console.log(
-    `| ${title} | requests/s | ratio | p50 ms | p99 ms | CPU us a request | RSS MB |\n|---|---|---|---|---|---|---|`,
-  )
-  for (const { name, requestsPerSecond, ratio, p50Ms, p99Ms, cpuUs, residentBytes } of measured) {
+/** Prints the table of what was measured. */
+export function printTable(title: string, measured: readonly Measured[]): void {
+  const columns = [
+    'requests/s',
+    'ratio',
+    'p50 ms',
+    'p99 ms',
+    'CPU us a request',
+    'ratio by CPU',
+    'middle half',
+    'CPU busy',
+    'RSS MB',
+  ]
+  console.log(`| ${[title, ...columns].join(' | ')} |\n|---|${'---|'.repeat(columns.length)}`)
+  for (const { name, requestsPerSecond, ratio, p50Ms, p99Ms, ...spent } of measured) {
     const cells = [
-      Math.round(requestsPerSecond),
-      ratio.toFixed(2),
-      p50Ms.toFixed(1),
-      p99Ms.toFixed(1),
-      cpuUs.toFixed(0),
+      ...[Math.round(requestsPerSecond), ratio.toFixed(2), p50Ms.toFixed(1), p99Ms.toFixed(1)],
+      ...[spent.cpuUs.toFixed(0), spent.cpuRatio.toFixed(2), spent.cpuSpread],
+      ...[`${Math.round(spent.busy * 100)} %`, Math.round(spent.residentBytes / 2 ** 20)],
     ]
-    console.log(`| ${[name, ...cells, Math.round(residentBytes / 2 ** 20)].join(' | ')} |`)
+    console.log(`| ${[name, ...cells].join(' | ')} |`)
   }
   console.log()
 }

@@ -1,27 +1,26 @@
-// Forwarding, compared: the same load on every target in turn, round after round, so that a noisy machine disturbs all alike.
-import { type Answered, load, saturate, type Target } from './load.ts'
+// Forwarding, compared: the same load on every target in turn, in short rounds and many of them, so that a machine whose speed
+// drifts disturbs all alike and a ratio is always of two rounds that were seconds apart.
+import { type Answered, saturate, type Target } from './load.ts'
+import { median, middleHalf } from './median.ts'
 import { costOf } from './process-cost.ts'
+import { inRounds, type Rounds } from './rounds.ts'
 
 interface Round extends Answered {
-  cpuUs: number
-  residentBytes: number
-}
-
-export interface Measured {
-  name: string
-  requestsPerSecond: number
-  p50Ms: number
-  p99Ms: number
   /** CPU a request, children included; NaN where the system does not tell. */
   cpuUs: number
+  /** Share of the time that the target was on a CPU: below 0.9 something else was the limit, the service as a rule. */
+  busy: number
   residentBytes: number
-  /** Median over rounds of this target's requests/s by the first target's in the same round. */
-  ratio: number
 }
 
-export interface Rounds {
-  rounds: number
-  seconds: number
+export interface Measured extends Omit<Round, 'requests'> {
+  name: string
+  /** Median over rounds of this target's requests/s by the first target's in the same round. */
+  ratio: number
+  /** The same of requests a second of CPU: what the ratio would be if a core did nothing else. */
+  cpuRatio: number
+  /** Between what values the middle half of them lies. */
+  cpuSpread: string
 }
 
 /**
@@ -33,59 +32,45 @@ export interface Rounds {
 export async function measureForwarding(
   targets: readonly Target[],
   path: string,
-  { rounds, seconds }: Rounds,
+  { rounds, seconds, atOnce }: Rounds,
 ): Promise<Measured[]> {
-  const measured = targets.map((): Round[] => [])
   for (const target of targets) await saturate(target, path, 2)
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, target] of targets.entries()) measured[i]?.push(await fire(target, path, seconds))
-  }
+  const fireAt = targets.map((target) => () => fire(target, path, seconds))
+  const measured = await inRounds(fireAt, rounds, atOnce)
   const [first = []] = measured
   return targets.map(({ name }, i) => summarise(name, measured[i] ?? [], first))
 }
 
-/**
- * The p99 that a target adds to the first one's, each at half of what the target reached.
- * @param halfRate requests a second
- */
-export async function addedLatencyMs(
-  [first, target]: readonly [Target, Target],
-  path: string,
-  halfRate: number,
-  { rounds, seconds }: Rounds,
-): Promise<number> {
-  const added: number[] = []
-  for (let round = 0; round < rounds; round++) {
-    const without = await load(first, path, seconds, halfRate)
-    const through = await load(target, path, seconds, halfRate)
-    added.push(through.p99Ms - without.p99Ms)
-  }
-  return median(added)
-}
-
 async function fire(target: Target, path: string, seconds: number): Promise<Round> {
   const before = costOf(target.pid)
+  const startedAt = performance.now()
   const answered = await saturate(target, path, seconds)
+  const wallMs = performance.now() - startedAt
   const after = costOf(target.pid)
   const cpuMs = (after?.cpuMs ?? Number.NaN) - (before?.cpuMs ?? Number.NaN)
-  return { ...answered, cpuUs: (cpuMs * 1000) / answered.requests, residentBytes: after?.residentBytes ?? Number.NaN }
+  return {
+    ...answered,
+    cpuUs: (cpuMs * 1000) / answered.requests,
+    busy: cpuMs / wallMs,
+    residentBytes: after?.residentBytes ?? Number.NaN,
+  }
 }
 
 function summarise(name: string, rounds: Round[], first: Round[]): Measured {
   const middle = (of: (round: Round) => number) => median(rounds.map(of))
+  const ratios = (of: (round: Round) => number) => rounds.map((round, i) => of(round) / of(first[i] ?? round))
+  const throughput = ratios((round) => round.requestsPerSecond)
+  const cpu = ratios((round) => 1 / round.cpuUs)
   return {
     name,
     requestsPerSecond: middle((round) => round.requestsPerSecond),
     p50Ms: middle((round) => round.p50Ms),
     p99Ms: middle((round) => round.p99Ms),
     cpuUs: middle((round) => round.cpuUs),
+    busy: middle((round) => round.busy),
     residentBytes: middle((round) => round.residentBytes),
-    ratio: median(rounds.map((round, i) => round.requestsPerSecond / (first[i]?.requestsPerSecond ?? Number.NaN))),
+    ratio: median(throughput),
+    cpuRatio: median(cpu),
+    cpuSpread: middleHalf(cpu),
   }
-}
-
-/** The middle value; of an even number, the lower of the two. */
-export function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN
 }

@@ -1,5 +1,7 @@
 // The gateway's own refresh route with signing alone: the same app, but its store answers every rotation at once from memory and
-// decides nothing. The limit that the gateway on Redis is measured against. Run as a process with the gateway's knobs.
+// decides nothing, and nothing is recorded. The limit that the gateway on Redis is measured against. Run as a process with the
+// gateway's knobs.
+import './unrecorded.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { NewSession, Presented, RotateOutcome, Session, Store } from '../plugins/session-store/store.ts'
 import { buildApp } from '../src/app.ts'

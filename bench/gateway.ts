@@ -13,8 +13,9 @@ const secret = randomBytes(48).toString('base64url')
 export interface GatewayOptions {
   /** For its data. */
   folder: string
-  file?: string
-  env?: NodeJS.ProcessEnv
+  /** What is started; the gateway itself when absent. */
+  file?: string | undefined
+  env?: NodeJS.ProcessEnv | undefined
   core?: string
 }
 

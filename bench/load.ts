@@ -1,4 +1,4 @@
-// The load: as many requests as are answered, or so many a second. wrk where it is on PATH (it leaves most of its core to the
+// The load: as many requests as are answered (at a set pace: pacing.ts). wrk where it is on PATH (it leaves most of its core to the
 // service), autocannon otherwise. A wrong answer is not a fast one: it ends the bench.
 import { spawn, spawnSync } from 'node:child_process'
 import { text } from 'node:stream/consumers'
@@ -33,22 +33,8 @@ export function saturate(target: Target, path: string, seconds: number): Promise
   return hasWrk ? runWrk(target, path, seconds) : runAutocannon(target, path, seconds)
 }
 
-/**
- * Sends so many requests a second and no more, evenly.
- * @throws Error when an answer was not 2xx
- */
-export function load(target: Target, path: string, seconds: number, requestsPerSecond: number): Promise<Answered> {
-  return runAutocannon(target, path, seconds, Math.max(1, Math.round(requestsPerSecond)))
-}
-
-async function runAutocannon(
-  { name, url, headers }: Target,
-  path: string,
-  duration: number,
-  overallRate?: number,
-): Promise<Answered> {
-  const rate = overallRate === undefined ? {} : { overallRate }
-  const result = await autocannon({ url: url + path, connections, duration, headers, ...rate })
+async function runAutocannon({ name, url, headers }: Target, path: string, duration: number): Promise<Answered> {
+  const result = await autocannon({ url: url + path, connections, duration, headers })
   if (result.non2xx > 0 || result.errors > 0) throw new Error(`${name}: ${result.non2xx} answers were not 2xx`)
   const { requests, latency } = result
   return { requests: requests.total, requestsPerSecond: requests.average, p50Ms: latency.p50, p99Ms: latency.p99 }

@@ -1,33 +1,42 @@
 // What a process and its children have used of the machine, as Linux tells it. Elsewhere nothing is known, and the bench says so.
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Clock ticks of /proc are hundredths of a second on every Linux that Node runs on. */
-const tickMs = 10
-
 export interface ProcessCost {
+  /** To the microsecond: rounds are short. */
   cpuMs: number
   residentBytes: number
 }
 
 /** CPU time so far and resident memory now, children included; undefined where there is no /proc. */
 export function costOf(pid: number): ProcessCost | undefined {
+  const costs = costsOf(pid)
+  if (costs.length === 0) return undefined
+  return {
+    cpuMs: costs.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
+    residentBytes: costs.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
+  }
+}
+
+/** The same of the process and of each of its children, the process first; nothing where there is no /proc. */
+export function costsOf(pid: number): ProcessCost[] {
   try {
-    const costs = [pid, ...childrenOf(pid)].map(costOfOne)
-    return {
-      cpuMs: costs.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
-      residentBytes: costs.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
-    }
+    return [pid, ...childrenOf(pid)].map(costOfOne)
   } catch {
-    return undefined
+    return []
   }
 }
 
 function costOfOne(pid: number): ProcessCost {
-  // proc(5): after the name in parentheses come the state and then numbers; user and system time are fields 14 and 15.
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  // Documentation/scheduler/sched-stats of the kernel: time on the CPU first, ns. One file a thread; /proc/PID/stat has
+  // all of them, but in hundredths of a second.
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const cpuNs = threads.reduce((sum, thread) => sum + firstNumber(`/proc/${pid}/task/${thread}/schedstat`), 0)
   const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
-  return { cpuMs: (Number(fields[11]) + Number(fields[12])) * tickMs, residentBytes: pages * 4096 }
+  return { cpuMs: cpuNs / 1e6, residentBytes: pages * 4096 }
+}
+
+function firstNumber(file: string): number {
+  return Number.parseInt(readFileSync(file, 'utf8'), 10)
 }
 
 function childrenOf(pid: number): number[] {

@@ -1,11 +1,15 @@
 // Starts what a bench measures as processes of their own, each held to one core where the machine can do that, and ends them.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0
+const canIdle = spawnSync('chrt', ['-i', '0', 'true']).status === 0
 const children: ChildProcess[] = []
+// Whatever ends the bench, nothing that it started outlives it.
+process.once('exit', stopAll)
 
 /** The core that what is measured runs on; load and services share the other. */
 export const measuredCore = '0'
@@ -49,7 +53,11 @@ export async function startMeasured(file: string, args: string[], env: NodeJS.Pr
  */
 export async function startListening(file: string, core: string, env: NodeJS.ProcessEnv): Promise<number> {
   const child = launch(file, [], core, env)
-  for await (const _ of createInterface({ input: child.stdout })) return child.pid ?? 0
+  for await (const _ of createInterface({ input: child.stdout })) {
+    // What it says from now on is read by nobody, and must not fill the pipe.
+    child.stdout.resume()
+    return child.pid ?? 0
+  }
   throw new Error(`${file} ended before it said anything`)
 }
 
@@ -78,11 +86,25 @@ function listens(port: number): Promise<boolean> {
 /**
  * Runs a TypeScript file as a process to its end.
  * @returns every line it prints
+ * @throws Error when it ends with another code than 0
  */
 export async function runToEnd(file: string, args: string[], core: string, env: NodeJS.ProcessEnv = {}) {
   const lines: string[] = []
-  for await (const line of createInterface({ input: launch(file, args, core, env).stdout })) lines.push(line)
+  const child = launch(file, args, core, env)
+  const exited = once(child, 'exit')
+  for await (const line of createInterface({ input: child.stdout })) lines.push(line)
+  const [code] = await exited
+  if (code !== 0) throw new Error(`${file} ended with ${code}`)
   return lines
+}
+
+/**
+ * Starts a TypeScript file that takes orders over its IPC channel, beside the service and at idle priority: it may look at the
+ * clock without a pause and takes nothing from anybody.
+ */
+export function startAside(file: string): ChildProcess {
+  const command = [...(canIdle ? ['chrt', '-i', '0'] : []), ...onCore(otherCore), process.execPath, file]
+  return keep(spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
 }
 
 function launch(file: string, args: string[], core: string, env: NodeJS.ProcessEnv) {
@@ -90,11 +112,20 @@ function launch(file: string, args: string[], core: string, env: NodeJS.ProcessE
 }
 
 function spawnOn(core: string, program: string, args: string[], env: NodeJS.ProcessEnv) {
-  const command = [...(canPin ? ['taskset', '-c', core] : []), program, ...args]
-  const child = spawn(command[0] ?? '', command.slice(1), {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const command = [...onCore(core), program, ...args]
+  return keep(
+    spawn(command[0] ?? '', command.slice(1), {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  )
+}
+
+function onCore(core: string): string[] {
+  return canPin ? ['taskset', '-c', core] : []
+}
+
+function keep<Child extends ChildProcess>(child: Child): Child {
   children.push(child)
   return child
 }

@@ -76,14 +76,16 @@ async function printLiveEntries(t: Ending, { folder, rounds, seconds }: Propagat
     nodes.push(await startWith(t, `${redis.url}/${db}`, entries, { ...knobs, CARDEA_CONFIG: config }))
   }
   const measured = await measureForwarding(nodes, '/svc/small', { rounds, seconds })
-  console.log('| live revocations | loaded in ms | resident MiB | bytes each | forwarded requests/s | ratio |')
+  console.log('| live revocations | loaded in ms | resident MiB | bytes each | forwarded requests/s | ratio by CPU |')
   console.log('|---|---|---|---|---|---|')
   const [bareBytes = 0] = nodes.map(({ residentBytes }) => residentBytes)
   for (const [i, { name, entries, readyMs, residentBytes }] of nodes.entries()) {
     const each = entries === 0 ? '' : Math.round((residentBytes - bareBytes) / entries)
-    const { requestsPerSecond = 0, ratio = 0 } = measured[i] ?? {}
+    const { requestsPerSecond = 0, cpuRatio = 0 } = measured[i] ?? {}
     const mib = Math.round(residentBytes / 2 ** 20)
-    console.log(`| ${name} | ${readyMs} | ${mib} | ${each} | ${Math.round(requestsPerSecond)} | ${ratio.toFixed(2)} |`)
+    console.log(
+      `| ${name} | ${readyMs} | ${mib} | ${each} | ${Math.round(requestsPerSecond)} | ${cpuRatio.toFixed(2)} |`,
+    )
   }
   console.log()
 }

@@ -2,6 +2,7 @@
 // `node bench/redis-refresh.ts [rotations]`; REDIS_URL or a server of its own.
 import { Redis } from 'ioredis'
 import { openRedisStore } from '../plugins/session-store/redis.ts'
+import { RedisNames } from '../plugins/session-store/redis-names.ts'
 import { scripts } from '../plugins/session-store/redis-scripts.ts'
 import type { Session, Store } from '../plugins/session-store/store.ts'
 import { newPrefix, sharedRedis } from '../test/redis-server.ts'
@@ -63,10 +64,12 @@ async function run(
 }
 
 const ids = await Promise.all(Array.from({ length: sessions }, (_, i) => logIn(store, i)))
+const names = new RedisNames(prefix, tagOf)
+const [, primary = ''] = /master_replid:(\w+)/.exec(await redis.info('replication')) ?? []
 const keysOf = ids.map(({ sid }) => {
   const subject = `${prefix}{${sid.slice(0, 8)}}`
   return {
-    keys: [subject, subject + sid.slice(8), `${prefix}revocations`],
+    keys: [subject, subject + sid.slice(8), names.revocations, names.notBefore],
     field: Buffer.from(sid.slice(8), 'base64url'),
   }
 })
@@ -77,7 +80,8 @@ await run(
   'the bare script: EVALSHA by ioredis',
   (i, generation) => {
     const { keys, field } = keysOf[i] ?? { keys: [], field: '' }
-    return redis.callBuffer('EVALSHA', [scripts.rotate.sha1, 3, ...keys, '', 3_600_000, field, generation, 0, 0])
+    const args = ['', 3_600_000, field, generation, 0, 0, primary, 0]
+    return redis.callBuffer('EVALSHA', [scripts.rotate.sha1, keys.length, ...keys, ...args])
   },
   1,
 )

@@ -1,26 +1,29 @@
 // `npm run bench`: everything that README says about speed, measured in one run and printed as README quotes it.
-// Real processes over loopback, rounds in turn, medians. A figure alone says little on another machine; the ratios carry over.
+// Real processes over loopback, short rounds in turn, medians of ratios. A figure alone says little on another machine; the
+// ratios carry over.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { printForwarding, printWorkers } from './forwarding-tables.ts'
-import { signIn, startGateway } from './gateway.ts'
+import { disturbanceNote } from './disturbance.ts'
+import { printForwarding } from './forwarding-tables.ts'
 import { describePinning, otherCore, pinThisProcess, stopAll } from './processes.ts'
 import { printPropagation } from './propagation.ts'
-import { cellsOf, printRecording, printRedisMemory, printRedisRefreshing, type Startable } from './redis-tables.ts'
-import { type Compared, measureRefreshing, prepareRefreshing } from './refreshing.ts'
+import { printRecording } from './recording.ts'
+import { printRedisMemory } from './redis-tables.ts'
+import { printEmbeddedRefreshing, printRedisRefreshing } from './refresh-tables.ts'
+import { printWorkers } from './workers.ts'
 
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5)
-const seconds = Number(process.env['BENCH_SECONDS'] ?? 4)
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 9)
+const seconds = Number(process.env['BENCH_SECONDS'] ?? 1)
 const algorithms = ['ES256', 'EdDSA', 'HS256'] as const
 
-/** Printed in this order; `npm run bench -- redis` prints one of them. */
-const sections: Record<string, () => Promise<void>> = {
-  forwarding: () => printForwarding(folder, { rounds, seconds }),
+/** Printed in this order; `npm run bench -- redis` prints one of them, `npm run bench -- forwarding limit cardea` a part of one. */
+const sections: Record<string, (wanted: readonly string[]) => Promise<void>> = {
+  forwarding: (wanted) => printForwarding(folder, { rounds, seconds }, wanted),
   workers: () => printWorkers(folder, { rounds, seconds }),
-  embedded: benchEmbedded,
-  redis: () => printRedisRefreshing(algorithms, benchRefreshing),
-  recording: () => printRecording('ES256', benchRefreshing),
+  embedded: () => printEmbeddedRefreshing(folder, algorithms, { rounds, seconds }),
+  redis: () => printRedisRefreshing(folder, algorithms, { rounds, seconds }),
+  recording: () => printRecording(folder, { rounds: 2 * rounds, seconds }),
   propagation: () =>
     printPropagation({ folder, revokes: Number(process.env['BENCH_REVOKES'] ?? 10_000), rounds, seconds }),
   memory: () => printRedisMemory(Number(process.env['BENCH_SESSIONS'] ?? 100_000)),
@@ -29,39 +32,22 @@ const sections: Record<string, () => Promise<void>> = {
 pinThisProcess(otherCore)
 const folder = await mkdtemp(join(tmpdir(), 'cardea-bench-'))
 try {
-  await run()
+  await run(process.argv.slice(2))
 } finally {
   stopAll()
   await rm(folder, { recursive: true, force: true })
 }
 
-async function run(): Promise<void> {
-  const wanted = process.argv.slice(2)
+async function run(words: readonly string[]): Promise<void> {
+  const chosen = Object.keys(sections).filter((name) => words.includes(name))
+  const parts = words.filter((word) => !Object.hasOwn(sections, word))
+  if (parts.length > 0 && chosen.length !== 1)
+    throw new Error(`${parts} is none of ${Object.keys(sections).join(', ')}`)
   console.log(
     `Node ${process.version}, ${cpus().length} cores (${describePinning()}), ${rounds} rounds of ${seconds} s\n`,
   )
   for (const [name, section] of Object.entries(sections)) {
-    if (wanted.length === 0 || wanted.includes(name)) await section()
+    if (chosen.length === 0 || chosen.includes(name)) await section(parts)
   }
-}
-
-async function benchEmbedded(): Promise<void> {
-  console.log('| refreshing, embedded store, 32 sessions at once | refreshes/s | p50 ms | p99 ms |\n|---|---|---|---|')
-  for (const alg of algorithms) {
-    const [measured] = await benchRefreshing(alg, [{ file: 'src/server.ts' }])
-    if (measured) console.log(`| ${alg} | ${cellsOf(measured)} |`)
-  }
-  console.log()
-}
-
-async function benchRefreshing(alg: string, gateways: readonly Startable[]): Promise<Compared[]> {
-  const prepared = []
-  for (const { file, env } of gateways) {
-    const { url } = await startGateway({ folder, file, env: { CARDEA_SIGNING_ALG: alg, ...env } })
-    prepared.push(await prepareRefreshing(url, async () => (await signIn(url)).refresh_token))
-  }
-  const measured = await measureRefreshing(prepared, rounds, seconds)
-  // The next ones should have the core to themselves.
-  stopAll()
-  return measured
+  console.log(disturbanceNote())
 }

@@ -1,5 +1,5 @@
 // The limit on login tries: per address, per subject, and per pair of both where the subject is at home. Decorates
-// `app.loginLimit`, which the login and password routes ask before anything is looked up or hashed. It must never read an
+// `app.loginLimit`, which the login and password routes ask before anything is hashed or told. It must never read an
 // address from anywhere but `request.ip`, which only trusted proxies can set.
 import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'

@@ -16,6 +16,7 @@ import type { HashingCost } from '../plugins/credentials/password.ts'
 import errors from '../plugins/errors.ts'
 import events from '../plugins/events/index.ts'
 import forward from '../plugins/forward/index.ts'
+import type { RouteMeter } from '../plugins/forward/meter.ts'
 import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
 import jsonBody from '../plugins/json-body.ts'
 import accessTokens from '../plugins/jwt/index.ts'
@@ -54,6 +55,8 @@ export interface AppOptions {
   storeIsLent?: boolean
   /** The documents of services, by the prefix of their route; see documents.ts. */
   documents?: ReadonlyMap<string, CompiledDocument>
+  /** What routes have forwarded so far, by prefix: of apps that follow one another in a process. New routes are added to it. */
+  meters?: Map<string, RouteMeter>
   /** Of a server that several apps share, one after the other; by default the app has its own. */
   serverFactory?: FastifyServerFactory
   /** This node's clock, ms, for access tokens and for what waits to be hashed. The store has its own. */
@@ -67,7 +70,8 @@ export interface AppOptions {
  * Builds the gateway.
  * @param config every knob, checked
  * @returns an app that is ready to listen or to be injected
- * @throws StoreUnavailable when the store does not answer; Error when its keys are sealed under another secret
+ * @throws StoreUnavailable when the store does not answer; Error when its keys are sealed under another secret. What was opened
+ * until then is closed, as far as it goes; a store too, unless it is lent.
  */
 export async function buildApp(config: Config, options: AppOptions): Promise<FastifyInstance> {
   const log = options.logger ?? pino({ level: config.logLevel })
@@ -86,10 +90,27 @@ export async function buildApp(config: Config, options: AppOptions): Promise<Fas
   })
   app.log = log
   const parts: PublishedPart[] = []
-  await registerHttp(app, config, options, parts)
-  await registerTokens(app, config, options)
-  await registerRoutes(app, config, options, parts)
+  await closedUnless(app, async () => {
+    await registerHttp(app, config, options, parts)
+    await registerTokens(app, config, options)
+    await registerRoutes(app, config, options, parts)
+  })
   return app
+}
+
+/**
+ * Does something that an app cannot do without: when it fails, the app is closed, so that its timers, its connections and what
+ * follows the store end with it. A process that reloads goes on living.
+ * @throws what `act` throws
+ */
+export async function closedUnless(app: FastifyInstance, act: () => PromiseLike<unknown>): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    // What cannot even be closed says less than why.
+    await app.close().catch((err) => app.log.warn({ err }, 'an app that could not be built could not be closed either'))
+    throw error
+  }
 }
 
 // How requests are read and answered, whoever sends them.
@@ -160,7 +181,7 @@ async function registerTokens(app: FastifyInstance, config: Config, options: App
 async function registerRoutes(
   app: FastifyInstance,
   config: Config,
-  { documents = new Map(), clock = Date.now }: AppOptions,
+  { documents = new Map(), meters = new Map(), clock = Date.now }: AppOptions,
   parts: PublishedPart[],
 ): Promise<void> {
   const { audiences, issuer, limits, routes } = config
@@ -177,7 +198,7 @@ async function registerRoutes(
   await app.register(verify)
   await app.register(ops, { enabled: config.ops })
   const onPublished = config.docs ? (part: PublishedPart) => void parts.push(part) : undefined
-  await app.register(upstreams, { routes, documents, onPublished })
+  await app.register(upstreams, { routes, documents, meters, onPublished })
 }
 
 // An exact list, never reflected: an origin that is not on it gets no Access-Control-Allow-Origin, so its pages read nothing.

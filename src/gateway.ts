@@ -5,8 +5,9 @@ import { type AddressInfo, Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { RouteMeter } from '../plugins/forward/meter.ts'
 import type { Store } from '../plugins/session-store/store.ts'
-import { buildApp } from './app.ts'
+import { buildApp, closedUnless } from './app.ts'
 import { AppServer, type AppSide } from './app-server.ts'
 import type { Config } from './config.ts'
 import { DocumentSource, type Documents } from './documents.ts'
@@ -35,6 +36,8 @@ export class Gateway {
   readonly #store: Store
   readonly #server: AppServer
   readonly #source = new DocumentSource()
+  /** A counter that falls would be read as a restart of the process. */
+  readonly #meters = new Map<string, RouteMeter>()
   /** Ends the wait of apps that are retired, the oldest first. */
   readonly #retired = new Map<Generation, AbortController>()
   readonly #closings = new Set<Promise<void>>()
@@ -119,11 +122,12 @@ export class Gateway {
       store: this.#store,
       storeIsLent: true,
       documents: documents.compiled,
+      meters: this.#meters,
       serverFactory: side.serverFactory,
     })
     const generation = { app, side, config, documents }
     app.addHook('preClose', () => this.#letGo(generation))
-    await app.ready()
+    await closedUnless(app, () => app.ready())
     return generation
   }
 

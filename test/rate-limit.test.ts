@@ -173,6 +173,34 @@ function openNode(url: string, prefix: string): (clock: Clock) => Promise<Store>
   return (clock) => openRedisStore({ url, prefix, clock: clock.now, loadSubjectTag, deadlineMs: 10_000 })
 }
 
+t.test('a login is four commands in three round trips: the user is looked up beside the first count', async (t) => {
+  const [url, prefix] = [await sharedRedis(t), newPrefix()]
+  const { post } = await startGateway(t, { openStore: openNode(url, prefix) })
+  const login = async () => (await post('/auth/login', { username: 'alice', password })).statusCode
+  // The first use of a script sends its text.
+  t.equal(await login(), 200)
+  const redis = new Redis(url, { protocol: 2, disableClientInfo: true })
+  t.teardown(() => redis.disconnect())
+  const monitor = await redis.monitor()
+  t.teardown(() => monitor.disconnect())
+  const seen: string[][] = []
+  const marked = Promise.withResolvers<void>()
+  monitor.on('monitor', (_time: string, args: string[], source: string) => {
+    if (args.includes(`${prefix}mark`)) marked.resolve()
+    else if (source !== 'lua') seen.push(args)
+  })
+  t.equal(await login(), 200)
+  await redis.get(`${prefix}mark`)
+  await marked.promise
+  const ofLogin = seen.flatMap((args) => {
+    if (args.some((arg) => arg.startsWith(`${prefix}t{`))) return ['count']
+    if (!args.some((arg) => arg.startsWith(prefix) && arg.endsWith(':alice'))) return []
+    return [args[0]?.toLowerCase() === 'hgetall' ? 'find' : 'create']
+  })
+  t.strictSame(ofLogin.toSorted(), ['count', 'count', 'create', 'find'])
+  t.ok(ofLogin.indexOf('find') < ofLogin.lastIndexOf('count'), 'nobody waited for the count before looking up')
+})
+
 t.test('two nodes on one Redis count together, and double together', async (t) => {
   const clock = new Clock()
   const openStore = openNode(await sharedRedis(t), newPrefix())

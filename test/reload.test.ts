@@ -208,3 +208,29 @@ t.test('a document that a service gives late is asked for again, and one that ch
   await eventually('the late document holds', async () => (await statusOf(gateway, '/late/x')) === 200, 30_000)
   t.equal(await statusOf(gateway, '/late/y'), 404)
 })
+
+t.test('what a route has forwarded is counted on over reloads, also when it was gone for a while', async (t) => {
+  const token = 'who-reads-metrics-shows-this'
+  const { gateway, write } = await start(t, '', { CARDEA_METRICS_TOKEN: token })
+  const counted = async () => {
+    const answer = await fetch(`${gateway.url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+    const text = await answer.text()
+    const all = /cardea_forwarded_requests_total\{route="\/one",status="2xx"\} (\d+)/.exec(text)
+    const timed = /cardea_upstream_latency_seconds_count\{route="\/one"\} (\d+)/.exec(text)
+    return [all?.[1], timed?.[1]]
+  }
+  const ask = async () => t.equal(await statusOf(gateway, '/one'), 200)
+  await ask()
+  await ask()
+  t.strictSame(await counted(), ['2', '2'])
+  write('/one', '/two')
+  await eventually('it is reloaded', async () => (await statusOf(gateway, '/two')) === 200)
+  t.strictSame(await counted(), ['2', '2'])
+  await ask()
+  t.strictSame(await counted(), ['3', '3'])
+  write('/two')
+  await eventually('it is gone', async () => (await counted())[0] === undefined)
+  write('/one')
+  await eventually('it is back', async () => (await counted())[0] !== undefined)
+  t.strictSame(await counted(), ['3', '3'])
+})

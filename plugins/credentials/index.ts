@@ -69,13 +69,24 @@ export class Credentials {
   }
 
   /**
+   * Looks a user up: one look-up, whoever it is.
+   * @param username as typed
+   * @returns what `check` wants to know; nobody may hear of it before the password was right
+   * @throws StoreUnavailable
+   */
+  find(username: string): Promise<User | undefined> {
+    return this.#users.find(canonicalUserName(username) ?? noSubject)
+  }
+
+  /**
    * Checks a user name and password: one look-up and one hash, whoever it is. A hash of lower cost is replaced.
    * @param password one that `passwordProblem` has nothing against
+   * @param looking up this user name has begun already, with `find`
    * @returns the user, or undefined: unknown, disabled, or another password
    * @throws Problem `overloaded` when hashing has no room; StoreUnavailable
    */
-  async check(username: string, password: string): Promise<User | undefined> {
-    const user = await this.#users.find(canonicalUserName(username) ?? noSubject)
+  async check(username: string, password: string, looking = this.find(username)): Promise<User | undefined> {
+    const user = await looking
     const passwordHash = user?.passwordHash ?? this.#dummyHash
     const matches = await this.#queue.run(() => verifyPassword(passwordHash, password))
     if (!matches || !user || user.disabled) return undefined

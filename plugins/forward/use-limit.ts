@@ -1,6 +1,7 @@
 // How often one caller may use a route: counted in this process, and settled with the store in small shares, so that a request
 // neither waits for the store nor costs it a call. Called by index.ts. Nodes together admit at most `max`, and besides what the
 // other nodes hold back: a twentieth of `max` each, and what they admit during one round trip to the store.
+import { RecentMap } from '../recent-map.ts'
 import type { CompiledRoute } from './route.ts'
 
 export type UseLimitConfig = NonNullable<CompiledRoute['rateLimit']>
@@ -36,7 +37,7 @@ interface Window {
   isSettling: boolean
 }
 
-/** Callers remembered for a route; the oldest windows are forgotten first. */
+/** Callers remembered for a route; who has not come for longest is forgotten first. */
 const windowLimit = 50_000
 /** What a node may hold back of a limit. */
 const heldBackShare = 0.05
@@ -48,7 +49,7 @@ export class UseLimit {
   readonly #policy: string
   readonly #windowMs: number
   readonly #shareUses: number
-  readonly #windows = new Map<string, Window>()
+  readonly #windows = new RecentMap<Window>(windowLimit)
   #storeAwayUntil = 0
 
   constructor(options: UseLimitOptions) {
@@ -89,15 +90,8 @@ export class UseLimit {
     // Windows begin together on all nodes, by their clocks; the store's is taken over with its first answer.
     const endsAt = (Math.floor(nowMs / this.#windowMs) + 1) * this.#windowMs
     const window = { endsAt, settled: 0, unsettled: 0, isSettling: false }
-    this.#windows.delete(caller)
     this.#windows.set(caller, window)
-    if (this.#windows.size > windowLimit) this.#forgetOldest()
     return window
-  }
-
-  #forgetOldest(): void {
-    const [oldest] = this.#windows.keys()
-    if (oldest !== undefined) this.#windows.delete(oldest)
   }
 
   // Off the request's path: nobody waits for it, and nothing of it can fail a request.

@@ -1,9 +1,9 @@
 // What a service can trust without trusting the network: a short-lived signed statement of who is calling, for that service
 // alone. Called by forward/index.ts and `/auth/verify` for routes that ask for it. Its `typ` is its own, so that it is an access
 // token nowhere; services verify it with our JWKS.
-import { randomBytes } from 'node:crypto'
 import type { AccessClaims } from './claims.ts'
 import type { SigningKey, SigningKeys } from './signing-keys.ts'
+import { newTokenId } from './token-id.ts'
 
 /** What a route asks for. */
 export interface AssertionFor {
@@ -19,8 +19,6 @@ interface Minted extends AssertionFor {
   /** From when on a new one is made, ms: half its life is left for the way. */
   renewFrom: number
 }
-
-const jtiBytes = 18
 
 export class Assertions {
   readonly #keys: SigningKeys
@@ -55,7 +53,7 @@ export class Assertions {
     const iat = Math.floor(nowMs / 1000)
     const exp = Math.min(iat + ttlSeconds, access.exp)
     const { iss, sub, client_id, sid, scope, roles, auth_time } = access
-    const jti = randomBytes(jtiBytes).toString('base64url')
+    const jti = newTokenId()
     const claims = { iss, aud: audience, sub, client_id, iat, exp, jti, sid, scope, roles, auth_time }
     // One that ends with the access token is the last one: there is nothing to renew it for.
     const renewFrom = exp === access.exp ? Number.POSITIVE_INFINITY : nowMs + (ttlSeconds * 1000) / 2

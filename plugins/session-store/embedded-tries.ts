@@ -1,5 +1,6 @@
 // Counted tries of the embedded store: in memory, because one process serves it and a restart is rare. Called through the
 // port only (store.ts). It must stay bounded, whatever is tried.
+import { RecentMap } from '../recent-map.ts'
 import type { TryLimit, TryStore } from './store.ts'
 
 interface Bucket {
@@ -13,8 +14,8 @@ interface Bucket {
 const bucketLimit = 300_000
 
 export class EmbeddedTries implements TryStore {
-  readonly #buckets = new Map<string, Bucket>()
-  readonly #uses = new Map<string, { window: number; uses: number }>()
+  readonly #buckets = new RecentMap<Bucket>(bucketLimit)
+  readonly #uses = new RecentMap<{ window: number; uses: number }>(bucketLimit)
   readonly #clock: () => number
 
   /** @param clock the store's, ms */
@@ -27,7 +28,7 @@ export class EmbeddedTries implements TryStore {
     const known = this.#buckets.get(key)
     const bucket = known && nowMs < known.opensAt ? known : opened(known, nowMs, limit)
     bucket.tries += 1
-    remember(this.#buckets, key, bucket)
+    if (bucket !== known) this.#buckets.set(key, bucket)
     return { tries: bucket.tries, opensInMs: bucket.opensAt - nowMs }
   }
 
@@ -36,17 +37,9 @@ export class EmbeddedTries implements TryStore {
     const window = Math.floor(nowMs / windowMs)
     const known = this.#uses.get(key)
     const sum = known?.window === window ? known.uses + uses : uses
-    remember(this.#uses, key, { window, uses: sum })
+    this.#uses.set(key, { window, uses: sum })
     return { uses: sum, opensInMs: (window + 1) * windowMs - nowMs }
   }
-}
-
-function remember<Entry>(entries: Map<string, Entry>, key: string, entry: Entry): void {
-  entries.delete(key)
-  entries.set(key, entry)
-  if (entries.size <= bucketLimit) return
-  const [oldest] = entries.keys()
-  if (oldest !== undefined) entries.delete(oldest)
 }
 
 function opened(last: Bucket | undefined, nowMs: number, { max, windowMs, doublingLimit }: TryLimit): Bucket {

@@ -18,6 +18,8 @@ export interface LinkOptions {
 }
 
 interface Waiter extends Listed {
+  /** Its deadline runs from now on. */
+  begin: () => void
   settle: (error?: StoreUnavailable) => void
 }
 
@@ -29,6 +31,8 @@ export class RedisLink {
   readonly #underWay = new Roster<Waiter>()
   readonly #readyListeners: (() => void)[] = []
   #lastError: Error | undefined
+  /** What is sent in this turn of the event loop. */
+  #leaving: Waiter[] = []
   #isClosed = false
 
   constructor(address: RedisAddress, options: LinkOptions) {
@@ -128,6 +132,7 @@ export class RedisLink {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())
     const waiter = this.#wait(this.#underWay, deadlineMs, () => undefined, settled)
+    waiter.begin()
     const end = () => waiter.settle()
     isTrue.then(end, end)
     await promise
@@ -167,6 +172,7 @@ export class RedisLink {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const refuse = (error: StoreUnavailable | undefined) => error && reject(error)
     const waiter = this.#wait(this.#underWay, deadlineMs, () => this.#dropSilent(), refuse)
+    this.#gather(waiter)
     send().then(
       (reply) => {
         waiter.settle()
@@ -181,6 +187,22 @@ export class RedisLink {
     return promise
   }
 
+  // What is sent in one turn of the event loop leaves in one write: a system call for each command was a fifth of a refresh.
+  // Deadlines begin when it leaves: the turn may be long, and what was refused must not leave afterwards.
+  #gather(waiter: Waiter): void {
+    if (this.#leaving.push(waiter) > 1) return
+    const client = this.#client
+    const clients = client instanceof Cluster ? client.nodes() : [client]
+    // A Cluster's node has no stream before it is first needed.
+    const streams = clients.map(({ stream }) => stream).filter(Boolean)
+    for (const stream of streams) stream.cork()
+    setImmediate(() => {
+      for (const stream of streams) stream.uncork()
+      for (const left of this.#leaving) left.begin()
+      this.#leaving = []
+    })
+  }
+
   // A connection that is being given up still calls itself ready.
   get #isReady(): boolean {
     const client = this.#client
@@ -189,12 +211,8 @@ export class RedisLink {
 
   #untilReady(timeoutMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#wait(
-      this.#connecting,
-      timeoutMs,
-      () => this.#dropHalfOpen(),
-      (error) => (error ? reject(error) : resolve()),
-    )
+    const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())
+    this.#wait(this.#connecting, timeoutMs, () => this.#dropHalfOpen(), settled).begin()
     // 'wait': never connected; 'end': an attempt failed that ioredis does not repeat, such as no sentinel being there.
     if (this.#client.status === 'wait' || this.#client.status === 'end') this.#client.connect().catch(() => undefined)
     return promise
@@ -207,8 +225,14 @@ export class RedisLink {
     expired: () => void,
     settled: (error: StoreUnavailable | undefined) => void,
   ): Waiter {
+    let timer: NodeJS.Timeout | undefined
     const waiter: Waiter = {
       place: -1,
+      // When this process itself was held up, answers lie here unread, and timers run before they are read: after them it is
+      // known who was late.
+      begin: () => {
+        if (waiter.place !== -1) timer = setTimeout(() => setImmediate(expire), Math.max(0, timeoutMs))
+      },
       settle: (error) => {
         if (waiter.place === -1) return
         among.delete(waiter)
@@ -221,9 +245,6 @@ export class RedisLink {
       waiter.settle(this.#unavailable(`no answer within ${Math.round(timeoutMs)} ms`))
       expired()
     }
-    // When this process itself was held up, answers lie here unread, and timers run before they are read: after them it is
-    // known who was late.
-    const timer = setTimeout(() => setImmediate(expire), Math.max(0, timeoutMs))
     among.add(waiter)
     return waiter
   }
@@ -232,7 +253,7 @@ export class RedisLink {
   // Cluster has many, which are given up one by one (`socketTimeout`); there the slots may have moved.
   #dropSilent(): void {
     if (this.#client instanceof Cluster) this.#client.refreshSlotsCache()
-    else if (this.#client.status === 'ready') this.#client.disconnect(true)
+    else if (this.#isReady) this.#client.disconnect(true)
   }
 
   // Connected, but the server does not get through the handshake.

@@ -5,6 +5,7 @@ import type { FastifyCorsOptions } from '@fastify/cors'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import { problem } from '../../plugins/errors.ts'
 import {
+  type CompiledRoute,
   compileRoutes,
   type ForwardedPrefix,
   type ForwardedRoute,
@@ -12,6 +13,7 @@ import {
   leaveBody,
   type RouteConfig,
 } from '../../plugins/forward/index.ts'
+import type { RouteMeter } from '../../plugins/forward/meter.ts'
 import { type CompiledDocument, type PublishedPart, publish } from '../../plugins/forward/openapi/index.ts'
 import { Undeclared } from '../../plugins/forward/openapi/undeclared.ts'
 
@@ -26,6 +28,8 @@ export interface UpstreamsOptions {
   routes: readonly RouteConfig[]
   /** By prefix, of the routes that name one and whose document could be had. */
   documents?: ReadonlyMap<string, CompiledDocument>
+  /** What each prefix has forwarded so far: it goes on from there, and new ones are added. */
+  meters?: Map<string, RouteMeter>
   /** Takes what a document adds to the gateway's own, where that is served. */
   onPublished?: ((part: PublishedPart) => void) | undefined
 }
@@ -38,6 +42,7 @@ export default async function upstreams(app: FastifyInstance, options: Upstreams
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', leaveBody)
   for (const route of compileRoutes(options.routes)) {
+    if (options.meters !== undefined) goOnCounting(route, options.meters)
     const forwarded = app.forward(route)
     const document = options.documents?.get(route.prefix)
     if (route.openapi === undefined) declarePrefix(app, route.prefix, forwarded)
@@ -47,6 +52,13 @@ export default async function upstreams(app: FastifyInstance, options: Upstreams
       options.onPublished?.(publish(document, route.prefix))
     }
   }
+}
+
+// One meter for all that has the prefix, one after the other: what is still under way in an app before is counted, too.
+function goOnCounting(route: CompiledRoute, meters: Map<string, RouteMeter>): void {
+  const known = meters.get(route.prefix)
+  if (known === undefined) meters.set(route.prefix, route.meter)
+  else route.meter = known
 }
 
 // Without its document nobody knows what may be forwarded; it is asked for again and again meanwhile (src/documents.ts).

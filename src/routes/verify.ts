@@ -7,7 +7,7 @@ import Type from 'typebox'
 import { problem, refusals } from '../../plugins/errors.ts'
 import { type ForwardedMethod, forwardedMethods, identityOf, leaveBody } from '../../plugins/forward/index.ts'
 import { judgeTarget } from '../../plugins/request-target.ts'
-import { noQuery, nothing } from '../schemas.ts'
+import { nothing } from '../schemas.ts'
 
 /** The request that a proxy asks about. */
 interface Original {
@@ -22,6 +22,7 @@ const conventions = [
   ['x-forwarded-uri', 'x-forwarded-method'],
 ] as const
 
+// Its own query counts for nothing: Caddy leaves the original one there.
 const path = '/auth/verify'
 const field = (description: string) => Type.Optional(Type.String({ description }))
 
@@ -36,7 +37,6 @@ const verify: FastifyPluginAsyncTypebox = async (app) => {
         'that covers the original request; where none does, or none is named, any valid access token. The identity is in ' +
         'the fields `x-auth-*`, which are empty where there is nothing to say. Envoy asks at `/auth/verify/<path>`.',
       security: [{ bearer: [] }, {}],
-      querystring: noQuery,
       headers: Type.Object({
         'x-original-uri': field('Path and query of the original request, as the client sent them (nginx).'),
         'x-original-method': field('Its method. Both or neither.'),

@@ -284,6 +284,28 @@ t.test('CLUSTERDOWN, MOVED and ASK are refusals for a link that does not follow 
   t.match(answer, { message: /CLUSTERDOWN|no answer/ })
 })
 
+t.test('what is sent in one turn of the event loop leaves in one write, at the end of the turn', async (t) => {
+  const { url } = await startRedis(t)
+  const link = new RedisLink(parseRedisUrl(url), { deadlineMs: 5000, commandLimit: 10 })
+  t.teardown(() => link.close())
+  await link.open(5000)
+  const { client } = link
+  if (!(client instanceof Redis)) throw new Error('not a single Redis')
+  for (const round of ['first', 'second']) {
+    const answers = Array.from({ length: 3 }, (_, i) => link.command('ECHO', [`${round} ${i}`]))
+    t.ok(client.stream.writableLength >= 3 * 'first 0'.length, 'nothing has left yet')
+    t.strictSame(
+      (await Promise.all(answers)).map(String),
+      [0, 1, 2].map((i) => `${round} ${i}`),
+    )
+    t.equal(client.stream.writableLength, 0)
+  }
+  // A link that is closed in the middle of a turn answers for what had not left.
+  const dropped = link.command('ECHO', ['dropped'])
+  link.close()
+  await t.rejects(dropped, StoreUnavailable)
+})
+
 t.test('what is under way is bounded: beyond the limit a verb is refused at once', async (t) => {
   const server = await startRedis(t)
   const link = new RedisLink(parseRedisUrl(server.url), { deadlineMs: 400, commandLimit: 3 })
@@ -296,6 +318,30 @@ t.test('what is under way is bounded: beyond the limit a verb is refused at once
   await t.rejects(link.command('GET', ['x']), StoreUnavailable)
   t.ok(performance.now() - startedAt < 200)
   t.strictSame(await Promise.all(settled), Array(3).fill('refused at the deadline'))
+})
+
+t.test('a command of a turn that lasts longer than its deadline is sent at its end, and answered', async (t) => {
+  const { url } = await startRedis(t)
+  const link = new RedisLink(parseRedisUrl(url), { deadlineMs: 100, commandLimit: 10 })
+  t.teardown(() => link.close())
+  await link.open(5000)
+  const answer = link.command('ECHO', ['late'])
+  for (const endsAt = performance.now() + 300; performance.now() < endsAt; );
+  t.equal(String(await answer), 'late')
+})
+
+t.test('a connection that left many without an answer is given up once', async (t) => {
+  const server = await startRedis(t)
+  const link = new RedisLink(parseRedisUrl(server.url), { deadlineMs: 50, commandLimit: 100 })
+  t.teardown(() => link.close())
+  await link.open(5000)
+  const { client } = link
+  const given = t.capture(client, 'disconnect', client.disconnect)
+  server.process().kill('SIGSTOP')
+  t.teardown(() => server.process().kill('SIGCONT'))
+  const answers = Array.from({ length: 20 }, () => link.command('GET', ['x']).catch(() => 'refused'))
+  t.strictSame(new Set(await Promise.all(answers)), new Set(['refused']))
+  t.equal(given().length, 1)
 })
 
 t.test('a follower whose connection alone is dead is told so, never "nothing new"', async (t) => {
