@@ -1,10 +1,10 @@
-// A bounded Map that forgets what was not used for longest, for as many entries as anybody may make. Used by
-// forward/use-limit.ts and session-store/embedded-tries.ts. Not a Map whose oldest key is deleted: a new iterator passes every place
+// A bounded Map that forgets what was not used for longest, for as many entries as anybody may make. Used
+// for verified tokens, callers of limits and told deliveries. Not a Map whose oldest key is deleted: a new iterator passes every place
 // that was left since the last growth (50 us at 100,000 entries), and a kept one keeps every table that was outgrown meanwhile.
 
 /**
  * Entries in two generations: used since the last turn, and used in the turn before. An entry unused for a whole turn is
- * forgotten; what is used costs one look-up, and a second one once a turn.
+ * forgotten; what is used costs one look-up, and a second one once a turn, and moves nothing else.
  */
 export class RecentMap<Entry> {
   readonly #turnSize: number

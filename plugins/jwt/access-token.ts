@@ -1,5 +1,6 @@
 // Issues and verifies access tokens (RFC 9068). Called by the login and token routes (issue) and by `authenticate`
 // (verify, on every request). Verifying is synchronous; a token seen before costs one look-up.
+import { RecentMap } from '../recent-map.ts'
 import { endsAt } from '../session-store/rotation.ts'
 import type { Session } from '../session-store/store.ts'
 import { type AccessClaims, readClaims, refusedFromSeconds, type TokenRefusal } from './claims.ts'
@@ -7,7 +8,6 @@ import type { PublicJwk } from './key-material.ts'
 import type { RotateOptions, SigningKey, SigningKeys } from './signing-keys.ts'
 import { newTokenId } from './token-id.ts'
 import { isInP256Range, readShape } from './token-shape.ts'
-import { VerifiedCache } from './verified-cache.ts'
 
 export interface AccessTokenOptions {
   issuer: string
@@ -51,7 +51,10 @@ export class AccessTokens {
   readonly defaultAudience: string
   readonly #keys: SigningKeys
   readonly #options: AccessTokenOptions
-  readonly #verified: VerifiedCache<CacheEntry>
+  // So that a token costs its cryptography once and not at each request. By the whole token: no two share an entry
+  // (CVE-2026-35039). Refusals are never kept: anyone could fill it with them. It remembers only that signature and claims were
+  // right; time, key and revocation are looked at on every request.
+  readonly #verified: RecentMap<CacheEntry>
   /** Which key signed the token that claims were read from. */
   readonly #keyOf = new WeakMap<AccessClaims, SigningKey>()
   /** Told apart from keys whose time was over: what those let in may go on. As many as administrators ever revoke. */
@@ -69,7 +72,7 @@ export class AccessTokens {
     this.defaultAudience = defaultAudience
     this.#keys = keys
     this.#options = options
-    this.#verified = new VerifiedCache(options.verifiedTokensMax)
+    this.#verified = new RecentMap(options.verifiedTokensMax)
   }
 
   /**

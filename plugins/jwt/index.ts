@@ -96,7 +96,7 @@ async function openJwt({ kid, alg, secret }: KeyMaterial, typ: TokenType): Promi
   await instance.register(fastifyJwt, {
     secret,
     sign: { algorithm: alg, kid, header: { alg, typ } },
-    // Time is judged in `claims.ts` by the app's clock, and what was verified is remembered in `verified-cache.ts`.
+    // Time is judged in `claims.ts` by the app's clock, and what was verified is remembered in `access-token.ts`.
     verify: { algorithms: [alg], cache: false, ignoreExpiration: true, ignoreNotBefore: true },
   })
   await instance.ready()

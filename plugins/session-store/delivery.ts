@@ -1,6 +1,7 @@
 // Delivery proof (design 2.2): the first time this node sees an access token of a generation in use, it tells the store,
 // once, in batches, off the request's path. Losing a mark is harmless: it only leaves a lost answer retryable for longer,
 // until the client's next rotation. So nothing here is ever repeated in haste, waited for, or allowed to pile up.
+import { RecentMap } from '../recent-map.ts'
 import type { DeliveryMark, SessionStore } from './store.ts'
 
 export interface DeliveryOptions {
@@ -10,7 +11,7 @@ export interface DeliveryOptions {
   marksAtOnce: number
   /** Marks that may wait; beyond it a session is told when its token is next seen. */
   waitingMarks: number
-  /** Sessions remembered as told already; the oldest are forgotten (and told again). */
+  /** Most sessions remembered as told already; those not seen for longest are forgotten (and told again). */
   rememberedSessions: number
 }
 
@@ -24,9 +25,7 @@ const defaults: DeliveryOptions = {
 /** Gathers the generations seen in use and marks them in the store. */
 export class Delivery {
   /** By session, the newest generation told or waiting to be. */
-  readonly #told = new Map<string, number>()
-  /** Goes over `#told` from its oldest on. A new one each time would pass all that has left since the Map was last rebuilt. */
-  #oldest: MapIterator<string> | undefined
+  readonly #told: RecentMap<number>
   readonly #waiting = new Map<string, number>()
   readonly #store: Pick<SessionStore, 'markDelivered'>
   readonly #options: DeliveryOptions
@@ -36,6 +35,7 @@ export class Delivery {
   constructor(store: Pick<SessionStore, 'markDelivered'>, options: Partial<DeliveryOptions> = {}) {
     this.#store = store
     this.#options = { ...defaults, ...options }
+    this.#told = new RecentMap(this.#options.rememberedSessions)
   }
 
   /**
@@ -47,7 +47,7 @@ export class Delivery {
     const told = this.#told.get(sid)
     if (told !== undefined && told >= generation) return
     if (this.#waiting.size >= this.#options.waitingMarks && !this.#waiting.has(sid)) return
-    this.#remember(sid, generation)
+    this.#told.set(sid, generation)
     // Of two generations of a session the newer one says it all.
     this.#waiting.set(sid, generation)
     this.#timer ??= setTimeout(() => void this.flush(), this.#options.flushAfterMs).unref()
@@ -96,14 +96,5 @@ export class Delivery {
       for (const sid of this.#waiting.keys()) this.#told.delete(sid)
       this.#waiting.clear()
     }
-  }
-
-  #remember(sid: string, generation: number): void {
-    this.#told.delete(sid)
-    this.#told.set(sid, generation)
-    if (this.#told.size <= this.#options.rememberedSessions) return
-    this.#oldest ??= this.#told.keys()
-    const { value: oldest } = this.#oldest.next()
-    if (oldest !== undefined) this.#told.delete(oldest)
   }
 }

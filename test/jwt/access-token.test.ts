@@ -2,7 +2,7 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import t from 'tap'
 import type { PublicJwk, SigningAlgorithm } from '../../plugins/jwt/key-material.ts'
-import { VerifiedCache } from '../../plugins/jwt/verified-cache.ts'
+import { RecentMap } from '../../plugins/recent-map.ts'
 import type { Session } from '../../plugins/session-store/store.ts'
 import { type Gateway, issuer, openGateway, startMs, tokenOptions } from './gateway.ts'
 
@@ -189,7 +189,7 @@ t.test('a verified token costs its cryptography once', async (t) => {
 })
 
 t.test('the cache is bounded, keeps what is used and forgets what is not', async (t) => {
-  const cache = new VerifiedCache<number>(100)
+  const cache = new RecentMap<number>(100)
   cache.set('used', -1)
   for (let i = 0; i < 10_000; i++) {
     cache.set(`token ${i}`, i)
