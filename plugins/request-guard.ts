@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { refuseConnection, writeToConnection } from './connection-refusal.ts'
 import { endArrivalsAtStop, longRunning } from './connections.ts'
-import { type Problem, problem, toProblem, writeProblem } from './errors.ts'
+import { Problem, problem, toProblem, writeProblem } from './errors.ts'
 import { acceptHandshakes, handshakeOf } from './handshakes.ts'
 import { judgeTarget } from './request-target.ts'
 
@@ -85,22 +85,36 @@ function guardRequest(
   reply: FastifyReply,
   done: HookHandlerDoneFunction,
 ): void {
+  try {
+    judgeRequest(limits, request, reply)
+  } catch (refusal) {
+    if (isLast(refusal)) ended.add(request.raw.socket)
+    throw refusal
+  }
+  done()
+}
+
+function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: FastifyReply): void {
   const { raw } = request
   // RFC 9112 section 9.6: what comes behind the last request MUST NOT be processed. It may be the body of one that was refused.
-  if (ended.has(raw.socket)) throw unframed(raw, 'after_end')
+  if (ended.has(raw.socket)) throw unframed('after_end')
   endAfterUpgrade(raw, reply)
   const fields = judgeFields(raw, limits)
   const target = raw.url ?? ''
   if (target.length > limits.targetBytes) throw problem('target_too_long')
   if (!methods.has(request.method)) throw problem('method_not_implemented')
-  if (!isHost(fields.host)) throw unframed(raw, 'host_malformed')
+  if (!isHost(fields.host)) throw unframed('host_malformed')
   const verdict = judgeTarget(target, fields.host)
   if (verdict.outcome === 'refused') throw problem('path_not_canonical', { reason: verdict.reason })
   // From here on the target has origin-form, whichever form it came in.
   if (verdict.target !== target) raw.url = verdict.target
   if (fields.expectation !== undefined) judgeExpectation(raw, fields.expectation)
   if (fields.upgrade !== undefined) judgeUpgrade(request, fields.upgrade)
-  done()
+}
+
+// Whether its answer says that the connection ends.
+function isLast(refusal: unknown): boolean {
+  return refusal instanceof Problem && refusal.headers['connection'] === 'close'
 }
 
 // Connections that have had their last request: one whose framing is in doubt, or that asked for another protocol.
@@ -142,26 +156,25 @@ function judgeFields(raw: IncomingMessage, limits: RequestLimits): JudgedFields 
     // Told apart by length first: most fields are not looked at any further.
     switch (name.length) {
       case 4:
-        if (isNamed(name, 'host')) host = once(raw, host, rawHeaders[i + 1], 'host_repeated')
+        if (isNamed(name, 'host')) host = once(host, rawHeaders[i + 1], 'host_repeated')
         break
       case 6:
-        if (isNamed(name, 'expect')) expectation = once(raw, expectation, rawHeaders[i + 1], 'expect_repeated')
+        if (isNamed(name, 'expect')) expectation = once(expectation, rawHeaders[i + 1], 'expect_repeated')
         break
       case 7:
         if (isNamed(name, 'upgrade')) upgrade = upgrade === undefined ? rawHeaders[i + 1] : 'several'
         break
       case 14:
-        if (isNamed(name, 'content-length')) length = once(raw, length, rawHeaders[i + 1], 'content_length_repeated')
+        if (isNamed(name, 'content-length')) length = once(length, rawHeaders[i + 1], 'content_length_repeated')
         break
       case 17:
-        if (isNamed(name, 'transfer-encoding'))
-          coding = once(raw, coding, rawHeaders[i + 1], 'transfer_encoding_repeated')
+        if (isNamed(name, 'transfer-encoding')) coding = once(coding, rawHeaders[i + 1], 'transfer_encoding_repeated')
         break
     }
   }
-  if (host === undefined) throw unframed(raw, 'host_missing')
+  if (host === undefined) throw unframed('host_missing')
   const reason = framingFault(raw, coding, length)
-  if (reason !== undefined) throw unframed(raw, reason)
+  if (reason !== undefined) throw unframed(reason)
   return { host, expectation, upgrade }
 }
 
@@ -182,13 +195,12 @@ function framingFault(
 }
 
 // RFC 9112 section 6.3: the connection MUST be closed, since nobody knows where the next request begins.
-function unframed({ socket }: IncomingMessage, reason: string): Problem {
-  ended.add(socket)
+function unframed(reason: string): Problem {
   return problem('invalid_request', { reason, headers: { connection: 'close' } })
 }
 
-function once(raw: IncomingMessage, known: string | undefined, value: string | undefined, reason: string): string {
-  if (known !== undefined) throw unframed(raw, reason)
+function once(known: string | undefined, value: string | undefined, reason: string): string {
+  if (known !== undefined) throw unframed(reason)
   return value ?? ''
 }
 
