@@ -1,13 +1,12 @@
-// docs/nginx.conf in a real nginx, with the gateway behind it as /auth/verify and a service that tells what it received.
+// docs/nginx.conf and docs/Caddyfile in a real nginx and a real Caddy, with the gateway behind them as /auth/verify and a service
+// that tells what it received.
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import t from 'tap'
 import { bearer, startGateway } from './gateway.ts'
-import { startNginx } from './nginx-server.ts'
+import { startCaddy, startNginx } from './proxy-server.ts'
 import { sendRaw } from './raw-client.ts'
-import { type FakeUpstream, startFakeUpstream } from './upstream.ts'
-
-const documented = readFileSync(new URL('../docs/nginx.conf', import.meta.url), 'utf8')
+import { type FakeUpstream, type Received, startFakeUpstream } from './upstream.ts'
 
 interface Scene {
   url: string
@@ -16,7 +15,40 @@ interface Scene {
   alice: { authorization: string }
 }
 
-async function behindNginx(t: Test): Promise<Scene> {
+/** A proxy with its documented file. */
+interface Proxy {
+  name: string
+  start: typeof startNginx
+  file: URL
+  /** What the file says of its own address, and how a test says it. */
+  listening: [string, (port: number) => string]
+  /** Asserts how it says to the service that nobody is known to ask. */
+  saysNobody: (t: Test, received: Received | undefined) => void
+}
+
+const proxies: Proxy[] = [
+  {
+    name: 'nginx',
+    start: startNginx,
+    file: new URL('../docs/nginx.conf', import.meta.url),
+    listening: ['listen 8080', (port) => `listen 127.0.0.1:${port}`],
+    saysNobody: (t, received) => t.notMatch(received?.rawHeaders.join(' ').toLowerCase(), /x.auth/),
+  },
+  {
+    name: 'Caddy',
+    start: startCaddy,
+    file: new URL('../docs/Caddyfile', import.meta.url),
+    listening: [':8080 {', (port) => `:${port} {\n\tbind 127.0.0.1`],
+    // Empty where there is nothing to say.
+    saysNobody: (t, received) => {
+      for (const name of ['subject', 'session', 'roles', 'scope', 'assertion']) {
+        t.equal(received?.headers[`x-auth-${name}`], '')
+      }
+    },
+  },
+]
+
+async function behind({ start, file, listening }: Proxy, t: Test): Promise<Scene> {
   const service = await startFakeUpstream()
   t.teardown(() => service.close())
   const gateway = await startGateway(t, {
@@ -28,72 +60,99 @@ async function behindNginx(t: Test): Promise<Scene> {
     },
   })
   const own = new URL(await gateway.app.listen({ host: '127.0.0.1', port: 0 }))
-  const port = await startNginx(t, (listen) =>
-    documented
-      .replace('127.0.0.1:3000', own.host)
+  const [address, addressOf] = listening
+  const port = await start(t, (free) =>
+    readFileSync(file, 'utf8')
+      .replaceAll('127.0.0.1:3000', own.host)
       .replace('127.0.0.1:4000', `127.0.0.1:${service.port}`)
-      .replace('listen 8080', `listen 127.0.0.1:${listen}`),
+      .replace(address, addressOf(free)),
   )
   return { url: `http://127.0.0.1:${port}`, port, service, alice: bearer(await gateway.signIn()) }
 }
 
-t.test('nginx passes on what the gateway lets through, with the identity and without the tokens', async (t) => {
-  const { url, service, alice } = await behindNginx(t)
-  const cookie = 'a=1; __Host-cardea_refresh=secret; b=2'
-  const answer = await fetch(`${url}/orders/1?x=%20`, { method: 'POST', body: 'text', headers: { ...alice, cookie } })
-  t.equal(answer.status, 200)
-  const [received] = service.received
-  t.match(received, { method: 'POST', url: '/orders/1?x=%20', body: 'text' })
-  t.match(received?.headers, { 'x-auth-subject': 'alice', 'x-auth-roles': 'user', cookie: 'a=1; b=2' })
-  t.notOk(received?.headers.authorization)
-})
+for (const proxy of proxies) {
+  t.test(
+    `${proxy.name} passes on what the gateway lets through, with the identity and without the tokens`,
+    async (t) => {
+      const { url, service, alice } = await behind(proxy, t)
+      const cookie = 'a=1; __Host-cardea_refresh=secret; b=2'
+      const answer = await fetch(`${url}/orders/1?x=%20`, {
+        method: 'POST',
+        body: 'text',
+        headers: { ...alice, cookie },
+      })
+      t.equal(answer.status, 200)
+      const [received] = service.received
+      t.match(received, { method: 'POST', url: '/orders/1?x=%20', body: 'text' })
+      t.match(received?.headers, { 'x-auth-subject': 'alice', 'x-auth-roles': 'user', cookie: 'a=1; b=2' })
+      t.notOk(received?.headers.authorization)
+    },
+  )
 
-t.test('nginx refuses what the gateway refuses', async (t) => {
-  const { url, port, service, alice } = await behindNginx(t)
-  const missing = await fetch(`${url}/orders/1`)
-  t.equal(missing.status, 401)
-  t.match(missing.headers.get('www-authenticate'), /^Bearer realm="cardea"/)
-  t.equal((await fetch(`${url}/orders/1`, { headers: { authorization: 'Bearer x' } })).status, 401)
-  t.equal((await fetch(`${url}/orders/1`, { method: 'DELETE', headers: alice })).status, 403)
-  const forged = { 'x-original-method': 'GET', 'x-forwarded-method': 'GET', 'x-forwarded-uri': '/orders/public' }
-  t.equal((await fetch(`${url}/orders/1`, { method: 'DELETE', headers: { ...alice, ...forged } })).status, 403)
-  t.equal((await fetch(`${url}/orders/1`, { headers: forged })).status, 401)
-  t.equal((await fetch(`${url}/_cardea`, { headers: alice })).status, 404)
-  for (const target of [
-    '/orders/public/../1',
-    '/orders/public/%2e%2e/1',
-    '/orders//public',
-    '/orders/public%2f..%2f1',
-  ]) {
-    const { text } = await sendRaw(port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
-    t.match(text, /^HTTP\/1\.1 403 /, target)
-  }
-  t.strictSame(service.received, [])
-})
+  t.test(`${proxy.name} refuses what the gateway refuses`, async (t) => {
+    const { url, port, service, alice } = await behind(proxy, t)
+    const missing = await fetch(`${url}/orders/1`)
+    t.equal(missing.status, 401)
+    t.match(missing.headers.get('www-authenticate'), /^Bearer realm="cardea"/)
+    t.equal((await fetch(`${url}/orders/1`, { headers: { authorization: 'Bearer x' } })).status, 401)
+    t.equal((await fetch(`${url}/orders/1`, { method: 'DELETE', headers: alice })).status, 403)
+    const forged = { 'x-original-method': 'GET', 'x-forwarded-method': 'GET', 'x-forwarded-uri': '/orders/public' }
+    t.equal((await fetch(`${url}/orders/1`, { method: 'DELETE', headers: { ...alice, ...forged } })).status, 403)
+    t.equal((await fetch(`${url}/orders/1`, { headers: forged })).status, 401)
+    t.equal((await fetch(`${url}/_cardea`, { headers: alice })).status, 404)
+    for (const target of [
+      '/orders/public/../1',
+      '/orders/public/%2e%2e/1',
+      '/orders//public',
+      '/orders/public%2f..%2f1',
+    ]) {
+      const { text } = await sendRaw(port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      t.match(text, /^HTTP\/1\.1 403 /, target)
+    }
+    t.strictSame(service.received, [])
+  })
 
-t.test('a client’s own identity fields never get through, in any spelling and on any route', async (t) => {
-  const { port, service, alice } = await behindNginx(t)
-  const forged = ['X-Auth-Subject: root', 'x-auth-subject: root', 'X_Auth_Subject: root', 'X-AUTH-ROLES: admin']
-  const more = ['X-Auth-Session: s', 'X-Auth-Assertion: root', 'X-Auth-Scope: all', 'Connection: close, X-Auth-Subject']
-  for (const [target, who] of [
-    ['/orders/1', `Authorization: ${alice.authorization}`],
-    ['/orders/public/1', 'Accept: */*'],
-  ]) {
-    const head = [`GET ${target} HTTP/1.1`, 'Host: a', who, ...forged, ...more]
-    const { text } = await sendRaw(port, `${head.join('\r\n')}\r\n\r\n`)
-    t.match(text, /^HTTP\/1\.1 200 /, `${target}`)
-  }
-  const [known, nobody] = service.received
-  t.match(known?.headers, { 'x-auth-subject': 'alice', 'x-auth-roles': 'user' })
-  for (const { rawHeaders } of service.received) t.notMatch(rawHeaders.join(' '), /root|admin|\ball\b/)
-  t.notMatch(nobody?.rawHeaders.join(' ').toLowerCase(), /x.auth/)
-})
+  t.test(
+    `${proxy.name}: a client’s own identity fields never get through, in any spelling and on any route`,
+    async (t) => {
+      const { port, service, alice } = await behind(proxy, t)
+      const forged = ['X-Auth-Subject: root', 'x-auth-subject: root', 'X_Auth_Subject: root', 'X-AUTH-ROLES: admin']
+      const more = [
+        'X-Auth-Session: s',
+        'X-Auth-Assertion: root',
+        'X-Auth-Scope: all',
+        'Connection: close, X-Auth-Subject',
+      ]
+      for (const [target, who] of [
+        ['/orders/1', `Authorization: ${alice.authorization}`],
+        ['/orders/public/1', 'Accept: */*'],
+      ]) {
+        const head = [`GET ${target} HTTP/1.1`, 'Host: a', who, ...forged, ...more]
+        const { text } = await sendRaw(port, `${head.join('\r\n')}\r\n\r\n`)
+        t.match(text, /^HTTP\/1\.1 200 /, `${target}`)
+      }
+      const [known, nobody] = service.received
+      t.match(known?.headers, { 'x-auth-subject': 'alice', 'x-auth-roles': 'user' })
+      for (const { rawHeaders } of service.received) t.notMatch(rawHeaders.join(' '), /root|admin|\ball\b/)
+      proxy.saysNobody(t, nobody)
+    },
+  )
 
-t.test('nobody talks the service into another method, path or client than those that were judged', async (t) => {
-  const { url, service, alice } = await behindNginx(t)
-  const overrides = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Original-URL', 'X-Rewrite-URL']
-  const places = ['X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Prefix', 'X-Real-IP', 'Forwarded']
-  const forged = Object.fromEntries([...overrides, ...places].map((name) => [name, 'evil']))
-  t.equal((await fetch(`${url}/orders/1`, { headers: { ...alice, ...forged } })).status, 200)
-  t.notMatch(service.received[0]?.rawHeaders.join(' '), /evil/)
-})
+  t.test(
+    `${proxy.name}: nobody talks the service into another method, path or client than those that were judged`,
+    async (t) => {
+      const { url, service, alice } = await behind(proxy, t)
+      const overrides = [
+        'X-HTTP-Method-Override',
+        'X-HTTP-Method',
+        'X-Method-Override',
+        'X-Original-URL',
+        'X-Rewrite-URL',
+      ]
+      const places = ['X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Prefix', 'X-Real-IP', 'Forwarded']
+      const forged = Object.fromEntries([...overrides, ...places].map((name) => [name, 'evil']))
+      t.equal((await fetch(`${url}/orders/1`, { headers: { ...alice, ...forged } })).status, 200)
+      t.notMatch(service.received[0]?.rawHeaders.join(' '), /evil/)
+    },
+  )
+}

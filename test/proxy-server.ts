@@ -1,34 +1,67 @@
-// A real nginx for tests: on PATH; else from Debian's package, as root; else a sentence. One process on 127.0.0.1, in a
+// A real nginx or Caddy for tests: on PATH; else from Debian's package, as root; else a sentence. One process on 127.0.0.1, in a
 // folder of its own, ended by the test that started it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { debianProgram } from './debian-program.ts'
+import { type DebianProgram, debianProgram } from './debian-program.ts'
 import { eventually } from './eventually.ts'
 import { accepts, freePort } from './free-port.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-const nginx = {
+/** What stands in a proxy's file; is given the port to listen on. */
+export type Sites = (port: number) => string
+
+interface ProxyProgram extends DebianProgram {
+  /** @returns how it is told to take `file` */
+  args: (folder: string, file: string) => string[]
+  /** @returns the whole file */
+  settings: (folder: string, sites: string) => string
+}
+
+const nginx: ProxyProgram = {
   names: ['nginx'],
   package: 'nginx-light',
   otherwise: 'This test needs a real nginx: install it (Debian: apt-get install nginx-light).',
+  args: (folder, file) => ['-p', folder, '-e', join(folder, 'error.log'), '-c', file],
+  settings: nginxSettings,
+}
+
+const caddy: ProxyProgram = {
+  names: ['caddy'],
+  package: 'caddy',
+  otherwise: 'This test needs a real Caddy: install it (Debian: apt-get install caddy).',
+  args: (_folder, file) => ['run', '--config', file, '--adapter', 'caddyfile'],
+  settings: (_folder, sites) => `{\n\tadmin off\n\tauto_https off\n}\n${sites}`,
 }
 
 /**
  * Starts nginx.
- * @param sites what stands in `http { … }`; is given the port to listen on
+ * @param sites what stands in `http { … }`
  * @returns its port
  */
-export async function startNginx(t: Test, sites: (port: number) => string): Promise<number> {
+export function startNginx(t: Test, sites: Sites): Promise<number> {
+  return startProxy(t, nginx, sites)
+}
+
+/**
+ * Starts Caddy.
+ * @param sites its file, but for the global options
+ * @returns its port
+ */
+export function startCaddy(t: Test, sites: Sites): Promise<number> {
+  return startProxy(t, caddy, sites)
+}
+
+async function startProxy(t: Test, program: ProxyProgram, sites: Sites): Promise<number> {
   const folder = temporaryFolder(t)
   const port = await freePort()
-  const file = join(folder, 'nginx.conf')
-  writeFileSync(file, settings(folder, sites(port)))
-  const child = spawn(debianProgram(nginx), ['-p', folder, '-e', join(folder, 'error.log'), '-c', file], {
-    stdio: 'pipe',
-  })
+  const file = join(folder, 'settings')
+  writeFileSync(file, program.settings(folder, sites(port)))
+  // Caddy keeps things in its user's folders.
+  const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder }
+  const child = spawn(debianProgram(program), program.args(folder, file), { stdio: 'pipe', env })
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   t.teardown(() => stop(child))
@@ -36,14 +69,14 @@ export async function startNginx(t: Test, sites: (port: number) => string): Prom
   child.stderr.on('data', (text) => {
     output += text
   })
-  await eventually('nginx listens', async () => {
-    if (child.exitCode !== null) throw new Error(`nginx did not start: ${output}`)
+  await eventually(`${program.package} listens`, async () => {
+    if (child.exitCode !== null) throw new Error(`${program.package} did not start: ${output}`)
     return accepts(port)
   })
   return port
 }
 
-function settings(folder: string, sites: string): string {
+function nginxSettings(folder: string, sites: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const paths = temporary.map((name) => `${name}_temp_path ${join(folder, name)};`)
   return `daemon off; master_process off; pid ${join(folder, 'pid')};
