@@ -1,8 +1,8 @@
 // What may come before an answer and behind it: hints that are early, and fields that are late. Called by exchange.ts. Both are
 // passed on only to a client that can tell them from the answer itself, and neither can say what the gateway says.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AnswerHead } from './client/answer-fields.ts'
-import { endsHere } from './field-names.ts'
+import { type AnswerHead, fieldValues } from './client/answer-fields.ts'
+import { endsHere, hasMember } from './field-names.ts'
 
 interface Receiver {
   request: IncomingMessage
@@ -16,7 +16,7 @@ interface Receiver {
 export function passHintsOn({ statusCode, fields }: AnswerHead, { request, response }: Receiver): void {
   // To HTTP/1.0 it would be the answer; behind another answer of the same connection it would come too late.
   if (statusCode !== 103 || request.httpVersionMinor === 0 || response.socket === null) return
-  const link = fields.filter((_field, i) => fields[i - 1] === 'link' && i % 2 === 1)
+  const link = fieldValues(fields, 'link')
   if (link.length === 0) return
   try {
     response.writeEarlyHints({ link })
@@ -28,8 +28,7 @@ export function passHintsOn({ statusCode, fields }: AnswerHead, { request, respo
 /** Whether a client takes trailers (RFC 9110 section 6.5.1). */
 export function takesTrailers({ headers, httpVersionMinor }: IncomingMessage): boolean {
   const { te } = headers
-  if (typeof te !== 'string' || httpVersionMinor === 0) return false
-  return te.split(',').some((coding) => coding.trim().toLowerCase() === 'trailers')
+  return typeof te === 'string' && httpVersionMinor !== 0 && hasMember(te, 'trailers')
 }
 
 /**

@@ -86,6 +86,14 @@ export function endsHere(name: string): boolean {
   return droppedOfAnswers.has(name) || name.startsWith('proxy-')
 }
 
+/**
+ * Whether a comma separated list (RFC 9110 section 5.6.1) has this member.
+ * @param member in lower case
+ */
+export function hasMember(list: string, member: string): boolean {
+  return list.split(',').some((one) => one.trim().toLowerCase() === member)
+}
+
 const nothing: ReadonlySet<string> = new Set()
 
 /**

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { type ErrorCode, problem } from '../errors.ts'
 import type { Handshake } from '../handshakes.ts'
 import type { AccessClaims } from '../jwt/index.ts'
-import type { AnswerHead } from './client/answer-fields.ts'
+import { type AnswerHead, fieldValues } from './client/answer-fields.ts'
 import type { Call, CallFailure } from './client/call.ts'
 import type { Connection } from './client/connection.ts'
 import type { Answer } from './exchange-options.ts'
@@ -52,12 +52,7 @@ export class Tunnel implements Call, Watched {
     upstreams.watch(this)
     handshake.socket.once('close', this.#onClosed)
     const handshakeRequest = [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket']
-    upstreams.sendAnew(
-      route,
-      instance,
-      { method: 'GET', path, fields: handshakeRequest, body: null, bodyBytes: -1 },
-      this,
-    )
+    upstreams.send(route, instance, { method: 'GET', path, fields: handshakeRequest, body: null, bodyBytes: -1 }, this)
   }
 
   get access(): AccessClaims | null {
@@ -100,7 +95,7 @@ export class Tunnel implements Call, Watched {
   onSwitch(head: AnswerHead, service: Socket): void {
     service.on('error', () => service.destroy())
     const { upstreams, route, instance, request } = this.#options
-    if (!isAccepted(request.headers['sec-websocket-key'], fieldOf(head, 'sec-websocket-accept'))) {
+    if (!isAccepted(request.headers['sec-websocket-key'], fieldValues(head.fields, 'sec-websocket-accept')[0])) {
       service.destroy()
       this.#fail('upstream_bad_response', 'upstream_handshake')
       return
@@ -146,7 +141,7 @@ export class Tunnel implements Call, Watched {
     const context = { route, statusCode: 101, requestId, authenticated: access !== null, allowOrigin: undefined }
     const fields = ['connection', 'Upgrade', 'upgrade', 'websocket', ...answerFields(head, context)]
     if (limitFields !== null) fields.push(...limitFields)
-    if (offer.hadBearer && fieldOf(head, 'sec-websocket-protocol') === undefined) {
+    if (offer.hadBearer && fieldValues(head.fields, 'sec-websocket-protocol').length === 0) {
       fields.push('sec-websocket-protocol', bearerProtocol)
     }
     let text = 'HTTP/1.1 101 Switching Protocols\r\n'
@@ -208,10 +203,6 @@ const codeByStatus: Record<number, ErrorCode> = {
   404: 'not_found',
   429: 'too_many_requests',
   503: 'upstream_unavailable',
-}
-
-function fieldOf({ fields }: AnswerHead, name: string): string | undefined {
-  return fields.find((_field, i) => i % 2 === 1 && fields[i - 1] === name)
 }
 
 const lingerMs = 5000

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { problem } from '../errors.ts'
+import { hasMember } from './field-names.ts'
 
 /** The subprotocol in front of an access token: `new WebSocket(url, ['chat', 'bearer', token])`. */
 export const bearerProtocol = 'bearer'
@@ -25,10 +26,7 @@ export function judgeHandshake(raw: IncomingMessage): Offer {
   const isWhole =
     /^[A-Za-z0-9+/]{22}==$/.test(headers['sec-websocket-key'] ?? '') &&
     headers['sec-websocket-version'] === '13' &&
-    (headers.connection ?? '')
-      .toLowerCase()
-      .split(/\s*,\s*/)
-      .includes('upgrade')
+    hasMember(headers.connection ?? '', 'upgrade')
   if (!isWhole) throw malformed('handshake_malformed')
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
     throw malformed('handshake_with_body')

@@ -1,6 +1,8 @@
 // The head of an answer and the fields of a trailer section, read from text, strictly: what RFC 9112 lets a recipient repair is
 // refused here, since a service that needs it is broken or worse. Called by answer-parser.ts; pure.
 
+import { hasMember } from '../field-names.ts'
+
 /** An answer that is not valid HTTP/1, or more than a gateway takes; `message` is a word for the log. */
 export class AnswerFault extends Error {}
 
@@ -64,6 +66,16 @@ export function parseFields(text: string, from = 0): string[] {
   return fields
 }
 
+/** The values of a field, in their order. @param fields names in lower case and values in turn */
+export function fieldValues(fields: readonly string[], name: string): string[] {
+  return fields.filter((_field, i) => i % 2 === 1 && fields[i - 1] === name)
+}
+
+/** Whether a text may stand as a field's value (RFC 9110 section 5.5), a character a byte. */
+export function isFieldValue(text: string): boolean {
+  return !/[^\t\x20-\x7e\x80-\xff]/.test(text)
+}
+
 function endOfLine(text: string, from: number): number {
   const end = text.indexOf('\r\n', from)
   return end === -1 ? text.length : end
@@ -88,9 +100,10 @@ function fieldValue(text: string, from: number, to: number): string {
   let start = from
   let end = to
   while (start < end && isBlank(text.charCodeAt(start))) start += 1
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1
+  // A tab at the end stays: parsers differ about it, and where it would matter the value is then refused.
+  while (end > start && text.charCodeAt(end - 1) === 0x20) end -= 1
   const value = text.slice(start, end)
-  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) throw new AnswerFault('field_value')
+  if (!isFieldValue(value)) throw new AnswerFault('field_value')
   return value
 }
 
@@ -113,7 +126,7 @@ function judgeFields(head: AnswerHead): void {
         break
       case 'connection':
         head.connection = head.connection === undefined ? value : `${head.connection},${value}`
-        if (closes(value)) head.keepsAlive = false
+        if (value !== 'keep-alive' && hasMember(value, 'close')) head.keepsAlive = false
         break
       case 'keep-alive':
         head.keepAliveSeconds = Number(/(?:^|[,\s])timeout=(\d{1,5})/i.exec(value)?.[1] ?? -1)
@@ -126,12 +139,4 @@ function judgeFields(head: AnswerHead): void {
 function lengthOf(value: string, known: number): number {
   if (known !== -1 || !/^[0-9]{1,15}$/.test(value)) throw new AnswerFault('content_length')
   return Number(value)
-}
-
-function closes(connection: string): boolean {
-  if (connection === 'keep-alive') return false
-  return connection
-    .toLowerCase()
-    .split(',')
-    .some((option) => option.trim() === 'close')
 }

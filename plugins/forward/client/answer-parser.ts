@@ -17,7 +17,11 @@ const chunkLineBytes = 4096
 /** 2^52 and more are no lengths. */
 const chunkSizeDigits = 13
 
-const headEnd = Buffer.from('\r\n\r\n')
+// RFC 9112 section 7.1.1, but for blanks around signs, which it calls bad and Node’s parser refuses too.
+const chunkExtensions =
+  /^(?:;[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)+$/
+
+const sectionEnd = Buffer.from('\r\n\r\n')
 const noTrailers: readonly string[] = []
 
 // What comes next on the connection.
@@ -45,6 +49,8 @@ export class AnswerParser {
   #headBytes = 0
   #lineBytes = 0
   #sizeDigits = 0
+  /** Behind the size of a chunk. */
+  #extension = ''
   /** The beginning of a head or of trailers, until their end is here. */
   #held: Buffer | undefined
 
@@ -90,7 +96,8 @@ export class AnswerParser {
   #step(buffer: Buffer, at: number, end: number): number {
     switch (this.#next) {
       case head:
-        return this.#readHead(buffer, at, end)
+      case trailers:
+        return this.#readSection(buffer, at, end)
       case counted:
         return this.#readCounted(buffer, at, end)
       case untilClosed:
@@ -98,29 +105,46 @@ export class AnswerParser {
         return end
       case chunkData:
         return this.#readChunk(buffer, at, end)
-      case trailers:
-        return this.#readTrailers(buffer, at, end)
       default:
         this.#readFraming(buffer[at] ?? 0)
         return at + 1
     }
   }
 
-  #readHead(buffer: Buffer, at: number, end: number): number {
-    const from = this.#held?.length ?? 0
-    const whole =
-      this.#held === undefined ? buffer.subarray(at, end) : Buffer.concat([this.#held, buffer.subarray(at, end)])
-    const length = whole.indexOf(headEnd, Math.max(0, from - 3))
-    if (length === -1) return this.#hold(whole, end)
+  // A head, or trailers: field lines up to a blank one.
+  #readSection(buffer: Buffer, at: number, end: number): number {
+    const arrived = buffer.subarray(at, end)
+    const held = this.#held
+    const whole = held === undefined ? arrived : Buffer.concat([held, arrived])
+    const heldBytes = whole.length - arrived.length
+    // Without any trailers, the blank line stands alone.
+    const isEmpty = this.#next === trailers && whole[0] === cr && whole[1] === lf
+    const bytes = isEmpty ? 0 : whole.indexOf(sectionEnd, Math.max(0, heldBytes - 3))
+    // The blank line itself, of which three bytes may be here, does not count.
+    if (this.#headBytes + (bytes === -1 ? whole.length - 3 : bytes) > answerHeadBytes) {
+      throw new AnswerFault('head_too_large')
+    }
+    if (bytes === -1) {
+      if (this.#next === head) demandBeginning(whole)
+      this.#held = held === undefined ? Buffer.from(whole) : whole
+      return end
+    }
     this.#held = undefined
-    this.#count(length)
-    this.#take(parseHead(whole.toString('latin1', 0, length)))
-    return at + length + 4 - from
+    this.#headBytes += bytes
+    this.#takeSection(whole.toString('latin1', 0, bytes))
+    return at + bytes + (isEmpty ? 2 : 4) - heldBytes
+  }
+
+  #takeSection(text: string): void {
+    if (this.#next === trailers) this.#finish(parseFields(text))
+    else this.#take(parseHead(text))
   }
 
   #take(received: AnswerHead): void {
     const { statusCode } = received
     if (statusCode < 200) {
+      // The answer itself could not follow (RFC 9112 section 9.6).
+      if (!received.keepsAlive) throw new AnswerFault('interim_end')
       // A switch is the last thing that is HTTP on its connection.
       if (statusCode === 101) this.#next = nothing
       this.#sink.onInformation(received)
@@ -170,8 +194,9 @@ export class AnswerParser {
         this.#readSize(byte)
         break
       case chunkExtension:
-        if (byte === cr) this.#next = chunkLineEnd
-        else if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) throw new AnswerFault('chunk_extension')
+        if (byte !== cr) this.#extension += String.fromCharCode(byte)
+        else if (chunkExtensions.test(this.#extension)) this.#next = chunkLineEnd
+        else throw new AnswerFault('chunk_extension')
         break
       case chunkLineEnd:
         demand(byte, lf)
@@ -198,8 +223,10 @@ export class AnswerParser {
     }
     if (this.#sizeDigits === 0) throw new AnswerFault('chunk_size')
     if (byte === cr) this.#next = chunkLineEnd
-    else if (byte === 0x3b) this.#next = chunkExtension
-    else throw new AnswerFault('chunk_size')
+    else if (byte === 0x3b) {
+      this.#next = chunkExtension
+      this.#extension = ';'
+    } else throw new AnswerFault('chunk_size')
   }
 
   #beginChunk(): void {
@@ -208,36 +235,17 @@ export class AnswerParser {
     this.#lineBytes = 0
   }
 
-  #readTrailers(buffer: Buffer, at: number, end: number): number {
-    const from = this.#held?.length ?? 0
-    const whole =
-      this.#held === undefined ? buffer.subarray(at, end) : Buffer.concat([this.#held, buffer.subarray(at, end)])
-    // Without any, the blank line stands alone.
-    if (whole.length >= 2 && whole[0] === cr && whole[1] === lf) {
-      this.#finish(noTrailers)
-      return at + 2 - from
-    }
-    const length = whole.indexOf(headEnd, Math.max(0, from - 3))
-    if (length === -1) return this.#hold(whole, end)
-    this.#count(length)
-    this.#finish(parseFields(whole.toString('latin1', 0, length)))
-    return at + length + 4 - from
-  }
-
-  #hold(whole: Buffer, end: number): number {
-    if (this.#headBytes + whole.length > answerHeadBytes) throw new AnswerFault('head_too_large')
-    this.#held = Buffer.from(whole)
-    return end
-  }
-
-  #count(bytes: number): void {
-    this.#headBytes += bytes
-    if (this.#headBytes > answerHeadBytes) throw new AnswerFault('head_too_large')
-  }
-
   #finish(received: readonly string[]): void {
     this.stop()
     this.#sink.onEnd(received)
+  }
+}
+
+// What cannot become a head is not waited for: another protocol, or lines that end otherwise.
+function demandBeginning(part: Buffer): void {
+  if (!'HTTP/1.'.startsWith(part.toString('latin1', 0, 7))) throw new AnswerFault('status_line')
+  for (let at = part.indexOf(lf); at !== -1; at = part.indexOf(lf, at + 1)) {
+    if (part[at - 1] !== cr) throw new AnswerFault('field_line')
   }
 }
 

@@ -6,7 +6,7 @@ import { AnswerFault, type AnswerHead } from './answer-fields.ts'
 import { AnswerParser, type AnswerSink } from './answer-parser.ts'
 import { type Call, CallFailure, type FailureKind, type OutgoingRequest } from './call.ts'
 import { OutgoingBody } from './outgoing-body.ts'
-import { isChunked, requestHead } from './request-head.ts'
+import { requestHead } from './request-head.ts'
 
 /** Who keeps connections. */
 export interface ConnectionKeeper {
@@ -64,14 +64,14 @@ export class Connection implements AnswerSink, Listed {
   send(request: OutgoingRequest, call: Call): void {
     this.#call = call
     if (!call.onSending(this)) {
-      this.#letGo(new CallFailure('aborted', 'not_wanted'))
+      this.#fail('aborted', 'not_wanted')
       return
     }
     try {
       this.#write(request)
     } catch (error) {
       if (!(error instanceof CallFailure)) throw error
-      this.#letGo(error)
+      this.#fail(error.kind, error.word)
     }
   }
 
@@ -155,7 +155,7 @@ export class Connection implements AnswerSink, Listed {
     socket.cork()
     socket.write(head, 'latin1')
     if (Buffer.isBuffer(body)) socket.write(body)
-    else this.#body = new OutgoingBody(socket, body, isChunked(request), this.#onBodySent)
+    else this.#body = new OutgoingBody(socket, body, request.bodyBytes, this.#onBodyEnded)
     socket.uncork()
   }
 
@@ -167,16 +167,9 @@ export class Connection implements AnswerSink, Listed {
   // The answer is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
   #release(hasExcess: boolean): void {
     this.#goOn()
-    if (hasExcess || !this.#keepsAlive || this.#body !== undefined) this.#end()
+    const isHalfSent = this.#body !== undefined || (this.#socket?.writableLength ?? 0) > 0
+    if (hasExcess || !this.#keepsAlive || isHalfSent) this.#end()
     else this.#keeper.onIdle(this)
-  }
-
-  // Nothing was written, so it is as good as new.
-  #letGo(failure: CallFailure): void {
-    const call = this.#call
-    this.#call = undefined
-    call?.onFailure(failure)
-    if (!this.isClosed) this.#keeper.onIdle(this)
   }
 
   #handOver(head: AnswerHead, first: Buffer): void {
@@ -219,8 +212,9 @@ export class Connection implements AnswerSink, Listed {
     return this.#hasHead ? 'broken' : 'closed'
   }
 
-  readonly #onBodySent = (): void => {
-    this.#body = undefined
+  readonly #onBodyEnded = (fault: string | undefined): void => {
+    if (fault === undefined) this.#body = undefined
+    else this.#fail('unsendable', fault)
   }
 
   readonly #onError = (error: Error & { code?: string }): void => {

@@ -27,12 +27,15 @@ const keepAliveInitialDelay = 60_000
 
 export class Connector {
   readonly #address: ServiceAddress
-  readonly #url: URL
+  readonly #tcp: ReturnType<typeof tcpOf>
+  readonly #isEncrypted: boolean
   #session: Buffer | undefined
 
   constructor(address: ServiceAddress) {
     this.#address = address
-    this.#url = new URL(address.origin)
+    const url = new URL(address.origin)
+    this.#tcp = tcpOf(url)
+    this.#isEncrypted = url.protocol === 'https:'
   }
 
   /**
@@ -41,12 +44,12 @@ export class Connector {
    * @param asStream whether the socket may be handed on as a stream
    */
   connect(reader: Connection, asStream: boolean): Connecting {
-    if (this.#url.protocol === 'https:') return { socket: this.#connectTls(reader), readyEvent: 'secureConnect' }
+    if (this.#isEncrypted) return { socket: this.#connectTls(reader), readyEvent: 'secureConnect' }
     return { socket: asStream ? this.#connectStream(reader) : this.#connectLean(reader), readyEvent: 'connect' }
   }
 
   #connectLean(reader: Connection): Socket {
-    const callback = (bytes: number, buffer: Uint8Array) => reader.onBytes(bufferOf(buffer), bytes)
+    const callback = (bytes: number) => reader.onBytes(readBuffer, bytes)
     return connectPlain({ ...this.#tcp, onread: { buffer: readBuffer, callback } })
   }
 
@@ -76,27 +79,15 @@ export class Connector {
     })
     return read(socket, reader)
   }
+}
 
-  get #tcp() {
-    const { hostname, port, protocol } = this.#url
-    // `URL` leaves out the port of the scheme and puts IPv6 addresses in brackets.
-    const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-    const defaultPort = protocol === 'https:' ? 443 : 80
-    return {
-      host,
-      port: port === '' ? defaultPort : Number(port),
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay,
-    }
-  }
+// `URL` leaves out the port of the scheme and puts IPv6 addresses in brackets.
+function tcpOf({ hostname, port, protocol }: URL) {
+  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+  const defaultPort = protocol === 'https:' ? 443 : 80
+  return { host, port: port === '' ? defaultPort : Number(port), noDelay: true, keepAlive: true, keepAliveInitialDelay }
 }
 
 function read(socket: Socket, reader: Connection): Socket {
   return socket.on('data', (part: Buffer) => void reader.onBytes(part, part.length))
-}
-
-// Boundary: Node gives back the buffer it was given, under a wider name.
-function bufferOf(bytes: Uint8Array): Buffer {
-  return bytes === readBuffer ? readBuffer : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,32 +1,45 @@
 // A body on its way out of the gateway, written part by part and held back while the service is slow. Owned by connection.ts,
-// one for each request that has a body to be read. It never says that a body is whole which is not.
+// one for each request that has a body to be read. It never lets a body look whole that is not, nor be longer than was said.
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+
+/**
+ * Told once: all of it was handed to the socket, or what is wrong with it; then the connection must end, since the service would
+ * take what comes next for the rest.
+ */
+export type BodyListener = (fault: string | undefined) => void
 
 export class OutgoingBody {
   readonly #socket: Socket
   readonly #source: Readable
   readonly #isChunked: boolean
-  readonly #onSent: () => void
+  readonly #onEnded: BodyListener
+  /** Bytes that were promised and have not come. */
+  #left: number
 
-  /** @param onSent called once, when all of it was handed to the socket */
-  constructor(socket: Socket, source: Readable, isChunked: boolean, onSent: () => void) {
+  /** @param bytes as the head has said; -1 where it goes out in chunks */
+  constructor(socket: Socket, source: Readable, bytes: number, onEnded: BodyListener) {
     this.#socket = socket
     this.#source = source
-    this.#isChunked = isChunked
-    this.#onSent = onSent
+    this.#isChunked = bytes === -1
+    this.#left = bytes
+    this.#onEnded = onEnded
     socket.on('drain', this.#onDrained)
-    source.on('end', this.#onEnd).on('data', this.#onPart)
+    source.on('close', this.#onClosed).on('end', this.#onEnd).on('data', this.#onPart)
   }
 
   /** Takes nothing more from the source; for whoever reads on, it stays open. */
   stop(): void {
     this.#socket.off('drain', this.#onDrained)
-    this.#source.off('end', this.#onEnd).off('data', this.#onPart).pause()
+    this.#source.off('close', this.#onClosed).off('end', this.#onEnd).off('data', this.#onPart).pause()
   }
 
   readonly #onPart = (part: Buffer): void => {
-    if (!this.#write(part)) this.#source.pause()
+    // As a chunk it would be the last one (RFC 9112 section 7.1).
+    if (part.length === 0) return
+    if (!this.#isChunked) this.#left -= part.length
+    if (!this.#isChunked && this.#left < 0) this.#finish('body_too_long')
+    else if (!this.#write(part)) this.#source.pause()
   }
 
   readonly #onDrained = (): void => {
@@ -34,9 +47,15 @@ export class OutgoingBody {
   }
 
   readonly #onEnd = (): void => {
-    this.stop()
     if (this.#isChunked) this.#socket.write('0\r\n\r\n', 'latin1')
-    this.#onSent()
+    this.#finish(!this.#isChunked && this.#left > 0 ? 'body_too_short' : undefined)
+  }
+
+  readonly #onClosed = (): void => this.#finish('body_lost')
+
+  #finish(fault: string | undefined): void {
+    this.stop()
+    this.#onEnded(fault)
   }
 
   #write(part: Buffer): boolean {

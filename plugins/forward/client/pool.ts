@@ -27,9 +27,10 @@ export class Pool implements ConnectionKeeper {
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref()
   }
 
-  /** Sends a request, on an idle connection if there is one. */
+  /** Sends a request, on an idle connection if there is one that serves. */
   send(request: OutgoingRequest, call: Call): void {
-    const connection = this.#takeIdle()
+    // Only a new one can be handed on as a stream.
+    const connection = call.onSwitch === undefined ? this.#takeIdle() : undefined
     if (connection === undefined) this.sendAnew(request, call)
     else connection.send(request, call)
   }
