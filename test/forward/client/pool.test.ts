@@ -65,6 +65,9 @@ function sendOn(pool: Pool, request: Partial<OutgoingRequest>, call = new Listen
   return call
 }
 
+// Sooner than an idle connection would end by itself.
+const ends = (what: string, isTrue: () => boolean) => eventually(what, isTrue, 2000)
+
 const answer = (body: string, fields = '') =>
   `HTTP/1.1 200 OK\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`
 
@@ -95,7 +98,7 @@ t.test('a connection that the service ends, or says it will end, takes no other 
     for (let i = 1; i <= 3; i += 1) {
       const call = ask()
       t.strictSame([await call.end, call.body], ['answered', 'x'], name)
-      await eventually('it has ended', () => name === 'keeps none' || service.connections[i - 1]?.destroyed === true)
+      await ends('it has ended', () => name === 'keeps none' || service.connections[i - 1]?.destroyed === true)
     }
     t.equal(service.connections.length, 3, name)
   }
@@ -105,7 +108,7 @@ t.test('bytes that come unasked end an idle connection', async (t) => {
   const { service, ask } = await openPool(t, (socket) => void socket.write(answer('x')))
   await ask().end
   service.connections[0]?.write(answer('EVIL'))
-  await eventually('it has ended', () => service.connections[0]?.destroyed === true)
+  await ends('it has ended', () => service.connections[0]?.destroyed === true)
   const next = ask()
   t.strictSame([await next.end, next.body], ['answered', 'x'])
 })
@@ -123,7 +126,7 @@ t.test('how a call fails says how far it had come', async (t) => {
     const { service, ask } = await openPool(t, respond)
     const call = ask()
     t.equal(await call.end, end)
-    await eventually('the connection has ended', () => service.connections.every((socket) => socket.destroyed))
+    await ends('the connection has ended', () => service.connections.every((socket) => socket.destroyed))
     t.equal(call.ends.length, 1, 'told once')
   }
   const { service, pool } = await openPool(t, () => undefined)
@@ -221,7 +224,7 @@ t.test('a body goes out as it was said, and the connection ends with one that do
   await eventually('it is being sent', () => call.connection !== undefined)
   lost.destroy()
   t.equal(await call.end, 'unsendable: body_lost')
-  await eventually('each has ended its connection', () => sockets.every((socket) => socket.destroyed))
+  await ends('each has ended its connection', () => sockets.every((socket) => socket.destroyed))
 })
 
 t.test(
@@ -232,7 +235,7 @@ t.test(
     body.write('begin')
     const call = ask({ method: 'PUT', body, bodyBytes: 100 })
     t.equal(await call.end, 'answered')
-    await eventually('its connection has ended', () => service.connections[0]?.destroyed === true)
+    await ends('its connection has ended', () => service.connections[0]?.destroyed === true)
     t.equal(await ask().end, 'answered')
     t.equal(service.connections.length, 2)
   },
@@ -264,5 +267,5 @@ t.test('what is under way fails when the pool ends, and nothing begins afterward
   t.equal(await sent.end, 'closed: gateway_closes')
   t.equal(await connecting.end, 'unsent: gateway_closes')
   t.equal(await ask().end, 'unsent: gateway_closes')
-  await eventually('all have ended', () => service.connections.every((socket) => socket.destroyed))
+  await ends('all have ended', () => service.connections.every((socket) => socket.destroyed))
 })
