@@ -9,6 +9,7 @@ import { refuseConnection, writeToConnection } from './connection-refusal.ts'
 import { endArrivalsAtStop, longRunning } from './connections.ts'
 import { Problem, problem, toProblem, writeProblem } from './errors.ts'
 import { acceptHandshakes, handshakeOf } from './handshakes.ts'
+import { isHost, judgeFields, unframed } from './request-fields.ts'
 import { judgeTarget } from './request-target.ts'
 
 declare module 'fastify' {
@@ -99,7 +100,7 @@ function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   // RFC 9112 section 9.6: what comes behind the last request MUST NOT be processed. It may be the body of one that was refused.
   if (ended.has(raw.socket)) throw unframed('after_end')
   endAfterUpgrade(raw, reply)
-  const fields = judgeFields(raw, limits)
+  const fields = judgeFields(raw, limits.headerCount)
   const target = raw.url ?? ''
   if (target.length > limits.targetBytes) throw problem('target_too_long')
   if (!methods.has(request.method)) throw problem('method_not_implemented')
@@ -135,95 +136,6 @@ function judgeExpectation(raw: IncomingMessage, expectation: string): void {
 }
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-
-/** Fields that decide about framing and routing, as they stood in the message: Node's own view drops repeats. */
-interface JudgedFields {
-  host: string
-  expectation: string | undefined
-  upgrade: string | undefined
-}
-
-function judgeFields(raw: IncomingMessage, limits: RequestLimits): JudgedFields {
-  const { rawHeaders } = raw
-  if (rawHeaders.length > limits.headerCount * 2) throw problem('headers_too_large', { reason: 'header_count' })
-  let host: string | undefined
-  let coding: string | undefined
-  let length: string | undefined
-  let expectation: string | undefined
-  let upgrade: string | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] ?? ''
-    // Told apart by length first: most fields are not looked at any further.
-    switch (name.length) {
-      case 4:
-        if (isNamed(name, 'host')) host = once(host, rawHeaders[i + 1], 'host_repeated')
-        break
-      case 6:
-        if (isNamed(name, 'expect')) expectation = once(expectation, rawHeaders[i + 1], 'expect_repeated')
-        break
-      case 7:
-        if (isNamed(name, 'upgrade')) upgrade = upgrade === undefined ? rawHeaders[i + 1] : 'several'
-        break
-      case 14:
-        if (isNamed(name, 'content-length')) length = once(length, rawHeaders[i + 1], 'content_length_repeated')
-        break
-      case 17:
-        if (isNamed(name, 'transfer-encoding')) coding = once(coding, rawHeaders[i + 1], 'transfer_encoding_repeated')
-        break
-    }
-  }
-  if (host === undefined) throw unframed('host_missing')
-  const reason = framingFault(raw, coding, length)
-  if (reason !== undefined) throw unframed(reason)
-  return { host, expectation, upgrade }
-}
-
-// RFC 9112 sections 2.3, 6.1 and 6.3. Node's parser refuses most of these; the rule here does not depend on its version.
-function framingFault(
-  raw: IncomingMessage,
-  coding: string | undefined,
-  length: string | undefined,
-): string | undefined {
-  // The parser also takes 0.9 and 2.0, which are other protocols.
-  if (raw.httpVersionMajor !== 1) return 'http_version'
-  if (coding !== undefined) {
-    if (coding !== 'chunked') return 'transfer_encoding'
-    if (length !== undefined) return 'content_length_and_transfer_encoding'
-    if (raw.httpVersionMinor !== 1) return 'transfer_encoding_version'
-  }
-  return length !== undefined && !isDigits(length) ? 'content_length' : undefined
-}
-
-// RFC 9112 section 6.3: the connection MUST be closed, since nobody knows where the next request begins.
-function unframed(reason: string): Problem {
-  return problem('invalid_request', { reason, headers: { connection: 'close' } })
-}
-
-function once(known: string | undefined, value: string | undefined, reason: string): string {
-  if (known !== undefined) throw unframed(reason)
-  return value ?? ''
-}
-
-function isNamed(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower
-}
-
-function isDigits(text: string): boolean {
-  return /^[0-9]{1,15}$/.test(text)
-}
-
-let lastHost = ''
-
-// The same few names come again and again, so the last good one is remembered.
-function isHost(text: string): boolean {
-  if (text === lastHost) return text !== ''
-  if (text.length > 261 || !hostForm.test(text)) return false
-  lastHost = text
-  return true
-}
-
-// RFC 9110 section 7.2: uri-host [ ":" port ]. No userinfo, no escapes: no name of a gateway needs them.
-const hostForm = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
 
 // RFC 9110 section 7.8: a server MAY ignore Upgrade. HTTP/2 in clear text is only ever offered (some clients always do), and
 // the same request is answered in HTTP/1.1; whoever asks for another protocol cannot go on without it.

@@ -7,6 +7,7 @@ import fp from 'fastify-plugin'
 import { longRunning } from '../connections.ts'
 import { problem } from '../errors.ts'
 import { networkOf } from '../rate-limit.ts'
+import { isHost } from '../request-fields.ts'
 import { takesTrailers } from './around-answer.ts'
 import { pickInstance } from './balancing.ts'
 import { Coverage } from './coverage.ts'
@@ -247,6 +248,7 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
     host: instance.host,
     addresses: addressesOf(request),
     protocol: request.protocol === 'https' ? 'https' : 'http',
+    // A trusted proxy's X-Forwarded-Host is its client's Host field.
     forwardedHost: isHost(request.host) ? request.host : (request.headers.host ?? ''),
     requestId: request.id,
     httpVersionMinor: request.raw.httpVersionMinor,
@@ -259,11 +261,6 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
 function addressesOf(request: FastifyRequest): string[] {
   if (request.ips === undefined) return [request.ip]
   return request.ips.map((address) => (isIP(address) === 0 ? 'unknown' : address)).reverse()
-}
-
-// A trusted proxy's X-Forwarded-Host is its client's Host field.
-function isHost(text: string): boolean {
-  return text.length <= 261 && /^[A-Za-z0-9.:_[\]-]+$/.test(text)
 }
 
 /** Fastify plugin: forwards to services. Needs `authenticate`. */
