@@ -3,7 +3,7 @@
 import { type Answered, saturate, type Target } from './load.ts'
 import { median, middleHalf } from './median.ts'
 import { costOf } from './process-cost.ts'
-import { inRounds, type Rounds } from './rounds.ts'
+import { compareRounds, inRounds, type Rounds } from './rounds.ts'
 
 interface Round extends Answered {
   /** CPU a request, children included; NaN where the system does not tell. */
@@ -57,8 +57,7 @@ async function fire(target: Target, path: string, seconds: number): Promise<Roun
 }
 
 function summarise(name: string, rounds: Round[], first: Round[]): Measured {
-  const middle = (of: (round: Round) => number) => median(rounds.map(of))
-  const ratios = (of: (round: Round) => number) => rounds.map((round, i) => of(round) / of(first[i] ?? round))
+  const { middle, ratios } = compareRounds(rounds, first)
   const throughput = ratios((round) => round.requestsPerSecond)
   const cpu = ratios((round) => 1 / round.cpuUs)
   return {

@@ -3,7 +3,7 @@
 import { median, middleHalf } from './median.ts'
 import { costOf } from './process-cost.ts'
 import { RawConnection, requestText } from './raw-connection.ts'
-import { inRounds, type Rounds } from './rounds.ts'
+import { compareRounds, inRounds, type Rounds } from './rounds.ts'
 
 /** A gateway to be measured, and who works for it. */
 export interface Refreshable {
@@ -69,8 +69,7 @@ export async function measureRefreshing(
 }
 
 function compare(own: readonly Refreshed[], first: readonly Refreshed[]): Compared {
-  const middle = (of: (round: Refreshed) => number) => median(own.map(of))
-  const ratios = (of: (round: Refreshed) => number) => own.map((round, i) => of(round) / of(first[i] ?? round))
+  const { middle, ratios } = compareRounds(own, first)
   const cpu = ratios(({ cpuUs }) => 1 / cpuUs)
   const throughput = ratios(({ refreshesPerSecond }) => refreshesPerSecond)
   return {

@@ -1,6 +1,7 @@
 // In which order things are measured that are to be compared. The speed of a small shared machine changes from second to
 // second: what is compared must be measured in the same ones, or next to each other and often. Used by all that compare.
 import { undisturbed } from './disturbance.ts'
+import { median } from './median.ts'
 
 export interface Rounds {
   rounds: number
@@ -27,6 +28,17 @@ export async function inRounds<T>(
     for (const [i, measure] of inTurn(measures, round)) measured[i]?.push(results?.[i] ?? (await undisturbed(measure)))
   }
   return measured
+}
+
+/**
+ * What is said of the rounds of one thing beside those of another.
+ * @param first measured in the same rounds
+ * @returns `middle`: the median of a figure; `ratios`: that figure by the other's of the same round
+ */
+export function compareRounds<Round>(own: readonly Round[], first: readonly Round[]) {
+  const middle = (of: (round: Round) => number) => median(own.map(of))
+  const ratios = (of: (round: Round) => number) => own.map((round, i) => of(round) / of(first[i] ?? round))
+  return { middle, ratios }
 }
 
 // Each with its place; forwards and backwards in turn, so that a drift over a round favours nobody.
