@@ -1,6 +1,7 @@
 // The log of one request, which is made when its first line is written: most requests never write one. Given to Fastify by
 // app.ts; what a line is and what is left out of it is said by the log it is made from.
 import type { FastifyBaseLogger } from 'fastify'
+import { levels } from 'pino'
 
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 type Members = Parameters<FastifyBaseLogger['child']>[0]
@@ -56,6 +57,12 @@ export class RequestLog implements FastifyBaseLogger {
   }
 
   #write(level: Level, line: unknown[]): void {
+    // A line that is not written anyway shall not make a log.
+    if (severity(level) < severity(this.level)) return
     Reflect.apply(this.#made[level], this.#made, line)
   }
+}
+
+function severity(level: string): number {
+  return levels.values[level] ?? Number.POSITIVE_INFINITY
 }

@@ -130,10 +130,12 @@ export class Detector {
 
   #raise(rule: RuleName, event: RecordedEvent, key: string | undefined, numbers: Signal['numbers']): void {
     const { at, sub, sid } = event
-    const id = idOf(rule, key ?? '', at)
-    const raised = this.#raised.touch(id, () => ({ at: Number.NEGATIVE_INFINITY }))
+    // By what the id is made of: a session that refreshes far too often gets here each time, and a hash costs more than this.
+    const hour = Math.floor(at / signalRepeatMs)
+    const raised = this.#raised.touch(`${rule} ${hour} ${key ?? ''}`, () => ({ at: Number.NEGATIVE_INFINITY }))
     if (at - raised.at < signalRepeatMs) return
     raised.at = at
+    const id = idOf(rule, key ?? '', at)
     const { severity, what, why, ends } = ruleTable[rule]
     this.#options.onSignal({
       ...{ id, rule, at, node: this.#options.node, severity, what, why, numbers },
