@@ -1,6 +1,7 @@
-// A bounded Map that forgets what was not used for longest, for as many entries as anybody may make. Used
-// for verified tokens, callers of limits and told deliveries. Not a Map whose oldest key is deleted: a new iterator passes every place
-// that was left since the last growth (50 us at 100,000 entries), and a kept one keeps every table that was outgrown meanwhile.
+// A bounded Map that forgets what was not used for longest, for as many entries as anybody may make. Used for verified tokens,
+// callers of limits, told deliveries and what the rules on events remember. Not a Map whose oldest key is deleted: a new iterator
+// passes every place that was left since the last growth (50 us at 100,000 entries), and a kept one keeps every table that was
+// outgrown meanwhile.
 
 /**
  * Entries in two generations: used since the last turn, and used in the turn before. An entry unused for a whole turn is
@@ -23,6 +24,15 @@ export class RecentMap<Entry> {
     const older = this.#older.get(key)
     if (older !== undefined) this.set(key, older)
     return older
+  }
+
+  /** The entry of this key, made when there is none; it is used now. */
+  touch(key: string, make: () => Entry): Entry {
+    const known = this.get(key)
+    if (known !== undefined) return known
+    const made = make()
+    this.set(key, made)
+    return made
   }
 
   set(key: string, entry: Entry): void {

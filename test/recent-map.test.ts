@@ -30,6 +30,15 @@ t.test('what is used stays, what is set again changes nothing for others, and wh
   t.equal(map.get('used'), undefined)
 })
 
+t.test('what is touched is made once, and again only when it was forgotten', async (t) => {
+  const map = new RecentMap<number>(4)
+  let made = 0
+  const make = () => ++made
+  t.strictSame([map.touch('a', make), map.touch('a', make), map.touch('b', make)], [1, 1, 2])
+  for (let i = 0; i < 4; i += 1) map.set(`key ${i}`, i)
+  t.equal(map.touch('a', make), 3)
+})
+
 /** How many times as long as a growing Map it takes to add one more, in the median of batches that take turns. */
 function slowness(entries: number, add: (key: string) => unknown): number {
   const plain = new Map<string, object>()

@@ -1,9 +1,9 @@
 // Finds signals in the events of this node, as they come. Fed by the events plugin; it must stay cheap for the thousands of
 // ordinary refreshes, and bounded in memory whatever comes. What it finds is only found: the events plugin acts.
 import { createHash } from 'node:crypto'
+import { RecentMap } from '../recent-map.ts'
 import { type Signal, signalRepeatMs } from '../session-store/event-store.ts'
 import type { RecordedEvent } from '../usage.ts'
-import { Recent } from './recent.ts'
 import { type Action, type RuleName, ruleTable } from './rules.ts'
 
 export interface DetectorOptions {
@@ -36,9 +36,9 @@ const dayMs = 24 * hourMs
 
 export class Detector {
   readonly #options: DetectorOptions
-  readonly #trails = new Recent<Trail>(sessionsRemembered)
-  readonly #tallies = new Recent<Tally>(talliesRemembered)
-  readonly #raised = new Recent<{ at: number }>(talliesRemembered)
+  readonly #trails = new RecentMap<Trail>(sessionsRemembered)
+  readonly #tallies = new RecentMap<Tally>(talliesRemembered)
+  readonly #raised = new RecentMap<true>(talliesRemembered)
 
   constructor(options: DetectorOptions) {
     this.#options = options
@@ -130,12 +130,12 @@ export class Detector {
 
   #raise(rule: RuleName, event: RecordedEvent, key: string | undefined, numbers: Signal['numbers']): void {
     const { at, sub, sid } = event
-    // By what the id is made of: a session that refreshes far too often gets here each time, and a hash costs more than this.
-    const hour = Math.floor(at / signalRepeatMs)
-    const raised = this.#raised.touch(`${rule} ${hour} ${key ?? ''}`, () => ({ at: Number.NEGATIVE_INFINITY }))
-    if (at - raised.at < signalRepeatMs) return
-    raised.at = at
-    const id = idOf(rule, key ?? '', at)
+    // The same on every node that finds the same within the same hour.
+    const finding = `${rule}\n${key ?? ''}\n${Math.floor(at / signalRepeatMs)}`
+    if (this.#raised.get(finding)) return
+    this.#raised.set(finding, true)
+    // Hashed only now: a session that refreshes far too often gets as far as here each time.
+    const id = createHash('sha256').update(finding).digest('base64url').slice(0, 22)
     const { severity, what, why, ends } = ruleTable[rule]
     this.#options.onSignal({
       ...{ id, rule, at, node: this.#options.node, severity, what, why, numbers },
@@ -145,10 +145,4 @@ export class Detector {
       ...(sid !== undefined && { sid }),
     })
   }
-}
-
-// The same on every node that finds the same within the same hour.
-function idOf(rule: RuleName, key: string, at: number): string {
-  const hour = Math.floor(at / signalRepeatMs)
-  return createHash('sha256').update(`${rule}\n${key}\n${hour}`).digest('base64url').slice(0, 22)
 }

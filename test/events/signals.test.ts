@@ -169,6 +169,31 @@ t.test('the memory of the rules is bounded, whoever signs in from wherever', asy
   t.strictSame(found, [])
 })
 
+t.test('what is found again within the hour is raised once, and has the same id on every node', async (t) => {
+  const found: Signal[] = []
+  const detectorOf = (node: string) =>
+    new Detector({
+      ...{ node, accessTtlSeconds: 300, actions: {}, thresholds: {}, networkOf: (address: string) => address },
+      onSignal: (signal) => void found.push(signal),
+    })
+  const [one, other] = [detectorOf('one'), detectorOf('other')]
+  const hour = 3_600_000
+  const reuseAt = (at: number) => ({ reason: 'reused', granted: false, at, sub: 'alice', sid: 's' }) as const
+  for (const at of [hour, hour + 1, 2 * hour - 1, 2 * hour]) one.see(reuseAt(at))
+  other.see(reuseAt(hour + 5))
+  t.strictSame(
+    found.map(({ node, at }) => [node, at]),
+    [
+      ['one', hour],
+      ['one', 2 * hour],
+      ['other', hour + 5],
+    ],
+  )
+  const [first, next, same] = found.map(({ id }) => id)
+  t.equal(same, first)
+  t.not(next, first)
+})
+
 interface Received {
   headers: Record<string, unknown>
   body: string
