@@ -13,6 +13,7 @@ t.test('a request that writes nothing makes no log; one that writes makes one', 
   const log = new RequestLog(parent, { reqId: 'r-1' })
   t.equal(log.level, 'debug')
   log.silent()
+  log.trace('below the level')
   t.equal(made, 0)
   for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const) log[level]({ level }, 'said')
   log.child({ part: 'x' }).info('more')

@@ -252,6 +252,20 @@ t.test('H-06: the client’s forwarding fields count only from a trusted proxy',
   for (const { headers } of upstream.received) t.notOk(headers['x-real-ip'] ?? headers.forwarded)
 })
 
+t.test('H-06: what a trusted proxy passes on as its client’s Host is passed on only when it is one', async (t) => {
+  const upstream = await upstreamFor(t)
+  const { app, url } = await startGateway([{ prefix: '/x', upstream: upstream.url, policy: 'public' }], {
+    trustProxy: ['127.0.0.1'],
+  })
+  t.teardown(() => app.close())
+  for (const host of ['www.example:8443', 'user@www.example', '-:-', 'www.example:', 'a'.repeat(262)]) {
+    await fetch(`${url}/x`, { headers: { 'x-forwarded-host': host } })
+  }
+  const [passed, ...others] = upstream.received.map(({ headers }) => headers['x-forwarded-host'])
+  t.equal(passed, 'www.example:8443')
+  t.strictSame(others, Array(4).fill(new URL(url).host))
+})
+
 t.test('fields that hooks set for the gateway’s own answers do not mix into a service’s', async (t) => {
   const upstream = await upstreamFor(t)
   const { url } = await gatewayFor(t, [{ prefix: '/x', upstream: upstream.url, policy: 'public' }], {
