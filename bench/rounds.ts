@@ -1,5 +1,6 @@
-// In which order things are measured that are to be compared. The speed of a small shared machine changes from second to
-// second: what is compared must be measured in the same ones, or next to each other and often. Used by all that compare.
+// In which order things are measured that are to be compared, and how they then are. The speed of a small shared machine
+// changes from second to second: what is compared must be measured in the same ones, or next to each other and often. Used by
+// all that compare.
 import { undisturbed } from './disturbance.ts'
 import { median } from './median.ts'
 
