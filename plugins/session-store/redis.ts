@@ -83,22 +83,32 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
 // A link that came up may be gone again before it is asked, on a machine that is busy starting: tried until the time is up.
 async function openAndCheck(link: RedisLink, { form }: RedisAddress, timeoutMs: number): Promise<RedisFindings> {
   const endsAtMs = performance.now() + timeoutMs
+  const leftMs = () => Math.max(1, endsAtMs - performance.now())
   for (;;) {
-    await link.open(Math.max(1, endsAtMs - performance.now()))
+    await link.open(leftMs())
+    const findings = checkRedis(link.client, form === 'cluster')
     try {
-      return await checkRedis(link.client, form === 'cluster')
-    } catch (error) {
-      if (!isLost(error) || performance.now() > endsAtMs) throw error
+      // A server that goes silent now would hold the start for ever.
+      await link.until(
+        findings.then(() => undefined),
+        leftMs(),
+      )
+      return await findings
+    } catch (cause) {
+      if (!isLost(cause)) throw cause
+      if (performance.now() > endsAtMs) throw new StoreUnavailable(lostAtStart, { cause })
       await delay(lostAgainMs)
     }
   }
 }
 
 const lostAgainMs = 20
+const lostAtStart = 'Redis: the connection was lost each time the server was checked'
 
 // In ioredis' words: no connection was there to send on, or it closed before the answer.
 function isLost(error: unknown): boolean {
-  return error instanceof StoreUnavailable && /Stream isn't writeable|Connection is closed/.test(error.message)
+  const words = /Stream isn't writeable|Connection is closed|max retries per request/
+  return error instanceof StoreUnavailable && words.test(error.message)
 }
 
 interface Parts {

@@ -1,6 +1,8 @@
 // Starting on Redis: what REDIS_URL may be, which servers are refused and in which words, TLS and passwords.
 import { execFileSync, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -15,6 +17,7 @@ import { type KeyStore, type Store, StoreUnavailable } from '../../plugins/sessi
 import { loadSubjectTagKey } from '../../plugins/session-store/subject-tag.ts'
 import { freePort } from '../free-port.ts'
 import { startRedis } from '../redis-server.ts'
+import { startProxy } from '../tcp-proxy.ts'
 
 function open(options: Partial<RedisStoreOptions> & { url: string }): Promise<Store> {
   return openRedisStore({ loadSubjectTag: async () => () => 'AAAAAAAA', ...options })
@@ -46,6 +49,67 @@ function connectNode(t: Test, to: string): Redis {
   t.teardown(() => redis.disconnect())
   return redis
 }
+
+/** A path to a real server on which each connection lives by `fate` once it asks for INFO the second time: after `ready`. */
+async function startFatefulPath(t: Test, port: number, fate: (connection: number) => 'served' | 'reset' | 'silent') {
+  let connections = 0
+  const path = createServer((client) => {
+    connections += 1
+    const fated = fate(connections)
+    const server = connect(port, '127.0.0.1')
+    let asked = 0
+    for (const socket of [client, server]) socket.on('error', () => undefined)
+    client.on('close', () => server.destroy())
+    server.on('data', (bytes) => client.write(bytes))
+    client.on('data', (bytes) => {
+      asked += bytes.toString('latin1').split(/info/i).length - 1
+      if (asked < 2 || fated === 'served') server.write(bytes)
+      else if (fated === 'reset') client.resetAndDestroy()
+    })
+    t.teardown(() => void client.destroy())
+  })
+  t.teardown(() => void path.close())
+  path.listen(0, '127.0.0.1')
+  await once(path, 'listening')
+  const address = path.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return { url: `redis://127.0.0.1:${address.port}`, connections: () => connections }
+}
+
+t.test(
+  'start: a server that answers nothing, before or after it said that it is ready, is given up in time',
+  async (t) => {
+    const { port } = await startRedis(t)
+    const deaf = await startProxy(t, port)
+    deaf.silence()
+    const silent = await startFatefulPath(t, port, () => 'silent')
+    for (const url of [`redis://127.0.0.1:${deaf.port}`, silent.url]) {
+      const startedAt = performance.now()
+      await t.rejects(open({ url, startTimeoutMs: 300 }), {
+        name: 'StoreUnavailable',
+        message: /^Redis: no answer within/,
+      })
+      t.ok(performance.now() - startedAt < 1300, 'a second more is for a busy machine')
+    }
+  },
+)
+
+t.test(
+  'start: a connection that is lost while the server is checked is made again, until the time is up',
+  async (t) => {
+    const { port } = await startRedis(t)
+    const shaky = await startFatefulPath(t, port, (connection) => (connection < 3 ? 'reset' : 'served'))
+    const store = await open({ url: shaky.url })
+    t.teardown(() => store.close())
+    t.ok(shaky.connections() >= 3)
+    await store.ping()
+    const hopeless = await startFatefulPath(t, port, () => 'reset')
+    await t.rejects(open({ url: hopeless.url, startTimeoutMs: 300 }), {
+      name: 'StoreUnavailable',
+      message: /^Redis: (the connection was lost each time the server was checked|no answer within)/,
+    })
+  },
+)
 
 t.test('start: old versions are refused, all complaints at once; a clock far away is a warning', async (t) => {
   const server = (info: Record<string, string>, seconds = Date.now() / 1000) => ({
