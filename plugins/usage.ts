@@ -89,6 +89,9 @@ export interface RecordedEvent extends UsageEvent {
 // What an operator should look at even when nothing else is logged.
 const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_healed', 'ahead_refused', 'revocation_unknown'])
 
+/** Levels of a log that writes ordinary events. */
+const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
+
 /** Counts and logs events. Recording never fails and never waits. */
 export class Usage {
   readonly #counts = new Map<string, number>(Object.keys(reasonTable).map((reason) => [reason, 0]))
@@ -109,12 +112,10 @@ export class Usage {
   record(request: FastifyRequest | undefined, event: UsageEvent): void {
     this.#counts.set(event.reason, (this.#counts.get(event.reason) ?? 0) + 1)
     const recorded = this.#complete(request, event)
-    // The actor stands in the request's own log already.
-    const { reason, session: _, issuedAtSeconds, at, actor, ...rest } = recorded
-    const line = { event: reason, ...rest }
     const log = request?.log ?? this.#log
-    if (alarms.has(reason)) log.warn(line, 'alarm')
-    else log.info(line, 'event')
+    // A line that is not written anyway shall not be made: there is one for each refresh.
+    if (alarms.has(event.reason)) log.warn(lineOf(recorded), 'alarm')
+    else if (talkative.has(log.level)) log.info(lineOf(recorded), 'event')
     for (const listener of this.#listeners) this.#tell(listener, recorded)
   }
 
@@ -146,6 +147,11 @@ export class Usage {
   counts(): Record<string, number> {
     return Object.fromEntries(this.#counts)
   }
+}
+
+// The actor stands in the request's own log already.
+function lineOf({ reason, session: _, issuedAtSeconds: __, at: ___, actor: ____, ...rest }: RecordedEvent): object {
+  return { event: reason, ...rest }
 }
 
 function actorOf(request: FastifyRequest, { sub }: UsageEvent): string | undefined {

@@ -72,7 +72,8 @@ export class Detector {
     trail.network = seen.network
     if (at - trail.since >= this.#options.accessTtlSeconds * 1000) [trail.since, trail.rotations] = [at, 0]
     trail.rotations += 1
-    if (trail.rotations > this.#threshold('refresh_rate')) {
+    // Once in each window: a session in a loop gets as far as here each time.
+    if (trail.rotations === this.#threshold('refresh_rate') + 1) {
       this.#raise('refresh_rate', event, sid, {
         refreshes: trail.rotations,
         window_seconds: this.#options.accessTtlSeconds,
@@ -134,7 +135,7 @@ export class Detector {
     const finding = `${rule}\n${key ?? ''}\n${Math.floor(at / signalRepeatMs)}`
     if (this.#raised.get(finding)) return
     this.#raised.set(finding, true)
-    // Hashed only now: a session that refreshes far too often gets as far as here each time.
+    // Hashed only now: most findings are repeated.
     const id = createHash('sha256').update(finding).digest('base64url').slice(0, 22)
     const { severity, what, why, ends } = ruleTable[rule]
     this.#options.onSignal({

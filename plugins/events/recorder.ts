@@ -211,19 +211,17 @@ function hasAny(counts: Record<string, number>): boolean {
   return false
 }
 
+// One object and no other beside it: there is one for each refresh.
 function toStored(event: RecordedEvent, network: string): NewEvent {
   const { at, reason, granted, sub, sid, generation, client, tokenAgeSeconds, actor, detail } = event
-  return {
-    at,
-    reason,
-    granted,
-    ...(sub !== undefined && { sub }),
-    ...(sid !== undefined && { sid }),
-    ...(generation !== undefined && { generation }),
-    ...(client !== undefined && client !== '' && { client }),
-    ...(network !== '' && { network }),
-    ...(tokenAgeSeconds !== undefined && { tokenAgeSeconds }),
-    ...(actor !== undefined && { actor }),
-    ...(detail !== undefined && { detail }),
-  }
+  const stored: NewEvent = { at, reason, granted }
+  if (sub !== undefined) stored.sub = sub
+  if (sid !== undefined) stored.sid = sid
+  if (generation !== undefined) stored.generation = generation
+  if (client !== undefined && client !== '') stored.client = client
+  if (network !== '') stored.network = network
+  if (tokenAgeSeconds !== undefined) stored.tokenAgeSeconds = tokenAgeSeconds
+  if (actor !== undefined) stored.actor = actor
+  if (detail !== undefined) stored.detail = detail
+  return stored
 }

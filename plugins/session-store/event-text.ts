@@ -4,7 +4,8 @@ import type { EventFilter, NewEvent, NodeReport, Signal, StoredEvent } from './e
 
 /** @returns the text of an event, about 150 bytes */
 export function writeEvent(node: string, event: NewEvent): string {
-  return JSON.stringify({ node, ...event })
+  // A copy that holds the node too would cost as much as the text.
+  return `{"node":${JSON.stringify(node)},${JSON.stringify(event).slice(1)}`
 }
 
 /** @param text as `writeEvent` made it */

@@ -76,13 +76,7 @@ export class RedisEvents implements EventStore {
 
   async #markTogether(marks: readonly TimelineMark[], limit: number): Promise<void> {
     const keys = marks.map(({ sid }) => this.#names.timeline(sid) ?? '')
-    const args = marks.flatMap((mark): Argument[] => [
-      Math.floor(mark.at / 1000),
-      mark.generation,
-      signatureOf(mark),
-      mark.keepUntil === 0 ? 0 : Math.max(1, Math.ceil(mark.keepUntil - mark.at)),
-    ])
-    await this.#link.run(scripts.mark, keys, [limit, ...args])
+    await this.#link.run(scripts.mark, keys, [limit, ...marks.map(stepOf)])
   }
 
   // One script may touch one slot of a Cluster; elsewhere one script does for all.
@@ -163,6 +157,12 @@ export class RedisEvents implements EventStore {
       .filter(({ seenAt }) => seenAt > now - forgetNodeAfterMs)
       .sort((a, b) => a.node.localeCompare(b.node))
   }
+}
+
+// As mark.lua reads it.
+function stepOf(mark: TimelineMark): string {
+  const keepMs = mark.keepUntil === 0 ? 0 : Math.max(1, Math.ceil(mark.keepUntil - mark.at))
+  return `${Math.floor(mark.at / 1000)} ${mark.generation} ${keepMs} ${signatureOf(mark)}`
 }
 
 // [[position, [name, value]], ...]

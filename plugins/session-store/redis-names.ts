@@ -70,8 +70,8 @@ export class RedisNames {
 
   /** A session's timeline, beside its subject; undefined for text that is no sid. The `/` is in no other name. */
   timeline(sid: string): string | undefined {
-    const parts = this.parts(sid)
-    return parts && `${parts.subject}/${sid.slice(tagCharacters)}`
+    if (!sidPattern.test(sid)) return undefined
+    return `${this.#tagged(sid.slice(0, tagCharacters))}/${sid.slice(tagCharacters)}`
   }
 
   /** What happened: all of it in one slot. `events` is no tag of a subject, which has 8 characters. */

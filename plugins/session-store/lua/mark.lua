@@ -3,8 +3,8 @@
 --
 -- KEYS the timelines, one a step, in order; of one subject where the server is a Cluster
 -- ARGV[1] entries kept: beyond it the oldest leaves that is no sign-in at the beginning
--- then for each step: when it happened, s | generation, 0 for none | reason, node, client and network with tabs between |
--- how long the timeline is needed from now on, ms; 0 to leave that as it is
+-- then each step, with blanks between: when it happened, s | generation, 0 for none | how long the timeline is needed from now
+-- on, ms, 0 to leave that as it is | reason, node, client and network with tabs between
 -- Returns nothing
 -- Source: design 8; sent twice, it counts a step twice
 
@@ -13,7 +13,7 @@ local default_ttl_ms = 86400000
 local limit = tonumber(ARGV[1])
 
 for i, key in ipairs(KEYS) do
-  local at, generation, signature, ttl_ms = unpack(ARGV, i * 4 - 2, i * 4 + 1)
+  local at, generation, ttl_ms, signature = string.match(ARGV[i + 1], '^(%d+) (%d+) (%d+) (.*)$')
   local text = redis.call('GET', key) or ''
   local last_at = string.match(text, '.*\n()') or 1
   local head = string.sub(text, 1, math.max(0, last_at - 2))
