@@ -50,6 +50,9 @@ class PacedLoad {
   readonly took = new Latencies()
   readonly late = new Latencies()
   readonly #done = Promise.withResolvers<void>()
+  readonly #url: string
+  readonly #open = new Set<RawConnection>()
+  /** Used in turn, as if each were a client's own. */
   readonly #free: RawConnection[] = []
   readonly #request: string
   readonly #everyMs: number
@@ -60,20 +63,36 @@ class PacedLoad {
   #answered = 0
 
   constructor({ url, path, headers, requestsPerSecond, seconds }: PacedOrder) {
+    this.#url = url
     this.#request = requestText(url, path, headers)
     this.#everyMs = 1000 / requestsPerSecond
     this.#uncounted = Math.round(warmUpSeconds * requestsPerSecond)
     this.#total = this.#uncounted + Math.round(seconds * requestsPerSecond)
   }
 
-  async run(url: string): Promise<void> {
-    const open = () => RawConnection.open(url, this.#done.reject)
-    const opened = await Promise.all(Array.from({ length: connections }, open))
-    this.#free.push(...opened)
+  async run(): Promise<void> {
+    await Promise.all(Array.from({ length: connections }, () => this.#connect()))
     this.#startsAt = performance.now()
     this.#turn()
     await this.#done.promise
-    for (const connection of opened) connection.close()
+    for (const connection of this.#open) connection.close()
+  }
+
+  async #connect(): Promise<void> {
+    const connection = await RawConnection.open(this.#url, this.#done.reject)
+    this.#open.add(connection)
+    this.#free.push(connection)
+  }
+
+  // One whose last answer has come is replaced.
+  #release(connection: RawConnection): void {
+    if (!connection.isOver) {
+      this.#free.push(connection)
+      return
+    }
+    this.#open.delete(connection)
+    connection.close()
+    this.#connect().catch(this.#done.reject)
   }
 
   // Never sleeps: timers of 1 ms would send in bursts of as many requests as there are in a millisecond, and the latency would
@@ -87,7 +106,7 @@ class PacedLoad {
     const now = performance.now()
     while (this.#sent < this.#total) {
       const meantFor = this.#startsAt + this.#sent * this.#everyMs
-      const connection = meantFor <= now ? this.#free.pop() : undefined
+      const connection = meantFor <= now ? this.#free.shift() : undefined
       if (connection === undefined) return
       this.#send(connection, meantFor, now)
     }
@@ -99,7 +118,7 @@ class PacedLoad {
     if (isCounted) this.late.add(now - meantFor)
     connection.ask(this.#request, () => {
       if (isCounted) this.took.add(performance.now() - meantFor)
-      this.#free.push(connection)
+      this.#release(connection)
       this.#answered += 1
       if (this.#answered === this.#total) this.#done.resolve()
     })
@@ -108,7 +127,7 @@ class PacedLoad {
 
 async function carryOut(order: PacedOrder): Promise<PacedResult> {
   const load = new PacedLoad(order)
-  await load.run(order.url)
+  await load.run()
   return { p50Ms: load.took.at(0.5), p99Ms: load.took.at(0.99), lateP99Ms: load.late.at(0.99) }
 }
 

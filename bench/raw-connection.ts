@@ -18,6 +18,7 @@ export class RawConnection {
   #pieces: Buffer[] = []
   #missingBytes = 0
   #bodyAt = 0
+  #isLast = false
 
   private constructor(url: URL, onFailure: (error: Error) => void) {
     this.#onFailure = onFailure
@@ -49,6 +50,11 @@ export class RawConnection {
     this.#socket.write(request, 'latin1')
   }
 
+  /** Whether the answer it gave last was its last one: another connection is needed for the next request. */
+  get isOver(): boolean {
+    return this.#isLast
+  }
+
   /** Ends it; an answer that is still to come is not waited for. */
   close(): void {
     this.#onAnswer = undefined
@@ -70,6 +76,7 @@ export class RawConnection {
     const [, length] = /\r\ncontent-length: *(\d+)/i.exec(head) ?? []
     const isGood = head.startsWith('HTTP/1.1 200') && length !== undefined
     if (!isGood) this.#onFailure(new Error(`an answer was: ${chunk}`))
+    this.#isLast = /\r\nconnection: *close/i.test(head)
     this.#bodyAt = end + headEnd.length
     this.#missingBytes = this.#bodyAt + Number(length) - chunk.length
     return isGood

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { FastifyServerFactory } from 'fastify'
 import { type RequestLimits, serverOptions } from '../plugins/request-guard.ts'
+import type { Holder } from './even-workers.ts'
 
 /** What an app sees of the server. */
 export interface AppSide {
@@ -28,12 +29,13 @@ const events = [
   'timeout',
 ] as const
 
-export class AppServer {
+export class AppServer implements Holder {
   readonly server: Server
   /** Whether it was listening and the last connection has ended. */
   isOver = false
   readonly #sockets = new Set<Socket>()
   #current: Side | undefined
+  #leaving = 0
 
   constructor(limits: RequestLimits) {
     const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = serverOptions(limits)
@@ -48,6 +50,17 @@ export class AppServer {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
+    // Before any app hears of the request.
+    this.server.on('request', (_, response) => this.#letLeaveAfter(response))
+  }
+
+  get connections(): number {
+    return this.#sockets.size
+  }
+
+  /** Lets so many connections leave from now on, each with its next answer. */
+  letLeave(count: number): void {
+    this.#leaving = count
   }
 
   /** A side for an app that is about to be built. */
@@ -71,6 +84,13 @@ export class AppServer {
     // Connections stay when apps change.
     for (const socket of this.#sockets) side.relays.connection(socket)
     before?.retire()
+  }
+
+  // Says `Connection: close` unless the app says something else of the connection.
+  #letLeaveAfter(response: ServerResponse): void {
+    if (this.#leaving === 0) return
+    this.#leaving -= 1
+    response.shouldKeepAlive = false
   }
 }
 

@@ -11,6 +11,7 @@ import { buildApp, closedUnless } from './app.ts'
 import { AppServer, type AppSide } from './app-server.ts'
 import type { Config } from './config.ts'
 import { DocumentSource, type Documents } from './documents.ts'
+import { takePart } from './even-workers.ts'
 import { demandReloadable } from './reloadable.ts'
 import { onStopSignals } from './stop-signals.ts'
 import { tellPrimary } from './worker-metrics.ts'
@@ -64,6 +65,7 @@ export class Gateway {
     const { app } = gateway.#adopt(await gateway.#build(config, await gateway.#source.load(config.routes)))
     const { server } = gateway.#server
     await once(server.listen(config.listen), 'listening')
+    takePart(gateway.#server)
     stopWithGrace(app.log, config.stopDelayMs, async () => {
       await gateway.#stop(config.stopDelayMs)
       await atClose?.()

@@ -6,6 +6,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { pino } from 'pino'
 import type { Config } from './config.ts'
 import { DocumentSource } from './documents.ts'
+import { keepEven } from './even-workers.ts'
 import { demandReloadable } from './reloadable.ts'
 import { Reloading } from './reloading.ts'
 import { onStopSignals } from './stop-signals.ts'
@@ -43,6 +44,7 @@ export async function superviseWorkers(config: Config, reload: () => Config): Pr
   const log = pino({ level: config.logLevel })
   const workers = new Workers(config, log)
   const address = await workers.start()
+  keepEven(() => workers.kept)
   onStopSignals(
     log,
     () => workers.stop(),
@@ -116,6 +118,11 @@ class Workers {
     const others = Array.from({ length: this.#config.workers - 1 }, () => this.#startKept())
     await Promise.allSettled(others)
     return address
+  }
+
+  /** Those that are replaced when they end. */
+  get kept(): Iterable<Worker> {
+    return this.#kept
   }
 
   /** What the config was read from. */
