@@ -1,0 +1,102 @@
+// 1 GiB through a gateway that is a process of its own, there and back at once: every byte arrives, and the gateway's memory stays
+// what it was. Linux only, as is the look at its memory.
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer, request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
+import t, { type Test } from 'tap'
+import { GatewayProcess } from '../gateway-process.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
+
+t.setTimeout(110_000)
+const mebibyte = 1024 * 1024
+const partBytes = 256 * 1024
+/** What V8 and the sockets may take while they are busy. */
+const growthLimitMiB = 100
+
+/** A service that gives back what it is given, as it comes. */
+async function startEcho(t: Test): Promise<number> {
+  const server = createServer((request, response) => void request.pipe(response))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+async function startGateway(t: Test, servicePort: number): Promise<GatewayProcess> {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'cardea.config.yaml')
+  const route = ['prefix: /echo', `upstream: http://127.0.0.1:${servicePort}`, 'policy: public']
+  writeFileSync(file, `routes:\n  - ${[...route, `bodyLimitBytes: ${1024 * mebibyte}`].join('\n    ')}\n`)
+  const gateway = await GatewayProcess.start({ CARDEA_CONFIG: file, CARDEA_DATA_DIR: join(folder, 'data') })
+  t.teardown(() => gateway.stop())
+  return gateway
+}
+
+interface Sum {
+  bytes: number
+  crc: number
+}
+
+/** Sends so much that is never the same twice, and reads what comes back. */
+async function echo(url: string, totalBytes: number, framing: Record<string, string>): Promise<[Sum, Sum]> {
+  const request = httpRequest(`${url}/echo`, { method: 'POST', headers: framing })
+  const sent: Sum = { bytes: 0, crc: 0 }
+  const come: Sum = { bytes: 0, crc: 0 }
+  const answered = once(request, 'response').then(async ([response]) => {
+    for await (const part of response) add(come, part)
+  })
+  for (let i = 0; sent.bytes < totalBytes; i += 1) {
+    const part = Buffer.alloc(partBytes, `part ${i} `)
+    add(sent, part)
+    if (!request.write(part)) await Promise.race([once(request, 'drain'), answered])
+  }
+  request.end()
+  await answered
+  return [sent, come]
+}
+
+function add(sum: Sum, part: Buffer): void {
+  sum.bytes += part.length
+  sum.crc = crc32(part, sum.crc)
+}
+
+/** Looks again and again until it is told to stop. @returns the most memory that was seen, MiB */
+async function watchMemory(pid: number, isOver: () => boolean): Promise<number> {
+  let most = 0
+  while (!isOver()) {
+    most = Math.max(most, memoryOf(pid))
+    await delay(20)
+  }
+  return most
+}
+
+function memoryOf(pid: number): number {
+  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kib) / 1024
+}
+
+for (const framing of [{ 'content-length': String(1024 * mebibyte) }, { 'transfer-encoding': 'chunked' }]) {
+  t.test(`1 GiB there and back by ${Object.keys(framing)}: whole, and in constant memory`, async (t) => {
+    const gateway = await startGateway(t, await startEcho(t))
+    await echo(gateway.url, 64 * mebibyte, { 'transfer-encoding': 'chunked' })
+    const before = memoryOf(gateway.pid ?? 0)
+    let isOver = false
+    const watched = watchMemory(gateway.pid ?? 0, () => isOver)
+    const [sent, come] = await echo(gateway.url, 1024 * mebibyte, framing).finally(() => {
+      isOver = true
+    })
+    t.equal(come.bytes, 1024 * mebibyte)
+    t.strictSame(come, sent)
+    const grown = (await watched) - before
+    t.ok(grown < growthLimitMiB, `${Math.round(grown)} MiB more than the ${Math.round(before)} after the first 64 MiB`)
+    t.comment(`at most ${Math.round(grown)} MiB more than ${Math.round(before)}`)
+  })
+}
