@@ -15,38 +15,32 @@ export interface Holder {
   letLeave(count: number): void
 }
 
-/** In the primary: from now on those that hold too much are told so. @param workers those that serve */
+/** In the primary: from now on a worker that says what it holds is told what is too much. @param workers those that serve */
 export function keepEven(workers: () => Iterable<Worker>): void {
   const held = new WeakMap<Worker, number>()
+  const told = new WeakMap<Worker, number>()
   cluster.on('message', (worker, message) => {
     // Boundary: what `takePart` sends, among what others do.
     const { connections } = message as { connections?: number }
-    if (connections !== undefined) held.set(worker, connections)
-  })
-  const told = new WeakMap<Worker, number>()
-  const tell = (worker: Worker, surplus: number) => {
+    if (connections === undefined) return
+    held.set(worker, connections)
+    const serving = [...workers()].filter((one) => held.has(one))
+    if (!serving.includes(worker)) return
+    const surplus = surplusOf(
+      connections,
+      serving.map((one) => held.get(one) ?? 0),
+    )
     if (surplus === 0 && (told.get(worker) ?? 0) === 0) return
     told.set(worker, surplus)
     worker.send({ surplus })
-  }
-  const compare = () => {
-    const known = [...workers()].filter((worker) => held.has(worker) && worker.isConnected())
-    const surpluses = surplusesOf(known.map((worker) => held.get(worker) ?? 0))
-    for (const [i, worker] of known.entries()) tell(worker, surpluses[i] ?? 0)
-  }
-  setInterval(compare, everyMs).unref()
+  })
 }
 
 /** In a worker: from now on the primary knows what it holds, and it lets go what is too much. Elsewhere it does nothing. */
 export function takePart(holder: Holder): void {
   if (!cluster.isWorker) return
-  let said: number | undefined
-  const report = () => {
-    const { connections } = holder
-    if (connections === said || !process.connected) return
-    said = connections
-    process.send?.({ connections })
-  }
+  // Always, though nothing has changed: what it is told answers what it has just said, never an older number.
+  const report = () => process.connected && process.send?.({ connections: holder.connections })
   setInterval(report, everyMs).unref()
   process.on('message', (message) => {
     // Boundary: what `keepEven` sends, among what others do.
@@ -57,11 +51,12 @@ export function takePart(holder: Holder): void {
 
 /**
  * What is more than an even share.
- * @param connections of each worker
- * @returns how many each should let go; 0 where the difference is small
+ * @param own connections of one worker
+ * @param all of each worker, this one too
+ * @returns how many it should let go; 0 where the difference is small
  */
-export function surplusesOf(connections: readonly number[]): number[] {
-  const share = connections.reduce((sum, held) => sum + held, 0) / connections.length
+export function surplusOf(own: number, all: readonly number[]): number {
+  const share = all.reduce((sum, held) => sum + held, 0) / all.length
   const slack = Math.max(slackConnections, share * slackShare)
-  return connections.map((held) => (held - share >= slack ? Math.floor(held - share) : 0))
+  return own - share >= slack ? Math.floor(own - share) : 0
 }
