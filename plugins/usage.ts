@@ -86,6 +86,11 @@ export interface RecordedEvent extends UsageEvent {
   actor?: string | undefined
 }
 
+/** By reason, nothing yet. */
+export function newCounts(): Map<string, number> {
+  return new Map(Object.keys(reasonTable).map((reason) => [reason, 0]))
+}
+
 // What an operator should look at even when nothing else is logged.
 const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_healed', 'ahead_refused', 'revocation_unknown'])
 
@@ -94,13 +99,17 @@ const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
 
 /** Counts and logs events. Recording never fails and never waits. */
 export class Usage {
-  readonly #counts = new Map<string, number>(Object.keys(reasonTable).map((reason) => [reason, 0]))
+  readonly #counts: Map<string, number>
   readonly #log: FastifyBaseLogger
   readonly #clock: () => number
   readonly #listeners: ((event: RecordedEvent) => void)[] = []
 
-  /** @param clock of this node, ms */
-  constructor(log: FastifyBaseLogger, clock: () => number = Date.now) {
+  /**
+   * @param clock of this node, ms
+   * @param counts which it goes on counting
+   */
+  constructor(log: FastifyBaseLogger, clock: () => number = Date.now, counts = newCounts()) {
+    this.#counts = counts
     this.#log = log
     this.#clock = clock
   }
@@ -159,8 +168,13 @@ function actorOf(request: FastifyRequest, { sub }: UsageEvent): string | undefin
   return caller === sub ? undefined : caller
 }
 
-async function usage(app: FastifyInstance, { clock }: { clock?: () => number }): Promise<void> {
-  app.decorate('usage', new Usage(app.log, clock))
+interface UsageOptions {
+  clock?: () => number
+  counts?: Map<string, number>
+}
+
+async function usage(app: FastifyInstance, { clock, counts }: UsageOptions): Promise<void> {
+  app.decorate('usage', new Usage(app.log, clock, counts))
 }
 
 /** Fastify plugin: decorates `app.usage`. */

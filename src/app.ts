@@ -16,12 +16,12 @@ import type { HashingCost } from '../plugins/credentials/password.ts'
 import errors from '../plugins/errors.ts'
 import events from '../plugins/events/index.ts'
 import forward from '../plugins/forward/index.ts'
-import type { RouteMeter } from '../plugins/forward/meter.ts'
 import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
 import jsonBody from '../plugins/json-body.ts'
 import accessTokens from '../plugins/jwt/index.ts'
 import metrics from '../plugins/metrics/index.ts'
 import { timed } from '../plugins/metrics/timed-store.ts'
+import { Totals } from '../plugins/metrics/totals.ts'
 import loginLimit from '../plugins/rate-limit.ts'
 import requestGuard, { serverOptions } from '../plugins/request-guard.ts'
 import revocation from '../plugins/revocation/index.ts'
@@ -55,8 +55,8 @@ export interface AppOptions {
   storeIsLent?: boolean
   /** The documents of services, by the prefix of their route; see documents.ts. */
   documents?: ReadonlyMap<string, CompiledDocument>
-  /** What routes have forwarded so far, by prefix: of apps that follow one another in a process. New routes are added to it. */
-  meters?: Map<string, RouteMeter>
+  /** What apps that follow one another in a process count together; by default the app has its own. */
+  totals?: Totals
   /** Of a server that several apps share, one after the other; by default the app has its own. */
   serverFactory?: FastifyServerFactory
   /** This node's clock, ms, for access tokens and for what waits to be hashed. The store has its own. */
@@ -65,6 +65,8 @@ export interface AppOptions {
   /** Cost of password hashes; OWASP's when absent. */
   hashingCost?: HashingCost
 }
+
+type CountingOptions = AppOptions & { totals: Totals }
 
 /**
  * Builds the gateway.
@@ -90,10 +92,11 @@ export async function buildApp(config: Config, options: AppOptions): Promise<Fas
   })
   app.log = log
   const parts: PublishedPart[] = []
+  const totals = options.totals ?? new Totals()
   await closedUnless(app, async () => {
-    await registerHttp(app, config, options, parts)
-    await registerTokens(app, config, options)
-    await registerRoutes(app, config, options, parts)
+    await registerHttp(app, config, { ...options, totals }, parts)
+    await registerTokens(app, config, { ...options, totals })
+    await registerRoutes(app, config, { ...options, totals }, parts)
   })
   return app
 }
@@ -117,13 +120,13 @@ export async function closedUnless(app: FastifyInstance, act: () => PromiseLike<
 async function registerHttp(
   app: FastifyInstance,
   config: Config,
-  options: AppOptions,
+  options: CountingOptions,
   parts: readonly PublishedPart[],
 ): Promise<void> {
   await app.register(errors)
   await app.register(requestGuard, { limits: config.limits })
   await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
-  await app.register(usage, options.clock ? { clock: options.clock } : {})
+  await app.register(usage, { counts: options.totals.events, ...(options.clock && { clock: options.clock }) })
   await app.register(securityFields, { hsts: config.hsts })
   if (config.allowedOrigins.length > 0) await app.register(fastifyCors, corsOptions(config))
   await app.register(jsonBody)
@@ -133,11 +136,12 @@ async function registerHttp(
 }
 
 // Who may do what: sessions and their tokens, from the store up.
-async function registerTokens(app: FastifyInstance, config: Config, options: AppOptions): Promise<void> {
+async function registerTokens(app: FastifyInstance, config: Config, options: CountingOptions): Promise<void> {
   const { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding, clockToleranceSeconds } = config
   const secrets = deriveSecrets(config.secrets)
   const clock = options.clock ?? Date.now
-  const { store, latency } = timed(options.store)
+  const { totals } = options
+  const store = timed(options.store, totals.storeLatency)
   await app.register(sessionStore, {
     store,
     storeIsLent: options.storeIsLent === true,
@@ -171,17 +175,18 @@ async function registerTokens(app: FastifyInstance, config: Config, options: App
     network: config.events.network,
     accessTtlSeconds: config.accessTtlSeconds,
     signals: config.signals,
+    totals,
     webhook: config.webhook,
     clock,
   })
   await app.register(forward, { clock })
-  await app.register(metrics, { storeLatency: latency })
+  await app.register(metrics, { totals })
 }
 
 async function registerRoutes(
   app: FastifyInstance,
   config: Config,
-  { documents = new Map(), meters = new Map(), clock = Date.now }: AppOptions,
+  { documents = new Map(), totals: { meters }, clock = Date.now }: CountingOptions,
   parts: PublishedPart[],
 ): Promise<void> {
   const { audiences, issuer, limits, routes } = config

@@ -5,7 +5,7 @@ import { type AddressInfo, Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { RouteMeter } from '../plugins/forward/meter.ts'
+import { Totals } from '../plugins/metrics/totals.ts'
 import type { Store } from '../plugins/session-store/store.ts'
 import { buildApp, closedUnless } from './app.ts'
 import { AppServer, type AppSide } from './app-server.ts'
@@ -38,7 +38,7 @@ export class Gateway {
   readonly #server: AppServer
   readonly #source = new DocumentSource()
   /** A counter that falls would be read as a restart of the process. */
-  readonly #meters = new Map<string, RouteMeter>()
+  readonly #totals = new Totals()
   /** Ends the wait of apps that are retired, the oldest first. */
   readonly #retired = new Map<Generation, AbortController>()
   readonly #closings = new Set<Promise<void>>()
@@ -124,7 +124,7 @@ export class Gateway {
       store: this.#store,
       storeIsLent: true,
       documents: documents.compiled,
-      meters: this.#meters,
+      totals: this.#totals,
       serverFactory: side.serverFactory,
     })
     const generation = { app, side, config, documents }

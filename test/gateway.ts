@@ -4,6 +4,7 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fas
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { type HashingCost, hashPassword } from '../plugins/credentials/password.ts'
+import { Totals } from '../plugins/metrics/totals.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { Store } from '../plugins/session-store/store.ts'
 import { type AppOptions, buildApp } from '../src/app.ts'
@@ -24,6 +25,7 @@ export interface Gateway {
   app: FastifyInstance
   store: Store
   clock: Clock
+  totals: Totals
   /** Everything logged so far. */
   log: LogLine[]
   /** The lines of events with this reason. */
@@ -66,16 +68,18 @@ export async function startGateway(t: Test, overrides: GatewayOverrides = {}): P
   const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) })
   const cost = overrides.cost ?? cheapCost
   const { documents = new Map() } = overrides
-  const app = await buildApp(configOf(overrides), { store, documents, logger, clock: clock.now, hashingCost: cost })
+  const totals = new Totals()
+  const more = { documents, logger, clock: clock.now, hashingCost: cost, totals }
+  const app = await buildApp(configOf(overrides), { store, ...more })
   t.teardown(() => app.close())
   await app.ready()
   const passwordHash = overrides.passwordHash ?? (await hashPassword(password, cost))
   await store.users.add({ sub: 'alice', passwordHash, roles: ['user'], scope: 'orders:read orders:write' })
   await store.users.add({ sub: 'root', passwordHash: await hashPassword(password, cost), roles: ['admin'], scope: '' })
-  return gatewayOf({ app, store, clock, log })
+  return gatewayOf({ app, store, clock, totals, log })
 }
 
-function gatewayOf(parts: Pick<Gateway, 'app' | 'store' | 'clock' | 'log'>): Gateway {
+function gatewayOf(parts: Pick<Gateway, 'app' | 'store' | 'clock' | 'totals' | 'log'>): Gateway {
   const { app, log } = parts
   const post: Gateway['post'] = (url, body, options = {}) =>
     app.inject({ method: 'POST', url, ...(body && { payload: body }), ...options })

@@ -2,12 +2,14 @@
 import { once } from 'node:events'
 import { renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
 import { WebSocket, WebSocketServer } from 'ws'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
+import { adminPassword, refresh, signIn } from './gateway-client.ts'
 import { GatewayProcess } from './gateway-process.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { startFakeUpstream, startStreamingUpstream } from './upstream.ts'
@@ -234,3 +236,58 @@ t.test('what a route has forwarded is counted on over reloads, also when it was 
   await eventually('it is back', async () => (await counted())[0] !== undefined)
   t.strictSame(await counted(), ['3', '3'])
 })
+
+t.test(
+  'everything else that is counted goes on over a reload, and what is revoked meanwhile counts once',
+  async (t) => {
+    const token = 'who-reads-metrics-shows-this'
+    const { gateway, write } = await start(t, '', {
+      CARDEA_METRICS_TOKEN: token,
+      CARDEA_ADMIN_PASSWORD: adminPassword,
+      CARDEA_RELOAD_DELAY: '1h',
+    })
+    const series = [
+      'cardea_logins_total{outcome="ok"}',
+      'cardea_events_total{reason="forged"}',
+      'cardea_refreshes_total{outcome="granted",reason="rotated"}',
+      'cardea_refresh_token_age_seconds_count',
+      'cardea_session_rotations_count',
+      'cardea_revocations_total{kind="session"}',
+      'cardea_store_latency_seconds_count{verb="rotate"}',
+      'cardea_revocation_propagation_seconds_count',
+    ]
+    const counted = async () => {
+      const answer = await fetch(`${gateway.url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+      const lines = new Map(
+        (await answer.text()).split('\n').map((line) => [line.split(' ')[0], Number(line.split(' ')[1])]),
+      )
+      return series.map((name) => lines.get(name))
+    }
+    const agent = new Agent()
+    t.teardown(() => agent.destroy())
+    const live = async () => {
+      const { refresh_token } = await signIn(gateway.url)
+      const { refreshToken = '' } = await refresh(gateway.url, refresh_token, agent)
+      await refresh(gateway.url, 'crt_junk', agent)
+      const body = JSON.stringify({ refresh_token: refreshToken })
+      await fetch(`${gateway.url}/auth/logout`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
+    }
+    // Under way to the end: the app before goes on hearing what is revoked.
+    const { port } = new URL(gateway.url)
+    const half = connect(Number(port), '127.0.0.1', () =>
+      half.write('POST /one HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n'),
+    )
+    t.teardown(() => half.destroy())
+    await live()
+    t.strictSame(await counted(), [1, 1, 1, 1, 1, 1, 1, 1])
+    write('/one', '/two')
+    await eventually('it is reloaded', async () => (await statusOf(gateway, '/two')) === 200)
+    t.strictSame(await counted(), [1, 1, 1, 1, 1, 1, 1, 1])
+    await live()
+    t.strictSame(await counted(), [2, 2, 2, 2, 2, 2, 2, 2])
+  },
+)

@@ -9,8 +9,8 @@ import { FollowUp } from './follow-up.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { LiveEvents } from './live.ts'
 import { type NetworkBits, networkNames } from './network.ts'
-import { Recorder } from './recorder.ts'
-import { type Action, type RuleName, ruleTable } from './rules.ts'
+import { Recorder, type RecorderOptions } from './recorder.ts'
+import type { Action, RuleName } from './rules.ts'
 import { eventView } from './view.ts'
 import { Webhook } from './webhook.ts'
 
@@ -32,6 +32,8 @@ export interface EventsOptions {
   accessTtlSeconds: number
   /** By rule; the others report, at the thresholds of the table of rules. */
   signals: { actions: Partial<Record<RuleName, Action>>; thresholds: Partial<Record<RuleName, number>> }
+  /** Each goes on counting: what the recorder loses, and signals by rule that nobody had found before. */
+  totals: { readonly lost: RecorderOptions['lost']; readonly signals: Map<string, number> }
   /** Who is told of signals. */
   webhook?: { url: string; secret: string; firstPauseMs?: number } | undefined
   /** ms */
@@ -44,8 +46,6 @@ export interface Events {
   readonly store: EventStore
   readonly live: LiveEvents
   readonly recorder: Recorder
-  /** How often each rule found something that nobody had found before. */
-  readonly signals: ReadonlyMap<string, number>
   /** ms, of this node */
   readonly clock: () => number
 }
@@ -56,12 +56,12 @@ async function events(app: FastifyInstance, options: EventsOptions): Promise<voi
   const node = options.node ?? defaultNode()
   const networkOf = networkNames(options.network)
   const followed = followSignals(app, options)
-  const recorder = new Recorder({ store, node, limits, networkOf, clock, ...followed.hears })
+  const recorder = new Recorder({ store, node, limits, networkOf, clock, lost: options.totals.lost, ...followed.hears })
   const live = new LiveEvents({ store, clock, view: eventView })
   const onSignal = (signal: Signal) => recorder.signal(signal)
   const { accessTtlSeconds, signals } = options
   const detector = new Detector({ node, accessTtlSeconds, ...signals, networkOf, onSignal })
-  app.decorate('events', { node, store, live, recorder, clock, signals: followed.counts })
+  app.decorate('events', { node, store, live, recorder, clock })
   app.usage.onRecorded((event) => {
     recorder.record(event)
     detector.see(event)
@@ -77,14 +77,13 @@ async function events(app: FastifyInstance, options: EventsOptions): Promise<voi
 }
 
 // What follows when the store has taken a signal that was not there before: so it happens once, whichever nodes found it.
-function followSignals(app: FastifyInstance, { webhook: told, clock }: EventsOptions) {
-  const counts = new Map<string, number>(Object.keys(ruleTable).map((rule) => [rule, 0]))
+function followSignals(app: FastifyInstance, { webhook: told, clock, totals }: EventsOptions) {
   const lost = (what: string) => (signal: Signal) => app.log.error({ signal: signal.id, rule: signal.rule }, what)
   const followUp = new FollowUp(app.sessions, lost('the action of a signal could not be done'))
   const webhook = told && new Webhook({ ...told, clock, onLost: lost('the webhook did not take a signal') })
   const onNewSignals = (signals: readonly Signal[]) => {
     for (const signal of signals) {
-      counts.set(signal.rule, (counts.get(signal.rule) ?? 0) + 1)
+      totals.signals.set(signal.rule, (totals.signals.get(signal.rule) ?? 0) + 1)
       app.log.warn({ signal }, 'signal')
       followUp.add(signal)
       webhook?.send(signal)
@@ -95,7 +94,7 @@ function followSignals(app: FastifyInstance, { webhook: told, clock }: EventsOpt
     followUp.stop()
     webhook?.stop()
   }
-  return { counts, hears: { onNewSignals, onFailure }, stop }
+  return { hears: { onNewSignals, onFailure }, stop }
 }
 
 function reporting(app: FastifyInstance, node: string, { clock, version }: EventsOptions): () => NodeReport {

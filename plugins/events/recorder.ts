@@ -23,6 +23,11 @@ export interface RecorderOptions {
   /** Hears which signals nobody had found before. */
   onNewSignals: (signals: Signal[]) => void
   onFailure: (error: unknown) => void
+  /**
+   * Goes on counting. `dropped`: events and steps of timelines that were lost. `sampled`: refusals that were not kept, because
+   * there were too many of a kind in a second.
+   */
+  lost: { dropped: number; sampled: number }
 }
 
 const flushEveryMs = 250
@@ -50,23 +55,11 @@ export class Recorder {
   #counts: Record<string, number> = {}
   #unsent: EventBatch | undefined
   #batches = 0
-  #dropped = 0
-  #sampled = 0
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: RecorderOptions) {
     this.#options = options
-  }
-
-  /** Events and steps of timelines that were lost since this process started. */
-  get dropped(): number {
-    return this.#dropped
-  }
-
-  /** Refusals that were counted and not kept, because there were too many of a kind in a second. */
-  get sampled(): number {
-    return this.#sampled
   }
 
   /** What waits to be handed over. */
@@ -98,7 +91,7 @@ export class Recorder {
 
   signal(signal: Signal): void {
     if (this.#signals.length < signalLimit) this.#signals.push(signal)
-    else this.#dropped += 1
+    else this.#options.lost.dropped += 1
   }
 
   /** Hands over what was gathered. Never rejects; what the store did not take is tried again, or counted as dropped. */
@@ -143,7 +136,7 @@ export class Recorder {
       try {
         await this.#options.store.mark(marks, this.#options.limits)
       } catch (error) {
-        this.#dropped += marks.length
+        this.#options.lost.dropped += marks.length
         this.#options.onFailure(error)
         return
       }
@@ -174,7 +167,7 @@ export class Recorder {
 
   #push<T>(queue: T[], one: T): void {
     if (queue.length < queueLimit) queue.push(one)
-    else this.#dropped += 1
+    else this.#options.lost.dropped += 1
   }
 
   #mayKeep({ reason, at }: RecordedEvent): boolean {
@@ -186,7 +179,7 @@ export class Recorder {
     }
     budget.kept += 1
     if (budget.kept <= refusalsPerSecond) return true
-    this.#sampled += 1
+    this.#options.lost.sampled += 1
     return false
   }
 

@@ -7,7 +7,7 @@ import { addForwarding } from './forwarding.ts'
 import { addGateway } from './gateway.ts'
 import { addSessions } from './sessions.ts'
 import { addStore } from './store.ts'
-import type { StoreLatency } from './timed-store.ts'
+import type { Totals } from './totals.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -16,7 +16,7 @@ declare module 'fastify' {
 }
 
 export interface MetricsOptions {
-  storeLatency: StoreLatency
+  totals: Totals
 }
 
 export interface Metrics {
@@ -25,13 +25,16 @@ export interface Metrics {
   text(): Promise<string>
 }
 
-async function metrics(app: FastifyInstance, { storeLatency }: MetricsOptions): Promise<void> {
+async function metrics(app: FastifyInstance, { totals }: MetricsOptions): Promise<void> {
   const registry = new Registry()
   for (const metric of metricsOfProcess()) registry.registerMetric(metric)
-  addSessions(app, registry)
+  addSessions(app, registry, totals)
   addForwarding(app, registry)
-  addStore(registry, storeLatency)
-  addGateway(app, registry)
+  addStore(registry, totals.storeLatency)
+  addGateway(app, registry, totals)
+  app.addHook('onReady', async () => {
+    totals.newest = app
+  })
   app.decorate('metrics', { registry, text: () => registry.metrics() })
 }
 
@@ -52,5 +55,5 @@ export default fp(metrics, {
   name: 'metrics',
   fastify: '5.x',
   dependencies: ['usage', 'events', 'revocation', 'credentials', 'forward'],
-  decorators: { fastify: ['usage', 'events', 'revocation', 'credentials', 'routeMeters'] },
+  decorators: { fastify: ['usage', 'events', 'sessions', 'revocation', 'credentials', 'routeMeters'] },
 })

@@ -1,9 +1,9 @@
 // Metrics of sessions: refreshes, logins, events by reason, what refresh tokens look like when they are used, revocations.
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
-import { Histogram } from '../histogram.ts'
 import type { RecordedEvent } from '../usage.ts'
 import { addRead, histogramValues } from './counted.ts'
+import type { Totals } from './totals.ts'
 
 // What a refresh can come to.
 const refreshed = ['rotated', 'retried_lost_answer', 'retried_concurrent', 'ahead_healed'] as const
@@ -23,24 +23,18 @@ const logins = {
   hashing_overloaded: 'overloaded',
 } as const
 
-const minute = 60
-const ageBounds = [1, 10, minute, 5 * minute, 15 * minute, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400]
-const rotationBounds = [1, 2, 5, 10, 50, 100, 500, 1000, 5000]
-const propagationBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30]
-const revocationKinds = ['session', 'subject', 'everyone', 'token', 'signing_key'] as const
-
 /** Adds them. */
-export function addSessions(app: FastifyInstance, registry: Registry): void {
-  addCounts(app, registry)
-  addTokens(app, registry)
-  addRevocations(app, registry)
+export function addSessions(app: FastifyInstance, registry: Registry, totals: Totals): void {
+  addCounts(registry, totals)
+  addTokens(app, registry, totals)
+  addRevocations(app, registry, totals)
   addActive(app, registry)
 }
 
-function addCounts(app: FastifyInstance, registry: Registry): void {
-  const countOf = (reason: string) => new Map(Object.entries(app.usage.counts())).get(reason) ?? 0
+function addCounts(registry: Registry, { events }: Totals): void {
+  const countOf = (reason: string) => events.get(reason) ?? 0
   addRead(registry, { name: 'cardea_events_total', help: 'Events by reason.', type: 'counter' }, () =>
-    Object.entries(app.usage.counts()).map(([reason, value]) => ({ labels: { reason }, value })),
+    [...events].map(([reason, value]) => ({ labels: { reason }, value })),
   )
   addRead(registry, { name: 'cardea_refreshes_total', help: 'Refreshes by outcome and reason.', type: 'counter' }, () =>
     [
@@ -53,41 +47,36 @@ function addCounts(app: FastifyInstance, registry: Registry): void {
   )
 }
 
-function addTokens(app: FastifyInstance, registry: Registry): void {
-  const ages = new Histogram(ageBounds)
-  const rotations = new Histogram(rotationBounds)
+function addTokens(app: FastifyInstance, registry: Registry, { tokenAges, rotations }: Totals): void {
   app.usage.onRecorded(({ reason, tokenAgeSeconds, generation }: RecordedEvent) => {
-    if (tokenAgeSeconds !== undefined) ages.observe(tokenAgeSeconds)
+    if (tokenAgeSeconds !== undefined) tokenAges.observe(tokenAgeSeconds)
     if (reason === 'rotated' && generation !== undefined) rotations.observe(generation)
   })
   const age = 'cardea_refresh_token_age_seconds'
   addRead(registry, { name: age, help: 'Age of refresh tokens when they are presented.', type: 'histogram' }, () =>
-    histogramValues(age, ages, {}),
+    histogramValues(age, tokenAges, {}),
   )
   const rotated = 'cardea_session_rotations'
   const help = 'How many rotations its session has had, at each rotation.'
   addRead(registry, { name: rotated, help, type: 'histogram' }, () => histogramValues(rotated, rotations, {}))
 }
 
-function addRevocations(app: FastifyInstance, registry: Registry): void {
-  const counts = new Map<string, number>(revocationKinds.map((kind) => [kind, 0]))
-  const ages = new Histogram(propagationBounds)
-  app.revocation.onRevoked((revocations) => {
-    const now = app.events.clock()
-    for (const { kind, at } of revocations) {
-      counts.set(kind, (counts.get(kind) ?? 0) + 1)
-      ages.observe(Math.max(0, now - at) / 1000)
-    }
+function addRevocations(app: FastifyInstance, registry: Registry, totals: Totals): void {
+  const { revocations, propagation } = totals
+  app.sessions.onRevoked(({ kind }) => void revocations.set(kind, (revocations.get(kind) ?? 0) + 1))
+  app.revocation.onNews(({ at }) => {
+    // An app that another one has followed hears the same.
+    if (totals.newest === app) propagation.observe(Math.max(0, app.events.clock() - at) / 1000)
   })
-  const revocations = {
+  const made = {
     name: 'cardea_revocations_total',
-    help: 'Revocations this node made or heard of, by kind; one of its own is heard of again.',
+    help: 'Revocations this node made, by kind.',
     type: 'counter',
   } as const
-  addRead(registry, revocations, () => [...counts].map(([kind, value]) => ({ labels: { kind }, value })))
+  addRead(registry, made, () => [...revocations].map(([kind, value]) => ({ labels: { kind }, value })))
   const name = 'cardea_revocation_propagation_seconds'
-  const help = 'From a revocation to this node knowing of it, by both clocks.'
-  addRead(registry, { name, help, type: 'histogram' }, () => histogramValues(name, ages, {}))
+  const help = 'From a revocation, on whichever node, to this one knowing of it, by both clocks.'
+  addRead(registry, { name, help, type: 'histogram' }, () => histogramValues(name, propagation, {}))
   addStatus(app, registry)
 }
 

@@ -9,15 +9,19 @@ export type StoreLatency = ReadonlyMap<string, Histogram>
 // Not `readRevocations`, which waits on purpose.
 const verbs = ['create', 'rotate', 'read', 'list', 'markDelivered', 'end', 'endAll', 'count', 'find'] as const
 
-/** @returns the same store, timed, and where its times are */
-export function timed(store: Store): { store: Store; latency: StoreLatency } {
-  const latency = new Map<string, Histogram>(verbs.map((verb) => [verb, new Histogram()]))
+/** Where times are kept. */
+export function newStoreLatency(): StoreLatency {
+  return new Map(verbs.map((verb) => [verb, new Histogram()]))
+}
+
+/** @returns the same store, with its times kept in `latency` */
+export function timed(store: Store, latency: StoreLatency): Store {
   const parts = new Map<PropertyKey, object>([
     ['sessions', timedPart(store.sessions, latency)],
     ['tries', timedPart(store.tries, latency)],
     ['users', timedPart(store.users, latency)],
   ])
-  return { store: boundTo(store, (name) => parts.get(name)), latency }
+  return boundTo(store, (name) => parts.get(name))
 }
 
 function timedPart<Part extends object>(part: Part, latency: StoreLatency): Part {

@@ -6,8 +6,11 @@ import type { LogPosition, Revocation, Store } from '../session-store/store.ts'
 
 export interface FollowerOptions {
   store: Store
-  /** Hears each page, in the order of the log; after a reload some of it again. */
-  onRevoked: (revocations: readonly Revocation[]) => void
+  /**
+   * Hears each page, in the order of the log; after a reload some of it again.
+   * @param isFresh it was just written; else it was loaded, and may be as old as the log
+   */
+  onRevoked: (revocations: readonly Revocation[], isFresh: boolean) => void
   /** How far back to load, ms. */
   lookBackMs: number
   /** How long one read waits for news, ms. */
@@ -114,7 +117,7 @@ export class RevocationFollower {
 
   async #read(after: LogPosition | { sinceMs: number }, waitMs: number) {
     const page = await this.#options.store.sessions.readRevocations(after, waitMs)
-    if (page.revocations.length > 0) this.#options.onRevoked(page.revocations)
+    if (page.revocations.length > 0) this.#options.onRevoked(page.revocations, waitMs > 0)
     if (page.unknownEntries > 0) {
       this.#unknownEntries += page.unknownEntries
       this.#options.onUnknown(page.unknownEntries)

@@ -49,6 +49,11 @@ export interface Revocation {
    * It must neither throw nor wait.
    */
   onRevoked(listener: (revocations: readonly Entry[]) => void): void
+  /**
+   * Calls `listener` with what was just revoked, here or elsewhere, once, when this node learns of it; not with what it loads
+   * at start or after a gap. It must neither throw nor wait.
+   */
+  onNews(listener: (revocation: Entry) => void): void
 }
 
 const waitMs = 1_000
@@ -60,13 +65,15 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
   const keepForMs = options.keepForSeconds * 1000 + clockMarginMs
   const list = new RevocationList(keepForMs)
   const listeners: ((revocations: readonly Entry[]) => void)[] = []
-  const onRevoked = (revocations: readonly Entry[]) => {
-    for (const one of revocations) list.add(one)
+  const newsListeners: ((revocation: Entry) => void)[] = []
+  const onRevoked = (revocations: readonly Entry[], isFresh: boolean) => {
+    const news = revocations.filter((one) => list.add(one))
     for (const listener of listeners) listener(revocations)
+    if (isFresh) for (const one of news) for (const listener of newsListeners) listener(one)
   }
   const follower = followerOf(app, keepForMs, onRevoked)
   const isSilent = () => follower.ageMs > options.maxStalenessMs
-  app.sessions.onRevoked((one) => onRevoked([one]))
+  app.sessions.onRevoked((one) => onRevoked([one], true))
   app.decorate('revocation', {
     isRevoked: (claims) => list.isRevoked(claims),
     isStale: () => options.onStale === 'reject' && isSilent(),
@@ -75,6 +82,7 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
       return { ageMs, entries: list.size, position, isStale: isSilent(), unknownEntries, reloads }
     },
     onRevoked: (listener) => void listeners.push(listener),
+    onNews: (listener) => void newsListeners.push(listener),
   })
   await follower.start()
   const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()
@@ -87,7 +95,7 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
 function followerOf(
   app: FastifyInstance,
   lookBackMs: number,
-  onRevoked: (revocations: readonly Entry[]) => void,
+  onRevoked: (revocations: readonly Entry[], isFresh: boolean) => void,
 ): RevocationFollower {
   return new RevocationFollower({
     store: app.store,

@@ -33,24 +33,23 @@ export class RevocationList {
     return this.#sessions.size + this.#subjects.size + this.#tokens.size
   }
 
-  /** Takes an entry, in whatever order entries come, and however often. Signing keys are the verifier's (plugins/jwt). */
-  add(revocation: Revocation): void {
+  /**
+   * Takes an entry, in whatever order entries come, and however often. Signing keys are the verifier's (plugins/jwt).
+   * @returns whether it was news
+   */
+  add(revocation: Revocation): boolean {
     const atSeconds = Math.floor(revocation.at / 1000)
     switch (revocation.kind) {
       case 'session':
-        this.#sessions.set(revocation.sid, atSeconds)
-        break
+        return this.#addSession(revocation.sid, atSeconds)
       case 'subject':
-        keepLatest(this.#subjects, revocation.sub, atSeconds)
-        break
+        return keepLatest(this.#subjects, revocation.sub, atSeconds)
       case 'token':
-        keepLatest(this.#tokens, revocation.jti, atSeconds)
-        break
+        return keepLatest(this.#tokens, revocation.jti, atSeconds)
       case 'everyone':
-        this.#notBefore = Math.max(this.#notBefore, atSeconds)
-        break
+        return this.#raiseNotBefore(atSeconds)
       case 'signing_key':
-        break
+        return true
     }
   }
 
@@ -62,6 +61,18 @@ export class RevocationList {
     if (auth_time < this.#notBefore || this.#sessions.has(sid)) return true
     if (this.#subjects.size > 0 && auth_time < (this.#subjects.get(sub) ?? 0)) return true
     return this.#tokens.size > 0 && this.#tokens.has(jti)
+  }
+
+  #addSession(sid: string, atSeconds: number): boolean {
+    const { size } = this.#sessions
+    this.#sessions.set(sid, atSeconds)
+    return this.#sessions.size > size
+  }
+
+  #raiseNotBefore(atSeconds: number): boolean {
+    if (atSeconds <= this.#notBefore) return false
+    this.#notBefore = atSeconds
+    return true
   }
 
   /** Forgets what no token can need any more. Entries arrive nearly in order of time: it stops at the first young one. */
@@ -78,8 +89,9 @@ export class RevocationList {
 
 // At the end of the Map: one that is revoked again and again would else stay in front, young, and nothing behind it would ever
 // be forgotten. A session is not: it ends once.
-function keepLatest(entries: Map<string, number>, name: string, atSeconds: number): void {
-  const latest = Math.max(atSeconds, entries.get(name) ?? 0)
+function keepLatest(entries: Map<string, number>, name: string, atSeconds: number): boolean {
+  const known = entries.get(name)
   entries.delete(name)
-  entries.set(name, latest)
+  entries.set(name, Math.max(atSeconds, known ?? 0))
+  return known === undefined || atSeconds > known
 }

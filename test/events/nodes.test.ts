@@ -24,11 +24,11 @@ function openOn(url: string, prefix: string) {
   return (clock: Clock) => openRedisStore({ url, prefix, clock: clock.now, deadlineMs: 2000, loadSubjectTag })
 }
 
-async function startTwo(t: Test, config = {}): Promise<[Gateway, Gateway]> {
+async function startTwo(t: Test, config = {}): Promise<[Gateway & { prefix: string }, Gateway]> {
   const [prefix, clock] = [newPrefix(), new TestClock(Date.parse('2026-11-01T12:00:00Z'))]
   const one = await startGateway(t, { clock, openStore: openOn(url, prefix), config: { ...config, node: 'one' } })
   const two = await startGateway(t, { clock, openStore: openOn(url, prefix), config: { ...config, node: 'two' } })
-  return [one, two]
+  return [{ ...one, prefix }, two]
 }
 
 const flush = (...gateways: Gateway[]) => Promise.all(gateways.map(({ app }) => app.events.recorder.flush()))
@@ -87,6 +87,19 @@ t.test('a live reader on one node sees what happens on the other', async (t) => 
   t.match(seen, /"node":"one"/)
 })
 
+t.test('a revocation counts where it was made, and how long it took where it is heard of', async (t) => {
+  const [one, two] = await startTwo(t)
+  const heard = ({ totals }: Gateway) => totals.propagation.counts.reduce((sum, count) => sum + count, 0)
+  const made = ({ totals }: Gateway) => totals.revocations.get('session')
+  const alice = bearer(await one.signIn())
+  await one.app.inject({ method: 'POST', url: '/auth/logout', headers: alice })
+  await eventually('the other node has heard of it', () => heard(two) === 1)
+  t.strictSame([made(one), made(two), heard(one)], [1, 0, 1])
+  const three = await startGateway(t, { clock: one.clock, openStore: openOn(url, one.prefix) })
+  t.equal(three.app.revocation.status().entries, 1, 'what is loaded at start is known')
+  t.equal(heard(three), 0, 'and says nothing of how long it took')
+})
+
 t.test('what both nodes find is one signal, told once', async (t) => {
   const [one, two] = await startTwo(t)
   for (const gateway of [one, two]) {
@@ -95,7 +108,7 @@ t.test('what both nodes find is one signal, told once', async (t) => {
   await flush(one, two)
   t.match(await one.app.events.store.signals(10), [{ rule: 'login_failures_subject', sub: 'alice' }])
   t.equal((await two.app.events.store.signals(10)).length, 1)
-  const told = [one, two].map(({ app }) => app.events.signals.get('login_failures_subject') ?? 0)
+  const told = [one, two].map(({ totals }) => totals.signals.get('login_failures_subject') ?? 0)
   t.equal(
     told.reduce((sum, count) => sum + count),
     1,

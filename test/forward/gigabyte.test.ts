@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, request as httpRequest } from 'node:http'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { GatewayProcess } from '../gateway-process.ts'
@@ -45,8 +44,16 @@ interface Sum {
   crc: number
 }
 
-/** Sends so much that is never the same twice, and reads what comes back. */
-async function echo(url: string, totalBytes: number, framing: Record<string, string>): Promise<[Sum, Sum]> {
+/**
+ * Sends so much that is never the same twice, and reads what comes back.
+ * @param onPart called for each part that is sent
+ */
+async function echo(
+  url: string,
+  totalBytes: number,
+  framing: Record<string, string>,
+  onPart = () => {},
+): Promise<[Sum, Sum]> {
   const request = httpRequest(`${url}/echo`, { method: 'POST', headers: framing })
   const sent: Sum = { bytes: 0, crc: 0 }
   const come: Sum = { bytes: 0, crc: 0 }
@@ -56,6 +63,7 @@ async function echo(url: string, totalBytes: number, framing: Record<string, str
   for (let i = 0; sent.bytes < totalBytes; i += 1) {
     const part = Buffer.alloc(partBytes, `part ${i} `)
     add(sent, part)
+    onPart()
     if (!request.write(part)) await Promise.race([once(request, 'drain'), answered])
   }
   request.end()
@@ -68,16 +76,6 @@ function add(sum: Sum, part: Buffer): void {
   sum.crc = crc32(part, sum.crc)
 }
 
-/** Looks again and again until it is told to stop. @returns the most memory that was seen, MiB */
-async function watchMemory(pid: number, isOver: () => boolean): Promise<number> {
-  let most = 0
-  while (!isOver()) {
-    most = Math.max(most, memoryOf(pid))
-    await delay(20)
-  }
-  return most
-}
-
 function memoryOf(pid: number): number {
   const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kib) / 1024
@@ -88,14 +86,14 @@ for (const framing of [{ 'content-length': String(1024 * mebibyte) }, { 'transfe
     const gateway = await startGateway(t, await startEcho(t))
     await echo(gateway.url, 64 * mebibyte, { 'transfer-encoding': 'chunked' })
     const before = memoryOf(gateway.pid ?? 0)
-    let isOver = false
-    const watched = watchMemory(gateway.pid ?? 0, () => isOver)
-    const [sent, come] = await echo(gateway.url, 1024 * mebibyte, framing).finally(() => {
-      isOver = true
-    })
+    let most = before
+    const look = () => {
+      most = Math.max(most, memoryOf(gateway.pid ?? 0))
+    }
+    const [sent, come] = await echo(gateway.url, 1024 * mebibyte, framing, look)
     t.equal(come.bytes, 1024 * mebibyte)
     t.strictSame(come, sent)
-    const grown = (await watched) - before
+    const grown = most - before
     t.ok(grown < growthLimitMiB, `${Math.round(grown)} MiB more than the ${Math.round(before)} after the first 64 MiB`)
     t.comment(`at most ${Math.round(grown)} MiB more than ${Math.round(before)}`)
   })
