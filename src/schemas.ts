@@ -150,7 +150,18 @@ export const adminSessionSchema = Type.Object(
   closed,
 )
 
-export const adminSessionList = Type.Object({ sessions: Type.Array(adminSessionSchema) }, closed)
+export const adminSessionList = Type.Object(
+  {
+    sessions: Type.Array(adminSessionSchema),
+    next: Type.Optional(
+      Type.String({
+        description:
+          'Give this as `after` for the next page; absent on the last one. A page looks at so many subjects and no further: it may be short, even empty.',
+      }),
+    ),
+  },
+  closed,
+)
 
 export const ended = Type.Object({ ended: Type.Integer({ description: 'How many sessions were ended.' }) }, closed)
 
@@ -195,9 +206,27 @@ export const pageLimit = Type.String({
   description: '1 to 200; default 50.',
 })
 
+/** Of what is listed a page at a time, how much comes when nobody says. */
+export const defaultPageLimit = 50
+
 export const userPage = Type.Object(
   {
     after: Type.Optional(Type.String({ maxLength: 64, description: 'Begin behind this subject.' })),
+    limit: Type.Optional(pageLimit),
+  },
+  closed,
+)
+
+export const sessionListQuery = Type.Object(
+  {
+    sub: Type.Optional(subject),
+    after: Type.Optional(
+      // A subject, or a session of it: `next` is written by adminSessions, and nobody else need read it.
+      Type.String({
+        pattern: `${userNamePattern.slice(0, -1)}(~[0-9]{1,15}~[A-Za-z0-9_-]{32})?$`,
+        description: '`next` of the page before.',
+      }),
+    ),
     limit: Type.Optional(pageLimit),
   },
   closed,
@@ -209,7 +238,6 @@ export const sidParams = Type.Object(
   closed,
 )
 export const subjectParams = Type.Object({ sub: subject }, closed)
-export const subjectQuery = Type.Object({ sub: subject }, closed)
 export const exceptQuery = Type.Object(
   { except: Type.Optional(Type.Literal('current', { description: 'Keeps the session of this request.' })) },
   closed,
@@ -242,3 +270,4 @@ export type UserView = Static<typeof userSchema>
 export type NewUserBody = Static<typeof newUserBody>
 export type UserChangeBody = Static<typeof userChangeBody>
 export type UserPage = Static<typeof userPage>
+export type SessionListQuery = Static<typeof sessionListQuery>

@@ -9,6 +9,7 @@ import { testEvents } from './contract/events.ts'
 import { testEveryone } from './contract/everyone.ts'
 import { testExpiry } from './contract/expiry.ts'
 import { testKeys } from './contract/keys.ts'
+import { testListing } from './contract/listing.ts'
 import { testReuse } from './contract/reuse.ts'
 import { testRevocations } from './contract/revocations.ts'
 import { testRotating } from './contract/rotating.ts'
@@ -32,6 +33,7 @@ export function storeContract(name: string, open: OpenStore, clock: Clock): void
     'delivery proof': testDelivery,
     expiry: testExpiry,
     'ending sessions': testEnding,
+    'listing all sessions': testListing,
     'the revocation log': testRevocations,
     'subjects, tokens, keys and everyone': testEveryone,
     users: testUsers,

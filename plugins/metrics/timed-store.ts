@@ -7,7 +7,18 @@ import type { Store } from '../session-store/store.ts'
 export type StoreLatency = ReadonlyMap<string, Histogram>
 
 // Not `readRevocations`, which waits on purpose.
-const verbs = ['create', 'rotate', 'read', 'list', 'markDelivered', 'end', 'endAll', 'count', 'find'] as const
+const verbs = [
+  'create',
+  'rotate',
+  'read',
+  'list',
+  'listAll',
+  'markDelivered',
+  'end',
+  'endAll',
+  'count',
+  'find',
+] as const
 
 /** Where times are kept. */
 export function newStoreLatency(): StoreLatency {

@@ -24,7 +24,8 @@ import { readEvent, readNodeReport, readSignal, writeEvent } from './event-text.
 import { addMark, readTimeline } from './timeline.ts'
 import { addCount, cellsOf, cellsOfWindow, emptyHistory } from './usage-window.ts'
 
-const hourMs = 3_600_000
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 const keepCountsMs = 3 * dayMs
 /** A timeline whose session is not known any more. */
@@ -112,7 +113,7 @@ export class EmbeddedEvents implements EventStore {
 
   async countActive(now: number): Promise<{ hour: number; day: number }> {
     const count = (since: number) =>
-      Number(this.#database.read(() => this.#statements.countActive.get(since))?.['count'])
+      Number(this.#database.read(() => this.#statements.countActive.get(Math.floor(since / minuteMs)))?.['count'])
     return { hour: count(now - hourMs), day: count(now - dayMs) }
   }
 
@@ -177,8 +178,9 @@ function prepareStatements(database: Database) {
       'INSERT INTO usageCounts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     ),
     counts: prepare('SELECT field, count FROM usageCounts WHERE "table" = ?'),
-    setActive: prepare('INSERT OR REPLACE INTO activeSessions VALUES (?, ?)'),
-    countActive: prepare('SELECT count(*) AS count FROM activeSessions WHERE at > ?'),
+    // Not OR REPLACE, which deletes without a trigger: the minutes are counted by triggers.
+    setActive: prepare('INSERT INTO activeSessions VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at'),
+    countActive: prepare('SELECT sum(sessions) AS count FROM activeMinutes WHERE minute > ?'),
     findSignal: prepare('SELECT 1 FROM signals WHERE id = ? AND at > ? LIMIT 1'),
     appendSignal: prepare('INSERT INTO signals (id, at, signal) VALUES (?, ?, ?)'),
     trimSignals: prepare('DELETE FROM signals WHERE position <= (SELECT max(position) FROM signals) - ?'),

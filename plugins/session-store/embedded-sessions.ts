@@ -2,9 +2,11 @@
 // the port only (store.ts). It holds no state of its own: what a verb decides upon is read inside its transaction.
 import type { Database } from './embedded-database.ts'
 import type { RevocationLog } from './embedded-revocations.ts'
+import { EmbeddedSessionList } from './embedded-session-list.ts'
 import { type SessionRow, toRow, toSession } from './embedded-session-row.ts'
 import { type NotBefore, nextNotBefore, noNotBefore, underNotBefore } from './not-before.ts'
 import { decide, expiryOf, succeed } from './rotation.ts'
+import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
   CreateOutcome,
   DeliveryMark,
@@ -27,6 +29,7 @@ export class EmbeddedSessions implements SessionStore {
   readonly #log: RevocationLog
   readonly #clock: () => number
   readonly #statements: ReturnType<typeof prepareStatements>
+  readonly #sessionList: EmbeddedSessionList
 
   /** @param clock ms; see `openEmbeddedStore` */
   constructor(database: Database, log: RevocationLog, clock: () => number) {
@@ -34,6 +37,7 @@ export class EmbeddedSessions implements SessionStore {
     this.#log = log
     this.#clock = clock
     this.#statements = prepareStatements(database)
+    this.#sessionList = new EmbeddedSessionList(database)
   }
 
   /** @throws Error when a session of this `sid` exists already, ended or not; nothing is changed then */
@@ -51,6 +55,13 @@ export class EmbeddedSessions implements SessionStore {
 
   async list(sub: string): Promise<Session[]> {
     return this.#database.read(() => this.#live(sub, this.#clock()))
+  }
+
+  async listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage> {
+    return this.#database.read(() => {
+      const [now, notBefore] = [this.#clock(), this.#notBefore()]
+      return this.#sessionList.page(after, limit, (session) => isLive(underNotBefore(session, notBefore), now))
+    })
   }
 
   async markDelivered(marks: readonly DeliveryMark[]): Promise<void> {

@@ -26,6 +26,11 @@ export function readNodeReport(text: string): NodeReport {
   return JSON.parse(text) as NodeReport
 }
 
+/** Whether the text of an event may be what a filter asks for: of thousands that are looked at, few need be read. */
+export function mayMatch(filter: EventFilter, text: string): boolean {
+  return Object.values(filter).every((value) => value === undefined || text.includes(JSON.stringify(value)))
+}
+
 /** Whether an event is what a filter asks for. */
 export function matches({ sid, sub, reason }: EventFilter, event: NewEvent): boolean {
   return (

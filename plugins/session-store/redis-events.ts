@@ -20,7 +20,7 @@ import {
   type UsageHistory,
   type UsageWindow,
 } from './event-store.ts'
-import { matches, readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
+import { matches, mayMatch, readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
 import { scripts } from './redis-scripts.ts'
@@ -94,9 +94,11 @@ export class RedisEvents implements EventStore {
       const count = isFiltered ? scanStep : limit - found.length
       const events = await this.#read(last, after, count)
       scanned += events.length
-      for (const event of events) {
+      for (const [id, text] of events) {
+        last = id
+        if (!mayMatch(filter, text)) continue
+        const event = readEvent(id, text)
         if (matches(filter, event)) found.push(event)
-        last = event.id
         if (found.length === limit) return { events: found, next: last }
       }
       if (events.length < count) return { events: found, next: undefined }
@@ -104,11 +106,13 @@ export class RedisEvents implements EventStore {
     return { events: found, next: last }
   }
 
-  async #read(before: string | undefined, after: string | undefined, count: number): Promise<StoredEvent[]> {
+  async #read(
+    before: string | undefined,
+    after: string | undefined,
+    count: number,
+  ): Promise<[id: string, text: string][]> {
     const [newest, oldest] = [before === undefined ? '+' : `(${before}`, after === undefined ? '-' : `(${after}`]
-    return readEntries(
-      await this.#link.command('XREVRANGE', [this.#names.events(), newest, oldest, 'COUNT', count]),
-    ).map(([id, text]) => readEvent(id, text))
+    return readEntries(await this.#link.command('XREVRANGE', [this.#names.events(), newest, oldest, 'COUNT', count]))
   }
 
   async history(window: UsageWindow, now: number): Promise<UsageHistory> {

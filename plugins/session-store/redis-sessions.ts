@@ -11,6 +11,8 @@ import { readRecord, readTombstone, subjectPrefix, type Tombstone, writeDetails 
 import { oneOf, pairs, readReply } from './redis-reply.ts'
 import type { RedisRevocations } from './redis-revocations.ts'
 import { type Script, scripts } from './redis-scripts.ts'
+import { readSessionPage } from './redis-session-list.ts'
+import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
   CreateOutcome,
   DeliveryMark,
@@ -137,8 +139,17 @@ export class RedisSessions implements SessionStore {
   }
 
   async list(sub: string): Promise<Session[]> {
+    return this.#list(sub, await this.#givenNotBefore())
+  }
+
+  async listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage> {
+    const given = await this.#givenNotBefore()
+    return readSessionPage({ ...this.#options, list: (sub) => this.#list(sub, given) }, after, limit)
+  }
+
+  async #list(sub: string, given: Argument): Promise<Session[]> {
     const subject = this.#options.names.subject(sub)
-    const args = [this.#now(), subjectPrefix(sub), await this.#givenNotBefore()]
+    const args = [this.#now(), subjectPrefix(sub), given]
     return pairs(await this.#show(scripts.list, [subject], args)).map(([field, record]) =>
       readRecord(this.#options.names.sid(subject, field.toString('base64url')), record),
     )

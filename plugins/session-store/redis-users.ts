@@ -43,10 +43,8 @@ export class RedisUsers implements UserStore {
   }
 
   async list(after: string, limit: number): Promise<User[]> {
-    const range = [after === '' ? '-' : `(${after}`, '+', 'LIMIT', 0, limit]
-    // Boundary: ZRANGEBYLEX answers a list of texts.
-    const subs = (await this.#link.command('ZRANGEBYLEX', [this.#names.users, ...range])) as Buffer[]
-    const users = await Promise.all(subs.map((sub) => this.find(sub.toString())))
+    const subs = await readUserNames(this.#link, this.#names, after, limit)
+    const users = await Promise.all(subs.map((sub) => this.find(sub)))
     return users.filter((user) => user !== undefined)
   }
 
@@ -59,6 +57,19 @@ export class RedisUsers implements UserStore {
   async #enrol(sub: string): Promise<void> {
     await this.#link.command('ZADD', [this.#names.users, 0, sub])
   }
+}
+
+/** Names of users in order, later than `after` ('' for the first), at most `limit`. */
+export async function readUserNames(
+  link: RedisLink,
+  names: RedisNames,
+  after: string,
+  limit: number,
+): Promise<string[]> {
+  const range = [after === '' ? '-' : `(${after}`, '+', 'LIMIT', 0, limit]
+  // Boundary: ZRANGEBYLEX answers a list of texts.
+  const subs = (await link.command('ZRANGEBYLEX', [names.users, ...range])) as Buffer[]
+  return subs.map(String)
 }
 
 function writeFields({ passwordHash, roles, scope, disabled }: UserChange): (string | number | Buffer)[] {

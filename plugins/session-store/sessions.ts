@@ -7,6 +7,7 @@ import type { Delivery } from './delivery.ts'
 import { deviceLabel } from './device-label.ts'
 import { newSid, readRefreshToken, writeRefreshToken } from './refresh-token.ts'
 import { type RetryBinding, retryBreach } from './retry-binding.ts'
+import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
   EndReason,
   NewSession,
@@ -157,6 +158,15 @@ export class Sessions {
   /** The subject's live sessions, newest login first. */
   list(sub: string): Promise<Session[]> {
     return this.#options.store.list(sub)
+  }
+
+  /**
+   * All live sessions, by subject, a page at a time.
+   * @param after `next` of the page before; undefined for the first one
+   * @param limit sessions of a page
+   */
+  listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage> {
+    return this.#options.store.listAll(after, limit)
   }
 
   /** The session or its tombstone. */

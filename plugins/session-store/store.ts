@@ -2,6 +2,7 @@
 // suite (test/contract.ts) holds them to it. Every verb is atomic. Times are milliseconds of the store's own clock unless
 // a name ends in `Seconds`. Nothing here is secret: a dump of a store holds nothing that can be presented.
 import type { EventStore } from './event-store.ts'
+import type { SessionPage, SessionPlace } from './session-list.ts'
 
 /** Why a session ended. Kept in its tombstone until the session's absolute expiry. */
 export type EndReason =
@@ -151,6 +152,8 @@ export interface SessionStore {
   read(sid: string): Promise<Session | undefined>
   /** The subject's live sessions (not ended, not expired), newest login first. */
   list(sub: string): Promise<Session[]>
+  /** All live sessions in the order of session-list.ts, at most `limit` of them behind `after`; bounded work whatever there is. */
+  listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage>
   /** Marks generations as delivered where they are still the newest; anything else is ignored. Idempotent. */
   markDelivered(marks: readonly DeliveryMark[]): Promise<void>
   /** Ends one session: a tombstone stays until its absolute expiry. Idempotent; the first reason stays. */

@@ -43,6 +43,16 @@ export const readEvents = (filter) => read('events', filter)
 export const readSessionsOf = (sub) => read('sessions', { sub })
 
 /**
+ * @param {string | undefined} after `next` of the page before
+ * @param {number} limit
+ * @returns {Promise<import('./pages.js').Page<import('./wire.ts').SessionRecord>>}
+ */
+export async function readSessionPage(after, limit) {
+  const { sessions, next } = await read('sessions', { after, limit: String(limit) })
+  return { rows: sessions, next }
+}
+
+/**
  * @param {string} sid
  * @returns {Promise<import('./wire.ts').SessionRecord>}
  */

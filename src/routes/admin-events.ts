@@ -8,7 +8,7 @@ import { problem, refusals } from '../../plugins/errors.ts'
 import { eventView } from '../../plugins/events/index.ts'
 import type { Signal } from '../../plugins/session-store/event-store.ts'
 import { type Reason, reasonTable } from '../../plugins/usage.ts'
-import { noQuery, pageLimit, sid, subject, time } from '../schemas.ts'
+import { defaultPageLimit, noQuery, pageLimit, sid, subject, time } from '../schemas.ts'
 import { timestamp } from '../session-view.ts'
 import { adminRefusals, adminSchema } from './admin-route.ts'
 
@@ -130,15 +130,13 @@ export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
   })
 }
 
-const defaultLimit = 50
-
 async function listEvents(app: FastifyInstance, { before, limit, ...filter }: Static<typeof eventsQuery>) {
-  const page = await app.events.store.page(filter, { before, limit: Number(limit ?? defaultLimit) })
+  const page = await app.events.store.page(filter, { before, limit: Number(limit ?? defaultPageLimit) })
   return { events: page.events.map(eventView), next: page.next ?? null }
 }
 
 async function listSignals(app: FastifyInstance, limit: string | undefined) {
-  const signals = await app.events.store.signals(Number(limit ?? defaultLimit))
+  const signals = await app.events.store.signals(Number(limit ?? defaultPageLimit))
   return { signals: signals.map(signalView) }
 }
 

@@ -8,6 +8,7 @@ import { isScope } from '../../plugins/scope.ts'
 import type { EndReason, User, UserChange } from '../../plugins/session-store/store.ts'
 import {
   changedUser,
+  defaultPageLimit,
   type NewUserBody,
   newUserBody,
   noQuery,
@@ -81,8 +82,6 @@ async function createUser(app: FastifyInstance, request: FastifyRequest, reply: 
   reply.code(201)
   return userView(await readUser(app, created.sub))
 }
-
-const defaultPageLimit = 50
 
 async function listUsers(app: FastifyInstance, page: UserPage) {
   const limit = page.limit === undefined ? defaultPageLimit : Number(page.limit)

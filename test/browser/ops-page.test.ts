@@ -3,43 +3,15 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { eventually } from '../eventually.ts'
-import { openPage, startBrowser, type WatchedPage } from './chromium.ts'
+import { openPage, startBrowser } from './chromium.ts'
 import { reusedSid, sampleEvent } from './sample-data.ts'
-import { type SampleGateway, startSampleGateway } from './sample-gateway.ts'
+import { startSampleGateway } from './sample-gateway.ts'
+import { openView, signIn } from './sample-view.ts'
 
 const browser = await startBrowser(t)
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-interface Scene extends WatchedPage {
-  sample: SampleGateway
-}
-
-type Options = Parameters<typeof openPage>[1]
-
-/** A signed-in page at a view. */
-async function openView(
-  t: Test,
-  hash: string,
-  options: Options = {},
-  prepare = (_: SampleGateway) => {},
-): Promise<Scene> {
-  const sample = await startSampleGateway(t)
-  prepare(sample)
-  const watched = await openPage(browser, options)
-  t.teardown(() => watched.context.close())
-  await watched.page.goto(`${sample.url}/ops${hash}`)
-  await signIn(watched.page)
-  return { sample, ...watched }
-}
-
-async function signIn(page: Page): Promise<void> {
-  await page.getByLabel('User name').fill('root')
-  await page.getByLabel('Password').fill('a password')
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.locator('[data-live=live]').waitFor()
-}
 
 async function show(page: Page, hash: string, heading: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(hash)}`)
@@ -50,7 +22,7 @@ async function show(page: Page, hash: string, heading: string): Promise<void> {
 const attack = '"><img src=x onerror="alert(1)"><script>alert(2)</script>{{7*7}}&amp;'
 
 t.test('what clients call themselves is text on every view, and never more', async (t) => {
-  const { sample, page, faults } = await openView(t, '#/now', {}, (sample) => {
+  const { sample, page, faults } = await openView(t, browser, '#/now', {}, (sample) => {
     sample.events = [
       { ...sampleEvent(Date.now(), 1), sub: attack, client: attack, network: attack, detail: attack, node: attack },
     ]
@@ -64,6 +36,7 @@ t.test('what clients call themselves is text on every view, and never more', asy
         numbers: { [attack]: 1 },
       },
     ]
+    sample.sessions = [{ ...(sample.sessions[0] ?? never()), sub: attack, device: attack, ip: attack }]
     sample.overview.nodes = [{ ...(sample.overview.nodes[0] ?? never()), node: attack, version: attack }]
     sample.overview.store = attack
   })
@@ -76,6 +49,7 @@ t.test('what clients call themselves is text on every view, and never more', asy
     ['#/now', 'Now'],
     ['#/signals', 'Signals'],
     ['#/sessions', 'Sessions'],
+    ['#/sessions?after=0', 'Sessions'],
     [`#/sessions?sub=${encodeURIComponent(attack)}`, 'Sessions'],
     [`#/sessions/${encodeURIComponent(attack)}`, 'Session'],
     ['#/events', 'Events'],
@@ -100,7 +74,7 @@ function never(): never {
 }
 
 t.test('markup has no way into the page, even for a script of its own', async (t) => {
-  const { page } = await openView(t, '#/now')
+  const { page } = await openView(t, browser, '#/now')
   const tried = await page.evaluate(`(() => {
     try { document.body.innerHTML = '<p>in</p>'; return 'in' } catch (error) { return error.name }
   })()`)
@@ -113,7 +87,7 @@ t.test('markup has no way into the page, even for a script of its own', async (t
 })
 
 t.test('when the stream breaks the page says so, comes back by itself, and asks for what it missed', async (t) => {
-  const { sample, page, faults } = await openView(t, '#/events')
+  const { sample, page, faults } = await openView(t, browser, '#/events')
   sample.isStreamRefused = true
   sample.cutStreams()
   const banner = page.locator('.not-live')
@@ -134,7 +108,7 @@ t.test('when the stream breaks the page says so, comes back by itself, and asks 
 })
 
 t.test('events arrive at the top, wait while paused, are filtered, and go back page by page', async (t) => {
-  const { sample, page, faults } = await openView(t, '#/events?sub=mira.okafor')
+  const { sample, page, faults } = await openView(t, browser, '#/events?sub=mira.okafor')
   const rows = page.locator('tbody tr')
   const count = await rows.count()
   t.equal(count, 50, 'one page, however many there are')
@@ -165,7 +139,7 @@ t.test('events arrive at the top, wait while paused, are filtered, and go back p
 })
 
 t.test('live counts move the numbers; the same numbers are there as a table', async (t) => {
-  const { sample, page } = await openView(t, '#/now')
+  const { sample, page } = await openView(t, browser, '#/now')
   const number = page.locator('[data-tile=reused] .tile-number')
   t.equal(await number.innerText(), '1')
   // With its first counts a new stream makes the page ask again for what it may have missed.
@@ -183,7 +157,7 @@ t.test('live counts move the numbers; the same numbers are there as a table', as
 })
 
 t.test('a node that lags or falls silent is named, and what that means is said', async (t) => {
-  const { page } = await openView(t, '#/now', {}, ({ overview: { nodes } }) => {
+  const { page } = await openView(t, browser, '#/now', {}, ({ overview: { nodes } }) => {
     if (nodes[1]) nodes[1].revocation_log_age_ms = 12_000
     if (nodes[2]) nodes[2].seen_at = new Date(Date.now() - 90_000).toISOString()
   })
@@ -195,7 +169,7 @@ t.test('a node that lags or falls silent is named, and what that means is said',
 })
 
 t.test('nothing there, nothing found, nothing answered: each says what it is', async (t) => {
-  const { sample, page } = await openView(t, '#/now', {}, (sample) => {
+  const { sample, page } = await openView(t, browser, '#/now', {}, (sample) => {
     sample.events = []
     sample.signals = []
   })
@@ -219,7 +193,7 @@ t.test('nothing there, nothing found, nothing answered: each says what it is', a
 })
 
 t.test('the theme is the system’s until it is chosen, and then stays; the keys can be switched off', async (t) => {
-  const { page } = await openView(t, '#/system', { colorScheme: 'dark' })
+  const { page } = await openView(t, browser, '#/system', { colorScheme: 'dark' })
   const paper = () => page.evaluate<string>(`getComputedStyle(document.documentElement).backgroundColor`)
   const dark = await paper()
   await page.keyboard.press('t')
@@ -241,6 +215,7 @@ const views: [hash: string, heading: string][] = [
   ['#/now', 'Now'],
   ['#/signals', 'Signals'],
   ['#/sessions', 'Sessions'],
+  ['#/sessions?after=25', 'Sessions'],
   ['#/sessions?sub=jonas.lind', 'Sessions'],
   [`#/sessions/${reusedSid}`, 'Session'],
   [`#/sessions/${'a'.repeat(32)}`, 'Session'],

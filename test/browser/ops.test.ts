@@ -90,7 +90,8 @@ t.test(
     await page.getByRole('link', { name: 'Sessions' }).click()
     await page.getByLabel('Subject or session identifier').fill('Alice')
     await page.getByRole('button', { name: 'Find' }).click()
-    await page.locator(`a[title="${other.session_id}"]`).click()
+    const found = page.getByRole('region', { name: 'Live sessions', exact: true })
+    await found.locator(`a[title="${other.session_id}"]`).click()
     await page.getByText('This session is alive.').waitFor()
     await page.getByRole('button', { name: 'End session' }).click()
     const dialog = page.getByRole('dialog', { name: 'End this session?' })
@@ -168,6 +169,32 @@ async function tabTo(page: Page, text: string): Promise<void> {
   }
   throw new Error(`Tab never came to ${text}`)
 }
+
+t.test('all live sessions are there page by page, and a place that cannot be is refused in words', async (t) => {
+  const { gateway, url, page, faults } = await openScene(t)
+  const sids: string[] = []
+  for (let i = 0; i < 27; i += 1) {
+    gateway.clock.advance(1)
+    sids.unshift((await gateway.signIn('alice')).session_id)
+  }
+  await page.goto(`${url}/ops#/sessions`)
+  await signIn(page)
+  const list = page.getByRole('region', { name: 'All live sessions' })
+  await list.locator('tbody tr').first().waitFor()
+  const shown = () => list.locator('a.id').evaluateAll((links) => links.map((link) => link.getAttribute('title')))
+  t.strictSame(await shown(), sids.slice(0, 25))
+  await gateway.app.sessions.end(String(sids[24]), 'logout')
+  await page.getByRole('link', { name: 'Next page' }).click()
+  await page.getByRole('navigation', { name: 'Pages of sessions' }).getByText('Sessions of alice to root.').waitFor()
+  t.strictSame((await shown()).slice(0, 2), sids.slice(25))
+  await list.getByText('this one is yours').waitFor()
+  t.strictSame(faults, [])
+
+  await page.evaluate(`location.hash = '#/sessions?after=Alice'`)
+  await page.getByRole('alert').getByText('/after').waitFor()
+  await page.getByRole('link', { name: 'First page' }).click()
+  await list.locator(`a[title="${sids[0]}"]`).waitFor()
+})
 
 t.test('a user without the role is shown out, and their session does not stay', async (t) => {
   const { gateway, url, page } = await openScene(t)

@@ -179,6 +179,14 @@ function sidOf(serial: number): string {
     : `${'qVbN4tRz1PfD6yHj8GsEu30mK7cW2xL9'.slice(serial % 24)}${'0'.repeat(32)}`.slice(0, 32)
 }
 
+/** Ten of each of the people, in the order of the list. */
+export function sampleSessions(nowMs: number): SessionRecord[] {
+  const subs = people.map(([sub]) => sub).sort()
+  return Array.from({ length: 10 * subs.length }, (_, i) =>
+    sampleSession(nowMs, `${i}`.padStart(32, 'y'), subs[Math.floor(i / 10)] ?? ''),
+  )
+}
+
 export function sampleSession(nowMs: number, sid: string, sub: string): SessionRecord {
   const isEnded = sid === reusedSid
   return {

@@ -2,13 +2,14 @@
 // on demand, a node that lags, text that attacks) and what pictures need. Everything real is tested against the real one.
 import type { ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { HappenedEvent, Overview, Signal } from '../../src/ops/wire.ts'
+import type { HappenedEvent, Overview, SessionRecord, Signal } from '../../src/ops/wire.ts'
 import ops from '../../src/routes/ops.ts'
 import {
   sampleEvents,
   sampleHistory,
   sampleOverview,
   sampleSession,
+  sampleSessions,
   sampleSignals,
   sampleTimeline,
 } from './sample-data.ts'
@@ -23,11 +24,13 @@ export class SampleGateway {
   events: HappenedEvent[]
   signals: Signal[]
   overview: Overview
+  /** All live sessions, by subject; `undefined` is a user who has none. */
+  sessions: (SessionRecord | undefined)[]
   /** Sessions and subjects that were ended here. */
   readonly ended: string[] = []
   /** While true the stream answers 503. */
   isStreamRefused = false
-  /** Queries of every page of events that was asked for. */
+  /** Queries of every page of events and of all sessions that was asked for. */
   readonly asked: string[] = []
   readonly #streams = new Set<ServerResponse>()
   readonly #nowMs: number
@@ -37,6 +40,7 @@ export class SampleGateway {
     this.events = sampleEvents(nowMs, 400)
     this.signals = sampleSignals(nowMs)
     this.overview = sampleOverview(nowMs)
+    this.sessions = sampleSessions(nowMs)
   }
 
   /** @param type `event` or `usage` */
@@ -73,7 +77,11 @@ export class SampleGateway {
   }
 
   #addSessions(app: FastifyInstance): void {
-    app.get<{ Querystring: { sub: string } }>('/admin/sessions', ({ query: { sub } }) => {
+    app.get<{ Querystring: Record<string, string> }>('/admin/sessions', ({ url, query: { sub, after, limit } }) => {
+      if (sub === undefined) {
+        this.asked.push(url)
+        return this.#sessionPage(Number(after ?? 0), Number(limit))
+      }
       const count = sub === 'nobody' ? 0 : sub === 'svc-reports' ? 60 : 3
       const sids = Array.from({ length: count }, (_, i) => `${i}`.padStart(32, 'x'))
       return { sessions: sids.map((sid) => sampleSession(this.#nowMs, sid, sub)) }
@@ -103,6 +111,14 @@ export class SampleGateway {
       .filter((one) => (!reason || one.reason === reason) && (!sub || one.sub === sub) && (!sid || one.sid === sid))
     const events = found.slice(0, Number(limit))
     return { events, next: found.length > events.length ? (events.at(-1)?.id ?? null) : null }
+  }
+
+  // Looks at so many users and no further.
+  #sessionPage(from: number, limit: number) {
+    const looked = this.sessions.slice(from, from + Math.min(limit, 20))
+    const next = from + looked.length
+    const sessions = looked.filter((session) => session !== undefined)
+    return { sessions, ...(next < this.sessions.length && { next: String(next) }) }
   }
 
   #open(stream: ServerResponse): void {

@@ -5,6 +5,7 @@ import { eventStreamReader } from '../../src/ops/event-stream.js'
 import { countsOf, rowsOf, sentenceOf, sum, timesOf, withUsage } from '../../src/ops/history.js'
 import { distance, length, preciseLength, utcTime } from '../../src/ops/moments.js'
 import { lagOf } from '../../src/ops/nodes.js'
+import { fillPage } from '../../src/ops/pages.js'
 import { outcomes, reasons, reasonsOf, wordsOf } from '../../src/ops/reasons.js'
 import { linkTo, parseRoute } from '../../src/ops/route.js'
 
@@ -54,6 +55,27 @@ t.test('counts of reasons are added up, and a live count moves the window on', a
   t.strictSame(withUsage(history, { at: '2027-11-23T12:00:00Z', counts: {} }).reasons['rotated'], [0, 0, 0])
   t.equal(sentenceOf(history, 'hour'), 'Refreshes in the last hour: 18 refreshed, 2 retried, 0 refused, 0 reused.')
   t.strictSame(rowsOf(history)[0]?.counts, [7, 0, 0, 0], 'newest first')
+})
+
+t.test('a page is filled from as many answers as it takes, in order, and given up after so many', async (t) => {
+  const asked: [after: string | undefined, limit: number][] = []
+  const read = async (after: string | undefined, limit: number) => {
+    asked.push([after, limit])
+    const from = Number(after ?? 0)
+    const rows = [[], [1, 2], [], [3, 4, 5]][from] ?? []
+    return { rows, ...(from < 100 && { next: String(from + 1) }) }
+  }
+  t.strictSame(await fillPage(read, undefined, 5), { rows: [1, 2, 3, 4, 5], next: '4' })
+  const limits = [
+    [undefined, 5],
+    ['1', 5],
+    ['2', 3],
+    ['3', 3],
+  ]
+  t.strictSame(asked, limits, 'no more is asked for than is wanted')
+  t.strictSame(await fillPage(read, '3', 5), { rows: [3, 4, 5], next: '13' })
+  t.equal(asked.length, 14)
+  t.strictSame(await fillPage(read, '99', 5), { rows: [], next: undefined })
 })
 
 t.test('an address says which view, whatever stands in it', async (t) => {

@@ -9,6 +9,7 @@ t.test('nothing under /admin is answered without the role admin', async (t) => {
     ['POST', '/admin/users'],
     ['GET', '/admin/users'],
     ['PATCH', '/admin/users/alice'],
+    ['GET', '/admin/sessions'],
     ['GET', '/admin/sessions?sub=alice'],
     ['GET', `/admin/sessions/${alice.session_id}`],
     ['DELETE', `/admin/sessions/${alice.session_id}`],
@@ -170,13 +171,65 @@ t.test('an administrator sees and ends sessions, and each end names who did it',
     t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(ended) })).statusCode, 401)
   }
   t.equal((await app.inject({ url: '/auth/sessions', headers })).statusCode, 200)
-  for (const url of [
-    '/admin/sessions',
-    '/admin/sessions?sub=',
-    '/admin/sessions?sub=Alice',
-    '/admin/sessions?sub=a&sub=b',
-  ]) {
-    t.equal((await app.inject({ url, headers })).statusCode, 400, url)
+})
+
+t.test('all live sessions are listed a page at a time, by subject, whatever ends meanwhile', async (t) => {
+  const { app, clock, signIn } = await startGateway(t)
+  const root = await signIn('root')
+  const page = async (query: string) =>
+    (await app.inject({ url: `/admin/sessions${query}`, headers: bearer(root) })).json()
+  t.match(await page(''), { sessions: [{ sub: 'root', current: true }], next: undefined })
+  const sids: string[] = []
+  for (let i = 0; i < 4; i += 1) {
+    clock.advance(1000)
+    sids.unshift((await signIn()).session_id)
+  }
+  const sidsOf = (body: { sessions: { sid: string }[] }) => body.sessions.map(({ sid }) => sid)
+  const first = await page('?limit=2')
+  t.strictSame(sidsOf(first), sids.slice(0, 2), 'newest sign-in first')
+  t.match(first.sessions[0], { sub: 'alice', generation: 1, current: false, roles: ['user'] })
+  t.equal(first.next, `alice~${clock.nowMs - 1000}~${sids[1]}`)
+  for (const sid of [sids[1], sids[2]]) await app.sessions.end(String(sid), 'logout')
+  const second = await page(`?limit=2&after=${encodeURIComponent(first.next)}`)
+  t.strictSame(sidsOf(second), [sids[3], root.session_id])
+  t.notOk('next' in second, 'the last page')
+  t.strictSame(sidsOf(await page('?after=alice')), [root.session_id])
+  t.strictSame(await page('?after=zz'), { sessions: [] })
+})
+
+t.test('a query of sessions that makes no sense is 400 and names the parameter', async (t) => {
+  const { app, signIn } = await startGateway(t)
+  const headers = bearer(await signIn('root'))
+  const sid = 'A'.repeat(32)
+  const queries: [query: string, path: string][] = [
+    ['sub=', '/sub'],
+    ['sub=Alice', '/sub'],
+    ['sub=a&sub=b', '/sub'],
+    ['sub=a&limit=10', '/limit'],
+    ['sub=a&after=a', '/after'],
+    ['after=', '/after'],
+    ['after=Alice', '/after'],
+    ['after=~1~', '/after'],
+    [`after=a~1~${sid.slice(1)}`, '/after'],
+    [`after=a~1~${sid}A`, '/after'],
+    [`after=a~-1~${sid}`, '/after'],
+    [`after=a~1000000000000000~${sid}`, '/after'],
+    [`after=a~1~${sid}~1`, '/after'],
+    ['after=a%00', '/after'],
+    ['after=a%0A', '/after'],
+    ['after=a&after=b', '/after'],
+    ['limit=0', '/limit'],
+    ['limit=201', '/limit'],
+    ['limit=x', '/limit'],
+    ['offset=1', '/offset'],
+  ]
+  for (const [query, path] of queries) {
+    const answer = await app.inject({ url: `/admin/sessions?${query}`, headers })
+    t.match(
+      [answer.headers['content-type'], answer.json()],
+      [/^application\/problem\+json/, { status: 400, code: 'invalid_request', errors: [{ in: 'querystring', path }] }],
+      query,
+    )
   }
 })
 

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
 import { revocationLogAgeMs } from '../../plugins/session-store/embedded-revocations.ts'
 import { purgeMarginMs } from '../../plugins/session-store/embedded-session-row.ts'
+import { lookLimit } from '../../plugins/session-store/session-list.ts'
 import { type Store, StoreUnavailable } from '../../plugins/session-store/store.ts'
 import { Clock } from '../clock.ts'
 import { absoluteTtlSeconds, idleTtlSeconds, ofSessions, Scene, second, within } from '../contract/scene.ts'
@@ -255,6 +256,51 @@ t.test('what has expired is deleted after a margin, in batches, and nothing else
 
   scene.clock.advance((absoluteTtlSeconds - idleTtlSeconds) * second)
   await eventually('the purge', async () => counted(file, 'sessions') + counted(file, 'revocations') === 0)
+})
+
+t.test('a page of all sessions ends after so many expired rows, and the next goes on from there', async (t) => {
+  const scene = await openWithUser(t, { file: newFile() })
+  for (let i = 0; i < lookLimit + 100; i += 1) await scene.login({ idleTtlSeconds: 1, maxSessions: 10_000 })
+  scene.clock.advance(second)
+  await scene.store.users.add({ sub: 'bo', passwordHash: '', roles: [], scope: '' })
+  const last = await scene.login({ sub: 'bo' })
+  const { sessions, next } = await scene.store.sessions.listAll(undefined, 50)
+  t.strictSame(sessions, [])
+  t.match(next, { sub: 'ana', session: { sid: String } })
+  t.match(await scene.store.sessions.listAll(next, 50), { sessions: [last], next: undefined })
+})
+
+t.test('active sessions are counted by minutes, which agree with their rows, also in a file of before', async (t) => {
+  const file = newFile()
+  const clock = new Clock()
+  const store = openEmbeddedStore({ file, clock: clock.now, purgeEveryMs: 20 })
+  const database = new DatabaseSync(file)
+  t.teardown(() => database.close())
+  const numbers = (sql: string) => database.prepare(sql).all().map(Object.values)
+  const minutes = () => numbers('SELECT minute, sessions FROM activeMinutes ORDER BY 1')
+  const rows = () => numbers('SELECT at / 60000, count(*) FROM activeSessions GROUP BY 1 ORDER BY 1')
+  const see = (batch: number, active: string[]) =>
+    store.events.append(
+      { node: 'n', run: 'r', id: batch, at: clock.nowMs, events: [], counts: {}, active, signals: [] },
+      { events: 0, timelineEntries: 0 },
+    )
+  for (const [batch, active] of [['a', 'b', 'c'], ['a'], ['a', 'b'], ['b'], ['c', 'd']].entries()) {
+    await see(batch, active)
+    t.strictSame(minutes(), rows(), `batch ${batch}`)
+    clock.advance(40 * second)
+  }
+  t.strictSame(await store.events.countActive(clock.nowMs), { hour: 4, day: 4 })
+  clock.advance(25 * 3600 * second)
+  await eventually('all are deleted', () => rows().length === 0)
+  t.strictSame(minutes(), [])
+  await see(9, ['e', 'f'])
+  await store.close()
+
+  for (const trigger of ['activeBegins', 'activeMoves', 'activeEnds']) database.exec(`DROP TRIGGER ${trigger}`)
+  database.exec('DROP TABLE activeMinutes; PRAGMA user_version = 4')
+  const again = openEmbeddedStore({ file, clock: clock.now })
+  t.teardown(() => again.close())
+  t.strictSame(await again.events.countActive(clock.nowMs), { hour: 2, day: 2 })
 })
 
 t.test('a purge that meets a locked file tries again later', async (t) => {

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { openRedisStore, type RedisStoreOptions } from '../../plugins/session-store/redis.ts'
 import { aclRule } from '../../plugins/session-store/redis-checks.ts'
 import type { Store } from '../../plugins/session-store/store.ts'
+import { addManyUsers } from '../contract/listing.ts'
 import { absoluteTtlSeconds, ofSessions, Scene } from '../contract/scene.ts'
 import { Clock, storeContract } from '../contract.ts'
 import { newPrefix, sharedRedis, startRedis } from '../redis-server.ts'
@@ -181,6 +182,18 @@ t.test('many sessions of a subject, long roles and a long scope cost more and wo
   await t.rejects(scene.store.sessions.create(tooMany), RangeError)
   await t.rejects(scene.store.sessions.create(scene.newSession({ sub: 'x'.repeat(256) })), RangeError)
 })
+
+t.test(
+  'a page of all sessions ends after so many names, though none had a session, and the next goes on',
+  async (t) => {
+    const scene = await openScene(t)
+    const last = await scene.login({ sub: await addManyUsers(scene) })
+    const { sessions, next } = await scene.store.sessions.listAll(undefined, 50)
+    t.strictSame(sessions, [])
+    t.match(next, { sub: /^b0[01]\d{3}$/, session: undefined })
+    t.match(await scene.store.sessions.listAll(next, 50), { sessions: [last], next: undefined })
+  },
+)
 
 t.test(
   'every key of a session has a time-to-live within its absolute expiry and an hour; idle ones go sooner',

@@ -48,9 +48,17 @@ export function Confirm({ title, children, verb, act, close }) {
 export function showUntilGone(dialog, close) {
   if (!dialog) return undefined
   const before = document.activeElement
+  // Escape closes at once and tells later: a key in between would open what is still thought to be open. So the browser is
+  // asked to leave the closing to us; where it does not, `close` tells.
+  const cancel = (/** @type {Event} */ event) => {
+    event.preventDefault()
+    close()
+  }
+  dialog.addEventListener('cancel', cancel)
   dialog.addEventListener('close', close)
   dialog.showModal()
   return () => {
+    dialog.removeEventListener('cancel', cancel)
     // The event comes late; by then another dialog may be open.
     dialog.removeEventListener('close', close)
     dialog.close()

@@ -1,5 +1,5 @@
-// Finding a session: by subject, by session identifier, or among those that were active last. The gateway is asked for one
-// subject's sessions, or for a page of events, never for all: it may hold a million.
+// Finding a session: by subject, by session identifier, among those that were active last, or page by page. The gateway is
+// asked for one subject's sessions, or for a page, never for all: it may hold a million.
 import { useState } from 'preact/hooks'
 import { readEvents, readSessionsOf } from '../gateway.js'
 import { html } from '../html.js'
@@ -8,18 +8,21 @@ import { EndSubjectButton } from '../parts/ending.js'
 import { canonicalName, SessionLink, SubjectLink } from '../parts/links.js'
 import { Moment } from '../parts/moment.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
+import { SessionTable } from '../parts/session-table.js'
 import { ReasonTag } from '../parts/tag.js'
 import { go, linkTo } from '../route.js'
+import { AllSessions } from './all-sessions.js'
 
 const sidPattern = /^[A-Za-z0-9_-]{32}$/
 const recentEvents = '200'
+const recentRows = 10
 const pageSize = 25
 
 /** @param {{ query: Record<string, string> }} props */
 export function SessionsView({ query }) {
-  const sub = query['sub']
-  return html`<${SearchForm} sub=${sub} />
-    ${sub ? html`<${SubjectSessions} sub=${sub} />` : html`<${RecentSessions} />`}`
+  const { sub, after } = query
+  if (sub) return html`<${SearchForm} sub=${sub} /><${SubjectSessions} sub=${sub} />`
+  return html`<${SearchForm} sub=${sub} />${after ? null : html`<${RecentSessions} />`}<${AllSessions} after=${after} />`
 }
 
 /** @param {{ sub: string | undefined }} props */
@@ -48,7 +51,7 @@ function SubjectSessions({ sub }) {
       ? html`<${Empty} title=${`${sub} has no live session`}>
           Sessions that ended are found by their identifier, or in the <a href=${linkTo(['events'], { sub })}> events of ${sub}</a>.
         <//>`
-      : html`<${SessionTable} sessions=${found} />`
+      : html`<${PagedSessions} sessions=${found} />`
   return html`<section class="panel">
     <div class="bar">
       <h2>Live sessions of <span class="subject">${sub}</span></h2>
@@ -64,29 +67,11 @@ function SubjectSessions({ sub }) {
 /** @typedef {import('../wire.ts').SessionRecord} SessionRecord */
 
 /** @param {{ sessions: SessionRecord[] }} props */
-function SessionTable({ sessions }) {
+function PagedSessions({ sessions }) {
   const [page, setPage] = useState(0)
   const pages = Math.ceil(sessions.length / pageSize)
   const shown = sessions.slice(page * pageSize, (page + 1) * pageSize)
-  return html`<div class="table-frame" role="region" aria-label="Live sessions" tabindex="0">
-      <table class="table">
-        <caption class="unseen">Live sessions, newest sign-in first</caption>
-        <thead>
-          <tr>
-            <th scope="col">Session</th>
-            <th scope="col">Device</th>
-            <th scope="col">Address</th>
-            <th scope="col">Signed in</th>
-            <th scope="col">Last refreshed</th>
-            <th scope="col">Ends unless used</th>
-            <th scope="col" class="cell-number">Generation</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${shown.map((session) => html`<${SessionRow} key=${session.sid} session=${session} />`)}
-        </tbody>
-      </table>
-    </div>
+  return html`<${SessionTable} sessions=${shown} label="Live sessions" caption="Live sessions, newest sign-in first" />
     ${
       pages > 1 &&
       html`<div class="pager">
@@ -97,22 +82,6 @@ function SessionTable({ sessions }) {
     }`
 }
 
-/** @param {{ session: SessionRecord }} props */
-function SessionRow({ session }) {
-  return html`<tr>
-    <td>
-      <${SessionLink} sid=${session.sid} />
-      ${session.current && html`<span class="cell-more">this one is yours</span>`}
-    </td>
-    <td>${session.device || '–'}</td>
-    <td>${session.ip}</td>
-    <td class="cell-time"><${Moment} at=${session.created_at} /></td>
-    <td class="cell-time"><${Moment} at=${session.last_used_at} form="distance" /></td>
-    <td class="cell-time"><${Moment} at=${session.expires_at} form="distance" /></td>
-    <td class="cell-number">${session.generation.toLocaleString()}</td>
-  </tr>`
-}
-
 function RecentSessions() {
   const events = useLoaded('recent', () => readEvents({ limit: recentEvents }))
   return html`<section class="panel">
@@ -120,7 +89,7 @@ function RecentSessions() {
       <h2>Active just now</h2>
       <button type="button" class="button" onClick=${events.reload}>Look again</button>
     </div>
-    <p class="lead">Sessions in the newest ${recentEvents} events. For any other one, search above.</p>
+    <p class="lead">The last sessions in the newest ${recentEvents} events.</p>
     <${WhenLoaded} loaded=${events} rows=${6} draw=${drawRecent} />
   </section>`
 }
@@ -128,7 +97,7 @@ function RecentSessions() {
 /** @param {import('../wire.ts').EventPage} page */
 function drawRecent({ events }) {
   const newest = new Map(events.toReversed().flatMap((event) => (event.sid ? [[event.sid, event]] : [])))
-  const rows = [...newest.values()].sort((one, other) => (one.at < other.at ? 1 : -1)).slice(0, pageSize)
+  const rows = [...newest.values()].sort((one, other) => (one.at < other.at ? 1 : -1)).slice(0, recentRows)
   if (rows.length === 0) {
     return html`<${Empty} title="No session yet">Somebody signs in at <code>POST /auth/login</code>; then it is here.<//>`
   }

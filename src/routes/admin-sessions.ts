@@ -1,0 +1,127 @@
+// /admin/sessions and /admin/subjects: live sessions, of one subject or of everybody a page at a time, and their end. Registered
+// by admin.ts, behind its hooks. It must never read more than a page of what may be a million.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { accessOf } from '../../plugins/authenticate.ts'
+import { problem, refusals } from '../../plugins/errors.ts'
+import type { SessionPlace } from '../../plugins/session-store/session-list.ts'
+import {
+  adminSessionList,
+  adminSessionSchema,
+  defaultPageLimit,
+  ended,
+  noQuery,
+  nothing,
+  type SessionListQuery,
+  sessionListQuery,
+  sidParams,
+  subjectParams,
+} from '../schemas.ts'
+import { adminSessionView } from '../session-view.ts'
+import { adminRefusals, adminSchema, deleteRefusals } from './admin-route.ts'
+
+export const adminSessions: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/admin/sessions', {
+    schema: {
+      ...adminSchema,
+      operationId: 'listSessions',
+      summary: 'List sessions',
+      description:
+        'With `sub` all live sessions of that subject, newest sign-in first. Without it those of all users, subject after ' +
+        'subject, a page at a time: sessions that start or end meanwhile move no other one.',
+      querystring: sessionListQuery,
+      response: { 200: adminSessionList, ...refusals(...adminRefusals) },
+    },
+    handler: (request) => listSessions(app, request),
+  })
+
+  app.get('/admin/sessions/:sid', {
+    schema: {
+      ...adminSchema,
+      operationId: 'readSession',
+      summary: 'Read a session',
+      description: 'One session; of one that ended, when and why.',
+      params: sidParams,
+      querystring: noQuery,
+      response: { 200: adminSessionSchema, ...refusals(...adminRefusals, 'not_found') },
+    },
+    handler: (request) => readSession(app, request, request.params.sid),
+  })
+
+  app.delete('/admin/sessions/:sid', {
+    schema: {
+      ...adminSchema,
+      operationId: 'endSession',
+      summary: 'End a session',
+      description: 'Ends the session; 204 also when it had ended before.',
+      params: sidParams,
+      querystring: noQuery,
+      response: { 204: nothing, ...refusals(...deleteRefusals, 'not_found') },
+    },
+    handler: (request, reply) => endSession(app, request, reply, request.params.sid),
+  })
+
+  app.delete('/admin/subjects/:sub/sessions', {
+    schema: {
+      ...adminSchema,
+      operationId: 'endSubjectSessions',
+      summary: 'End all sessions of a subject',
+      description: 'Ends every live session of the subject, which may be one that has no user here any more.',
+      params: subjectParams,
+      querystring: noQuery,
+      response: { 200: ended, ...refusals(...deleteRefusals) },
+    },
+    handler: async (request) => ({
+      ended: await app.sessions.endAll(request.params.sub, 'revoked_by_admin', undefined, request),
+    }),
+  })
+}
+
+async function listSessions(app: FastifyInstance, request: FastifyRequest<{ Querystring: SessionListQuery }>) {
+  const { sub, ...page } = request.query
+  const current = accessOf(request).sid
+  const { sessions, next } = sub === undefined ? await readPage(app, page) : await readSubject(app, sub, page)
+  return { sessions: sessions.map((session) => adminSessionView(session, current)), ...(next && { next }) }
+}
+
+type PageQuery = Omit<SessionListQuery, 'sub'>
+
+async function readPage(app: FastifyInstance, { after, limit }: PageQuery) {
+  const { sessions, next } = await app.sessions.listAll(placeIn(after), Number(limit ?? defaultPageLimit))
+  return { sessions, next: next && textOf(next) }
+}
+
+async function readSubject(app: FastifyInstance, sub: string, page: PageQuery) {
+  const errors = Object.keys(page).map((name) => ({
+    in: 'querystring',
+    path: `/${name}`,
+    message: 'has no meaning beside sub, whose sessions are never paged',
+  }))
+  if (errors.length > 0) throw problem('invalid_request', { reason: 'subject_paged', errors })
+  return { sessions: await app.sessions.list(sub), next: undefined }
+}
+
+// `alice`, or `alice~1767225600000~sid`; the schema has checked the form, and no part of it can hold a `~`.
+function placeIn(after: string | undefined): SessionPlace | undefined {
+  if (after === undefined) return undefined
+  const [sub = '', createdAt, sid] = after.split('~')
+  if (createdAt === undefined || sid === undefined) return { sub }
+  return { sub, session: { createdAt: Number(createdAt), sid } }
+}
+
+function textOf({ sub, session }: SessionPlace): string {
+  return session ? `${sub}~${session.createdAt}~${session.sid}` : sub
+}
+
+async function readSession(app: FastifyInstance, request: FastifyRequest, sid: string) {
+  const session = await app.sessions.read(sid)
+  if (!session) throw problem('not_found', { reason: 'unknown_session' })
+  return adminSessionView(session, accessOf(request).sid)
+}
+
+async function endSession(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, sid: string) {
+  const isEnded = await app.sessions.end(sid, 'revoked_by_admin', request)
+  if (!isEnded && !(await app.sessions.read(sid))) throw problem('not_found', { reason: 'unknown_session' })
+  reply.code(204)
+  return null
+}
