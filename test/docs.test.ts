@@ -2,7 +2,9 @@
 // and code that they name.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
+import { parse } from 'yaml'
 import { errorTable } from '../plugins/errors.ts'
+import { identityOf } from '../plugins/forward/index.ts'
 import { reasonTable } from '../plugins/usage.ts'
 import { configCommands } from '../src/cli/config-commands.ts'
 import { keyCommands } from '../src/cli/key-commands.ts'
@@ -139,4 +141,14 @@ t.test('the threat model names, for every attacker, tests that fail without the 
       .filter((part) => part.trim().startsWith('**')) ?? []
   t.ok(attackers.length > 5)
   for (const attacker of attackers) t.match(attacker, /`test\/[\w./-]+\.ts`/)
+})
+
+t.test('what stands in front of Cardea copies every identity field, in each of the documented files', async (t) => {
+  const fields = [...Object.keys(identityOf(null)), 'x-auth-assertion']
+  t.equal(fields.length, 5)
+  for (const file of ['nginx.conf', 'Caddyfile', 'traefik.yml', 'envoy.yaml']) {
+    const text = read(`docs/${file}`).toLowerCase()
+    for (const field of fields) t.match(text, new RegExp(`\\b${field}\\b`), `${file} copies ${field}`)
+  }
+  for (const file of ['traefik.yml', 'envoy.yaml']) t.type(parse(read(`docs/${file}`)), 'object', `${file} is YAML`)
 })

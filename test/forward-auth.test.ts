@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import t from 'tap'
-import { bearer, startGateway } from './gateway.ts'
+import { bearer, type Gateway, startGateway } from './gateway.ts'
 import { startCaddy, startNginx } from './proxy-server.ts'
 import { sendRaw } from './raw-client.ts'
 import { type FakeUpstream, type Received, startFakeUpstream } from './upstream.ts'
@@ -13,6 +13,7 @@ interface Scene {
   port: number
   service: FakeUpstream
   alice: { authorization: string }
+  gateway: Gateway
 }
 
 /** A proxy with its documented file. */
@@ -49,7 +50,10 @@ const proxies: Proxy[] = [
 ]
 
 async function behind({ start, file, listening }: Proxy, t: Test): Promise<Scene> {
-  const service = await startFakeUpstream()
+  const service = await startFakeUpstream(({ url }, response) => {
+    response.statusCode = url === '/orders/broken' ? 500 : 200
+    response.end('the service’s own answer')
+  })
   t.teardown(() => service.close())
   const gateway = await startGateway(t, {
     config: {
@@ -67,7 +71,7 @@ async function behind({ start, file, listening }: Proxy, t: Test): Promise<Scene
       .replace('127.0.0.1:4000', `127.0.0.1:${service.port}`)
       .replace(address, addressOf(free)),
   )
-  return { url: `http://127.0.0.1:${port}`, port, service, alice: bearer(await gateway.signIn()) }
+  return { url: `http://127.0.0.1:${port}`, port, service, gateway, alice: bearer(await gateway.signIn()) }
 }
 
 for (const proxy of proxies) {
@@ -153,6 +157,26 @@ for (const proxy of proxies) {
       const forged = Object.fromEntries([...overrides, ...places].map((name) => [name, 'evil']))
       t.equal((await fetch(`${url}/orders/1`, { headers: { ...alice, ...forged } })).status, 200)
       t.notMatch(service.received[0]?.rawHeaders.join(' '), /evil/)
+    },
+  )
+
+  t.test(
+    `${proxy.name}: while the gateway cannot tell, 503 and when to ask again; the service’s own 500 passes`,
+    async (t) => {
+      const { url, service, alice, gateway } = await behind(proxy, t)
+      const ask = (path = '/orders/1') => fetch(url + path, { headers: alice })
+      const broken = await ask('/orders/broken')
+      t.strictSame([broken.status, await broken.text()], [500, 'the service’s own answer'])
+      const received = service.received.length
+      gateway.app.revocation.isStale = () => true
+      const unknown = await ask()
+      t.equal(unknown.status, 503)
+      t.match(unknown.headers.get('retry-after'), /^[1-9]\d*$/)
+      t.match(unknown.headers.get('content-type'), 'application/problem+json')
+      t.equal(unknown.headers.get('cache-control'), 'no-store')
+      await gateway.app.close()
+      t.ok([502, 503].includes((await ask()).status), 'nobody to ask')
+      t.equal(service.received.length, received)
     },
   )
 }
