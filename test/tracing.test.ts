@@ -1,11 +1,13 @@
 // OpenTelemetry: nothing unless the environment asks for it, one span a request when it does, sent to a receiver of OTLP, and in
 // either case a traceparent goes on to the service.
-import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
 import { eventually } from './eventually.ts'
 import { bearer, type Gateway, startGateway } from './gateway.ts'
-import { type FakeUpstream, startFakeUpstream } from './upstream.ts'
+import { type FakeUpstream, startFakeUpstream, startRawUpstream } from './upstream.ts'
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 const traceparent = `00-${traceId}-00f067aa0ba902b7-01`
@@ -44,6 +46,38 @@ async function withService(t: Test): Promise<{ gateway: Gateway; service: FakeUp
   return { gateway, service }
 }
 
+// A process sends its spans to one receiver for as long as it lives.
+const receiver = await startReceiver(t)
+
+function askForTraces(t: Test, url = receiver.url): void {
+  process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = url
+  process.env['OTEL_SERVICE_NAME'] = 'front door'
+  process.env['OTEL_BSP_SCHEDULE_DELAY'] = '10'
+  t.teardown(() => {
+    delete process.env['OTEL_EXPORTER_OTLP_ENDPOINT']
+  })
+}
+
+const attributesOf = (span: Span | undefined) =>
+  new Map(span?.attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue]))
+
+/** A service that never answers, and can be waited for until it is asked. */
+async function silentService(t: Test) {
+  let count = 0
+  const service = await startRawUpstream(() => {
+    count += 1
+  })
+  t.teardown(() => service.close())
+  const routes = [{ prefix: '/orders', upstream: service.url }]
+  const gateway = await startGateway(t, { config: { routes } })
+  let seen = 0
+  const asked = async () => {
+    await eventually('the service is asked', () => count > seen)
+    seen = count
+  }
+  return { gateway, service: { asked } }
+}
+
 const fieldsOf = (service: FakeUpstream, at: number) =>
   service.received[at]?.rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase() === 'traceparent')
 
@@ -56,13 +90,7 @@ t.test('without tracing nothing is loaded, and a traceparent is passed on as it 
 })
 
 t.test('with tracing there is a span a request, and the service’s parent is ours', async (t) => {
-  const receiver = await startReceiver(t)
-  process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = receiver.url
-  process.env['OTEL_SERVICE_NAME'] = 'front door'
-  process.env['OTEL_BSP_SCHEDULE_DELAY'] = '10'
-  t.teardown(() => {
-    delete process.env['OTEL_EXPORTER_OTLP_ENDPOINT']
-  })
+  askForTraces(t)
   const { gateway, service } = await withService(t)
   const tokens = await gateway.signIn()
   const ask = (headers: Record<string, string>) =>
@@ -77,7 +105,7 @@ t.test('with tracing there is a span a request, and the service’s parent is ou
   t.match(ours, { parentSpanId: '00f067aa0ba902b7' })
   t.strictSame(fieldsOf(service, 0), [`00-${traceId}-${ours?.spanId}-01`], 'once, and it is our span')
   for (const at of [1, 2]) t.match(fieldsOf(service, at), [/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/], 'a new trace')
-  const attributes = new Map(ours?.attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue]))
+  const attributes = attributesOf(ours)
   t.equal(attributes.get('http.route'), '/orders/*')
   t.equal(attributes.get('url.path'), '/orders/1', 'without the query')
   t.equal(attributes.get('http.response.status_code'), 200)
@@ -86,11 +114,56 @@ t.test('with tracing there is a span a request, and the service’s parent is ou
   t.notMatch(JSON.stringify(receiver.spans), tokens.access_token)
 })
 
+t.test(
+  'the span of a WebSocket ends with 101 when its tunnel does, and that of a refused one with its refusal',
+  async (t) => {
+    askForTraces(t)
+    const service = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+    await once(service, 'listening')
+    t.teardown(() => service.close())
+    // A server on a port has an address.
+    const upstream = `http://127.0.0.1:${(service.address() as AddressInfo).port}`
+    const { app } = await startGateway(t, {
+      config: { routes: [{ prefix: '/ws', upstream, policy: 'public', websocket: true }] },
+    })
+    const url = (await app.listen({ host: '127.0.0.1', port: 0 })).replace('http', 'ws')
+    const spansOf = (path: string) =>
+      receiver.spans.map(attributesOf).filter((attributes) => attributes.get('url.path') === path)
+    const socket = new WebSocket(`${url}/ws/open`)
+    await once(socket, 'open')
+    service.options.verifyClient = (_info, answer) => answer(false, 404)
+    const refused = new WebSocket(`${url}/ws/refused`)
+    await once(refused, 'error')
+    await eventually('the refused one has ended', () => spansOf('/ws/refused').length > 0)
+    t.equal(spansOf('/ws/open').length, 0, 'it is open')
+    socket.close()
+    await eventually('the tunnel has ended', () => spansOf('/ws/open').length > 0)
+    const statuses = ['/ws/open', '/ws/refused'].map((path) =>
+      spansOf(path).map((attributes) => attributes.get('http.response.status_code')),
+    )
+    t.strictSame(statuses, [[101], [404]])
+  },
+)
+
+t.test('the span of a request ends when its client leaves before the answer', async (t) => {
+  askForTraces(t)
+  const { gateway, service } = await silentService(t)
+  const url = await gateway.app.listen({ host: '127.0.0.1', port: 0 })
+  const headers = bearer(await gateway.signIn())
+  const before = receiver.spans.length
+  const client = request(`${url}/orders/left`, { headers }).on('error', () => {})
+  client.end()
+  await service.asked()
+  client.destroy()
+  await eventually('its span has ended', () => receiver.spans.length > before)
+  const ended = receiver.spans.at(-1)
+  t.equal(attributesOf(ended).get('url.path'), '/orders/left')
+  t.equal(attributesOf(ended).has('http.response.status_code'), false)
+  t.equal(ended?.status.code, 2, 'an error: nobody has had an answer')
+})
+
 t.test('a receiver that is away costs no request', async (t) => {
-  process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = 'http://127.0.0.1:1'
-  t.teardown(() => {
-    delete process.env['OTEL_EXPORTER_OTLP_ENDPOINT']
-  })
+  askForTraces(t, 'http://127.0.0.1:1')
   const { gateway } = await withService(t)
   const headers = bearer(await gateway.signIn())
   for (let i = 0; i < 20; i += 1) t.equal((await gateway.app.inject({ url: '/orders/1', headers })).statusCode, 200)

@@ -1,7 +1,7 @@
 // Active health checks: asks every instance of a route at intervals whether it is well, and keeps requests from one that is
 // not. Opened for each route by index.ts, closed with the app. It never marks an instance by what a client asked for.
 import type { AnswerHead } from './client/answer-fields.ts'
-import type { Call } from './client/call.ts'
+import type { Call, CallFailure, OutgoingRequest } from './client/call.ts'
 import type { Connection } from './client/connection.ts'
 import type { CompiledRoute, HealthConfig, Instance } from './route.ts'
 import type { Upstreams } from './upstream.ts'
@@ -38,17 +38,16 @@ export class HealthChecks {
   #check(route: CompiledRoute, health: HealthConfig, instance: Instance): void {
     if (this.#asked.has(instance)) return
     this.#asked.add(instance)
-    const probe = new Probe(health.timeoutMs, (isWell) => {
-      this.#asked.delete(instance)
-      this.#judge(route, health, instance, isWell)
-    })
     const fields = ['host', instance.host, 'user-agent', 'cardea-health-check']
-    this.#upstreams.send(
-      route,
-      instance,
-      { method: 'GET', path: health.path, fields, body: null, bodyBytes: -1 },
-      probe,
-    )
+    const question: OutgoingRequest = { method: 'GET', path: health.path, fields, body: null, bodyBytes: -1 }
+    const probe: Probe = new Probe(health.timeoutMs, {
+      onAnswer: (isWell) => {
+        this.#asked.delete(instance)
+        this.#judge(route, health, instance, isWell)
+      },
+      askAnew: () => this.#upstreams.sendAnew(route, instance, question, probe),
+    })
+    this.#upstreams.send(route, instance, question, probe)
   }
 
   #judge(route: CompiledRoute, health: HealthConfig, instance: Instance, isWell: boolean): void {
@@ -60,16 +59,23 @@ export class HealthChecks {
   }
 }
 
+interface Asker {
+  onAnswer(isWell: boolean): void
+  /** Asks the same on a connection of its own. */
+  askAnew(): void
+}
+
 // One question: 2xx in time is yes. The body is read to its end, so that the connection can be kept.
 class Probe implements Call {
   readonly #timer: NodeJS.Timeout
-  readonly #tell: (isWell: boolean) => void
+  readonly #asker: Asker
+  #mayRepeat = true
   #connection: Connection | undefined
   #isTold = false
   #isWell = false
 
-  constructor(timeoutMs: number, tell: (isWell: boolean) => void) {
-    this.#tell = tell
+  constructor(timeoutMs: number, asker: Asker) {
+    this.#asker = asker
     this.#timer = setTimeout(() => this.#end(false), timeoutMs).unref()
   }
 
@@ -88,8 +94,15 @@ class Probe implements Call {
     this.#end(this.#isWell)
   }
 
-  onFailure(): void {
-    this.#end(false)
+  // RFC 9112 section 9.3.1: a kept connection that the service has closed meanwhile says nothing about the service.
+  onFailure({ kind }: CallFailure): void {
+    if (kind !== 'closed' || !this.#mayRepeat || this.#isTold) {
+      this.#end(false)
+      return
+    }
+    this.#mayRepeat = false
+    this.#connection = undefined
+    this.#asker.askAnew()
   }
 
   #end(isWell: boolean): void {
@@ -97,6 +110,6 @@ class Probe implements Call {
     this.#isTold = true
     clearTimeout(this.#timer)
     this.#connection?.abort(this, 'too_late')
-    this.#tell(isWell)
+    this.#asker.onAnswer(isWell)
   }
 }

@@ -1,10 +1,13 @@
 // What a route has forwarded: numbers only, allocated once a route, so that a request pays for a few additions and no more.
-// Fed by the exchange; read by the metrics plugin.
+// Fed by exchanges and tunnels; read by the metrics plugin.
 import { Histogram } from '../histogram.ts'
+
+/** Upper bounds for tunnels, s: from one that broke at once to one that is open for a day. */
+const tunnelBounds = [1, 10, 60, 600, 3600, 14_400, 86_400] as const
 
 export class RouteMeter {
   readonly prefix: string
-  /** Answers of the service by the first digit of their status. */
+  /** Answers of the service by the first digit of their status; of 1xx only the 101 that opens a tunnel. */
   readonly answers = new Float64Array(6)
   /** The service gave no answer that could be passed on. */
   failed = 0
@@ -12,15 +15,24 @@ export class RouteMeter {
   left = 0
   /** From sending a request to the first byte of its answer, s. */
   readonly latency = new Histogram()
+  /**
+   * How long tunnels were open that have ended, s. Apart from the latency, which has the time to their 101: what is open for
+   * hours says nothing of how soon a service answers, and would drown what does.
+   */
+  readonly tunnels = new Histogram(tunnelBounds)
 
   constructor(prefix: string) {
     this.prefix = prefix
   }
 
-  /** @param statusCode 200 to 999 */
+  /** @param statusCode 101 for a tunnel that opens, else 200 to 999 */
   answered(statusCode: number, latencyMs: number): void {
     const statusClass = Math.min(5, (statusCode / 100) | 0)
     this.answers[statusClass] = (this.answers[statusClass] ?? 0) + 1
     this.latency.observe(latencyMs / 1000)
+  }
+
+  tunnelEnded(openMs: number): void {
+    this.tunnels.observe(openMs / 1000)
   }
 }

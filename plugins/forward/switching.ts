@@ -64,7 +64,11 @@ export function openTunnel(
     requestId: id,
     access,
     limitFields,
-    onSettled: () => longRunning.end(socket),
+    onSettled: (hadSwitched) => {
+      longRunning.end(socket)
+      // Its response was taken off the connection and never closes; the span is as long as the tunnel.
+      if (hadSwitched) request.span?.end(101)
+    },
   })
   tunnel.start(path, handshakeFields(fields, offer))
 }

@@ -27,8 +27,11 @@ export interface TunnelOptions {
   requestId: string
   access: AccessClaims | null
   limitFields: readonly string[] | null
-  /** Called once, when all is over. */
-  onSettled: () => void
+  /**
+   * Called once, when all is over.
+   * @param hadSwitched else the framework has the answer, or nobody waits for one
+   */
+  onSettled: (hadSwitched: boolean) => void
 }
 
 export class Tunnel implements Call, Watched {
@@ -37,7 +40,9 @@ export class Tunnel implements Call, Watched {
   #connection: Connection | undefined
   #service: Socket | undefined
   #isSettled = false
+  /** When something last moved. */
   #sinceMs: number
+  #openedMs = 0
   #movedBytes = 0
 
   constructor(options: TunnelOptions) {
@@ -89,6 +94,7 @@ export class Tunnel implements Call, Watched {
 
   onSending(connection: Connection): boolean {
     this.#connection = connection
+    this.#sinceMs = this.#options.upstreams.now()
     return !this.#isSettled
   }
 
@@ -108,7 +114,10 @@ export class Tunnel implements Call, Watched {
   onHead({ statusCode }: AnswerHead): void {
     const { upstreams, route, instance } = this.#options
     upstreams.answered(route, instance, statusCode)
-    this.#fail(codeByStatus[statusCode] ?? 'upstream_bad_response', `upstream_refused_handshake ${statusCode}`)
+    // A success that is no switch is nothing that could be passed on.
+    if (statusCode < 400) route.meter.failed += 1
+    else route.meter.answered(statusCode, upstreams.now() - this.#sinceMs)
+    this.#refuse(codeByStatus[statusCode] ?? 'upstream_bad_response', `upstream_refused_handshake ${statusCode}`)
   }
 
   onBody(): void {}
@@ -123,9 +132,12 @@ export class Tunnel implements Call, Watched {
   }
 
   #open(head: AnswerHead, service: Socket): void {
-    const { handshake, answer } = this.#options
+    const { handshake, answer, route, upstreams } = this.#options
     const { socket, response } = handshake
     this.#service = service
+    this.#openedMs = upstreams.now()
+    route.meter.answered(101, this.#openedMs - this.#sinceMs)
+    this.#sinceMs = this.#openedMs
     answer.hijack()
     response.detachSocket(socket)
     service.once('close', this.#onClosed)
@@ -133,7 +145,6 @@ export class Tunnel implements Call, Watched {
     if (handshake.head.length > 0) service.write(handshake.head)
     socket.pipe(service)
     service.pipe(socket)
-    this.#sinceMs = this.#options.upstreams.now()
   }
 
   #switching(head: AnswerHead): string {
@@ -157,9 +168,15 @@ export class Tunnel implements Call, Watched {
     return hasMoved
   }
 
-  /** Before the switch: the refusal goes the framework's way. */
+  /** Before the switch, where no answer came that could be passed on. */
   #fail(code: ErrorCode, reason: string, cause?: Error): void {
     if (this.#isSettled) return
+    this.#options.route.meter.failed += 1
+    this.#refuse(code, reason, cause)
+  }
+
+  /** The refusal goes the framework's way. */
+  #refuse(code: ErrorCode, reason: string, cause?: Error): void {
     const { handshake, answer } = this.#options
     handshake.socket.off('close', this.#onClosed)
     this.#forget()
@@ -176,11 +193,13 @@ export class Tunnel implements Call, Watched {
   }
 
   #forget(): void {
-    const { upstreams, instance, onSettled } = this.#options
+    const { upstreams, route, instance, onSettled } = this.#options
+    const hadSwitched = this.#service !== undefined
     this.#isSettled = true
     instance.active -= 1
     upstreams.forget(this)
-    onSettled()
+    if (hadSwitched) route.meter.tunnelEnded(upstreams.now() - this.#openedMs)
+    onSettled(hadSwitched)
   }
 
   // One side is gone: what it said last still reaches the other one.
@@ -188,6 +207,7 @@ export class Tunnel implements Call, Watched {
     if (this.#isSettled) return
     const service = this.#service
     if (service === undefined) {
+      this.#options.route.meter.left += 1
       this.#settle()
       return
     }

@@ -8,7 +8,7 @@ import { addRead, histogramValues } from './counted.ts'
 export function addForwarding(app: FastifyInstance, registry: Registry): void {
   const requests = {
     name: 'cardea_forwarded_requests_total',
-    help: 'Requests sent to services, by route and by the status class of the answer; failed: none came; left: nobody waited.',
+    help: 'Requests sent to services, by route and by the status class of the answer (101: a tunnel opened); failed: none came; left: nobody waited.',
     type: 'counter',
   } as const
   addRead(registry, requests, () => app.routeMeters.flatMap(answersOf))
@@ -17,10 +17,23 @@ export function addForwarding(app: FastifyInstance, registry: Registry): void {
   addRead(registry, { name, help, type: 'histogram' }, () =>
     app.routeMeters.flatMap(({ prefix, latency }) => histogramValues(name, latency, { route: prefix })),
   )
+  addTunnels(app, registry)
+}
+
+// Of routes that had one: most never do.
+function addTunnels(app: FastifyInstance, registry: Registry): void {
+  const name = 'cardea_tunnel_seconds'
+  const help = 'How long WebSockets were open, of those that have ended.'
+  addRead(registry, { name, help, type: 'histogram' }, () =>
+    app.routeMeters
+      .filter(({ answers }) => answers[1] !== 0)
+      .flatMap(({ prefix, tunnels }) => histogramValues(name, tunnels, { route: prefix })),
+  )
 }
 
 function answersOf({ prefix, answers, failed, left }: RouteMeter) {
   const classes = [2, 3, 4, 5].map((first) => ({ status: `${first}xx`, value: answers[first] ?? 0 }))
-  const all = [...classes, { status: 'failed', value: failed }, { status: 'left', value: left }]
+  const tunnels = { status: '101', value: answers[1] ?? 0 }
+  const all = [tunnels, ...classes, { status: 'failed', value: failed }, { status: 'left', value: left }]
   return all.map(({ status, value }) => ({ labels: { route: prefix, status }, value }))
 }

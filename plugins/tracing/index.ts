@@ -22,12 +22,10 @@ async function tracing(app: FastifyInstance, options: TracingOptions): Promise<v
   const { openSpans } = await import('./spans.ts')
   const spans = await openSpans(options)
   app.decorateRequest('span', null)
-  app.addHook('onRequest', (request, _reply, done) => {
-    request.span = begin(spans, request)
-    done()
-  })
-  app.addHook('onResponse', (request, reply, done) => {
-    end(request, reply)
+  app.addHook('onRequest', (request, reply, done) => {
+    const span = begin(spans, request)
+    request.span = span
+    endWith(span, reply)
     done()
   })
   app.addHook('onClose', () => spans.flush())
@@ -48,8 +46,14 @@ function begin(spans: Spans, request: FastifyRequest): RequestSpan {
   return span
 }
 
-function end({ span }: FastifyRequest, reply: FastifyReply): void {
-  span?.end(reply.raw.headersSent ? reply.raw.statusCode : undefined)
+// Not the hook onResponse: it passes over an answer whose client has left, which closes and never finishes. The answer that
+// refuses a WebSocket finishes and never closes; a tunnel's does neither, and its own end ends the span (forward/switching.ts).
+function endWith(span: RequestSpan, { raw }: FastifyReply): void {
+  const end = () => {
+    raw.off('finish', end).off('close', end)
+    span.end(raw.headersSent ? raw.statusCode : undefined)
+  }
+  raw.once('finish', end).once('close', end)
 }
 
 function replaceFields(rawHeaders: string[], fields: Readonly<Record<string, string>>): void {

@@ -1,7 +1,9 @@
 // Several instances of a service: who is next, who is left alone and for how long, and what a client sees of all that.
 import t from 'tap'
 import { findInstance, noteFailure, noteSuccess, pickInstance } from '../../plugins/forward/balancing.ts'
+import { HealthChecks } from '../../plugins/forward/health-check.ts'
 import { compileRoutes, type RouteConfig } from '../../plugins/forward/index.ts'
+import { Upstreams } from '../../plugins/forward/upstream.ts'
 import { eventually } from '../eventually.ts'
 import { freePort } from '../free-port.ts'
 import { sendRaw } from '../raw-client.ts'
@@ -218,6 +220,36 @@ t.test('an instance that is not well by its health check gets nothing until it i
   isWell = true
   await eventually('both answer again', async () => (await answeredBy()) === 2)
 })
+
+t.test(
+  'a kept connection that the service has closed makes no instance sick; a new one that it closes does',
+  async (t) => {
+    let isGone = false
+    const service = await startRawUpstream((socket, _head, number) => {
+      // Each connection answers once, says nothing of its end, and is closed at the next question.
+      if (isGone || number > 1) socket.destroy()
+      else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+    })
+    t.teardown(() => service.close())
+    const changes: boolean[] = []
+    const upstreams = new Upstreams(() => {})
+    const checks = new HealthChecks(upstreams, (_route, { isSick }) => changes.push(isSick))
+    t.teardown(() => {
+      checks.close()
+      upstreams.close()
+    })
+    const health = { path: '/', intervalMs: 10, timeoutMs: 1000, failures: 1 }
+    const [route] = compileRoutes([{ prefix: '/x', upstream: service.url, health }])
+    if (route === undefined) throw new Error('no route')
+    upstreams.open(route)
+    checks.open(route)
+    await eventually('it was asked often', () => service.heads.length > 20)
+    t.strictSame(changes, [])
+    isGone = true
+    await eventually('it is sick', () => changes.length > 0)
+    t.strictSame(changes, [true])
+  },
+)
 
 t.test('a service that swallows everything hurts no other, and not its own other instance for long', async (t) => {
   const good = await upstreamFor(t)

@@ -222,3 +222,29 @@ t.test('it ends with its access token where the route says so, and nowhere else'
   t.equal((await closed)[0], 1006)
   t.equal(await echoOf(kept, 'still here'), 'still here')
 })
+
+t.test('a tunnel is counted when it opens, its duration when it ends, and a refused handshake once', async (t) => {
+  const { gateway, service, connect } = await sceneOf(t)
+  const alice = bearer(await gateway.signIn())
+  const meter = gateway.app.routeMeters.find(({ prefix }) => prefix === '/ws')
+  const countedOf = () => {
+    const { answers, failed, left, latency, tunnels } = meter ?? {}
+    const total = (histogram: typeof latency) => histogram?.counts.reduce((sum, count) => sum + count, 0)
+    return { answers: [...(answers ?? [])], failed, left, latency: total(latency), tunnels: total(tunnels) }
+  }
+  const socket = connect('/ws', alice)
+  t.equal(await statusOf(socket), 101)
+  t.match(countedOf(), { answers: [0, 1, 0, 0, 0, 0], latency: 1, tunnels: 0 })
+  socket.close()
+  await eventually('it has ended', () => countedOf().tunnels === 1)
+  t.ok((meter?.tunnels.sum ?? 0) > 0)
+  t.equal(await statusOf(connect('/ws')), 401)
+  t.match(countedOf(), { answers: [0, 1, 0, 0, 0, 0], failed: 0 }, 'what is not sent to the service is not counted')
+  service.options.verifyClient = (_info, answer) => answer(false, 404)
+  t.equal(await statusOf(connect('/ws', alice)), 404)
+  service.options.verifyClient = (_info, answer) => answer(false, 204)
+  t.equal(await statusOf(connect('/ws', alice)), 502)
+  await new Promise((resolve) => service.close(resolve))
+  t.equal(await statusOf(connect('/ws', alice)), 502)
+  t.strictSame(countedOf(), { answers: [0, 1, 0, 0, 1, 0], failed: 2, left: 0, latency: 2, tunnels: 1 })
+})

@@ -1,8 +1,12 @@
 // What Prometheus reads: who may, what it says, that a flood of junk adds next to nothing, and that the dashboard and the alerts
 // name only what there is.
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
 import { listenForMetrics } from '../../src/metrics-listener.ts'
+import { eventually } from '../eventually.ts'
 import { bearer, startGateway } from '../gateway.ts'
 import { startFakeUpstream } from '../upstream.ts'
 
@@ -73,12 +77,12 @@ t.test('refreshes, logins, ages, rotations and sessions alive are counted', asyn
   t.match(text, /^process_resident_memory_bytes /m)
 })
 
-t.test('revocations are counted by kind, with the time until this node knew', async (t) => {
+t.test('what this node revokes is counted by kind, with the time until it knew', async (t) => {
   const { signIn, app, read } = await withMetrics(t)
   const alice = await signIn()
   await app.inject({ method: 'POST', url: '/auth/logout', headers: bearer(alice) })
-  t.ok((await read('cardea_revocations_total{kind="session"}')) >= 1)
-  t.ok((await read('cardea_revocation_propagation_seconds_count')) >= 1)
+  t.equal(await read('cardea_revocations_total{kind="session"}'), 1)
+  t.equal(await read('cardea_revocation_propagation_seconds_count'), 1)
   t.ok((await read('cardea_revocation_log_age_seconds')) >= 0)
 })
 
@@ -96,6 +100,31 @@ t.test('forwarded requests are counted by route and status class, whatever the p
   t.equal(seriesOf(text, 'cardea_forwarded_requests_total{route="/orders",status="2xx"}'), 5)
   t.equal(seriesOf(text, 'cardea_forwarded_requests_total{route="/gone",status="failed"}'), 1)
   t.equal(seriesOf(text, 'cardea_upstream_latency_seconds_count{route="/orders"}'), 5)
+})
+
+t.test('tunnels are counted as 101, and how long they were open apart from the latency', async (t) => {
+  const service = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  await once(service, 'listening')
+  t.teardown(() => service.close())
+  // A server on a port has an address.
+  const { port } = service.address() as AddressInfo
+  const upstream = `http://127.0.0.1:${port}`
+  const { app, scrape } = await withMetrics(t, {
+    routes: [{ prefix: '/ws', upstream, policy: 'public', websocket: true }],
+  })
+  const opened = 'cardea_forwarded_requests_total{route="/ws",status="101"}'
+  const ended = 'cardea_tunnel_seconds_count{route="/ws"}'
+  t.notMatch(await scrape(), 'cardea_tunnel_seconds_count', 'a route without tunnels adds no lines')
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`)
+  await once(socket, 'open')
+  const whileOpen = await scrape()
+  t.equal(seriesOf(whileOpen, opened), 1)
+  t.equal(seriesOf(whileOpen, ended), 0)
+  t.equal(seriesOf(whileOpen, 'cardea_upstream_latency_seconds_count{route="/ws"}'), 1, 'until its 101')
+  socket.close()
+  await eventually('it has ended', async () => seriesOf(await scrape(), ended) === 1)
+  t.equal(seriesOf(await scrape(), opened), 1)
 })
 
 t.test('a flood of junk adds fewer than 60 lines', async (t) => {
