@@ -1,6 +1,6 @@
 // The body of a client's request on its way to a service: counted, bounded, and held back when the service is slow.
-// Made by index.ts, read by undici. It stands between the two so that a failing service never destroys the client's own
-// stream, on which an answer must still be written.
+// Made by exchange.ts, read by client/outgoing-body.ts. It stands between the two so that a failing service never destroys the
+// client's own stream, on which an answer must still be written.
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
