@@ -149,9 +149,18 @@ t.test('H-09: a good request keeps its answer when what follows is broken', asyn
 t.test('H-09: identity of one request does not stay with the connection', async (t) => {
   const answer = await attack([
     `GET /orders/1 HTTP/1.1\r\n${fields}\r\n`,
+    'GET /open/1 HTTP/1.1\r\nHost: gateway\r\n\r\n',
     'GET /orders/2 HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n',
   ])
-  t.same([answer.statuses, answer.reached], [[200, 401], ['/orders/1']])
+  t.same(
+    [answer.statuses, answer.reached],
+    [
+      [200, 200, 401],
+      ['/orders/1', '/open/1'],
+    ],
+  )
+  t.match(upstream.received[0]?.headers, { 'x-auth-subject': 'alice' })
+  t.notMatch(upstream.received[1]?.rawHeaders.join(), /x-auth/i)
 })
 
 t.test('H-10: no protocol is switched, and no h2c goes on', async (t) => {

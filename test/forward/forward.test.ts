@@ -234,21 +234,15 @@ t.test('H-06: the client’s forwarding fields count only from a trusted proxy',
     await fetch(`${url}/x`, { headers: forwarded })
     await app.close()
   }
-  t.match(upstream.received[0]?.headers, {
-    'x-forwarded-for': '127.0.0.1',
-    'x-forwarded-proto': 'http',
-    'x-forwarded-host': /^127\.0\.0\.1:/,
-  })
-  t.match(upstream.received[1]?.headers, {
-    'x-forwarded-for': '6.6.6.6, 203.0.113.9, 127.0.0.1',
-    'x-forwarded-proto': 'https',
-    'x-forwarded-host': 'evil.example',
-  })
-  t.match(
-    upstream.received[2]?.headers,
-    { 'x-forwarded-for': '203.0.113.9, 127.0.0.1' },
-    'what stands before the first untrusted address is hearsay',
+  const said = upstream.received.map(({ headers }) =>
+    ['for', 'proto', 'host'].map((name) => headers[`x-forwarded-${name}`]?.toString().replace(/:\d+$/, '')),
   )
+  t.strictSame(said, [
+    ['127.0.0.1', 'http', '127.0.0.1'],
+    ['6.6.6.6, 203.0.113.9, 127.0.0.1', 'https', 'evil.example'],
+    // What stands before the first untrusted address is hearsay.
+    ['203.0.113.9, 127.0.0.1', 'https', 'evil.example'],
+  ])
   for (const { headers } of upstream.received) t.notOk(headers['x-real-ip'] ?? headers.forwarded)
 })
 
