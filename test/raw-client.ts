@@ -9,6 +9,8 @@ export interface RawAnswer {
   text: string
   /** Whether the other side ended the connection (with an end or a reset) before the deadline. */
   closed: boolean
+  /** Whether that was a reset: what came is not the whole. */
+  reset: boolean
 }
 
 /**
@@ -25,13 +27,16 @@ export async function sendRaw(
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   let text = ''
   let closed = false
+  let reset = false
   const done = new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, deadlineMs)
     socket.on('data', (part) => {
       text += part.toString('latin1')
       if (until?.(text)) socket.destroy()
     })
-    socket.on('error', () => {})
+    socket.on('error', (error) => {
+      reset = 'code' in error && error.code === 'ECONNRESET'
+    })
     socket.on('end', () => {
       closed = true
     })
@@ -46,7 +51,7 @@ export async function sendRaw(
   }
   await done
   socket.destroy()
-  return { text, closed }
+  return { text, closed, reset }
 }
 
 /** A connection that a test speaks on in steps. */

@@ -63,6 +63,10 @@ t.test('H-12: a body that breaks off reaches the client as a broken message', as
     t.notMatch(text, /\r\n0\r\n/, 'no last chunk is made up')
     t.match(text, /content-length: 10|transfer-encoding: chunked/i)
   }
+  const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n3\r\nhal\r\n`
+  const { text, reset } = await answeredWith(chunked, 'GET /x HTTP/1.0\r\nHost: gateway\r\n\r\n')
+  t.match(text, /hal$/, 'which to HTTP/1.0 has no length')
+  t.ok(reset, 'so that its end would be the message’s, were it no reset')
 })
 
 t.test(
