@@ -74,7 +74,8 @@ export interface Signal {
   sid?: string
   severity: 'info' | 'warning' | 'alarm'
   what: string
-  numbers: Record<string, number>
+  /** What the rule saw: counts, and names such as those of clients and networks. */
+  numbers: Record<string, number | string>
   threshold: number
   why: string
   action: 'report' | 'revoke' | 'login'
