@@ -2,6 +2,7 @@
 // Every plugin and route that grants or denies records here; nothing here ever holds a token, a cookie or a password.
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { type Counts, countUp, newCounts } from './counts.ts'
 import { rememberedLabel } from './session-store/device-label.ts'
 import type { Session } from './session-store/store.ts'
 
@@ -86,11 +87,6 @@ export interface RecordedEvent extends UsageEvent {
   actor?: string | undefined
 }
 
-/** By reason, nothing yet. */
-export function newCounts(): Map<string, number> {
-  return new Map(Object.keys(reasonTable).map((reason) => [reason, 0]))
-}
-
 // What an operator should look at even when nothing else is logged.
 const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_healed', 'ahead_refused', 'revocation_unknown'])
 
@@ -99,7 +95,7 @@ const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
 
 /** Counts and logs events. Recording never fails and never waits. */
 export class Usage {
-  readonly #counts: Map<string, number>
+  readonly #counts: Counts
   readonly #log: FastifyBaseLogger
   readonly #clock: () => number
   readonly #listeners: ((event: RecordedEvent) => void)[] = []
@@ -108,7 +104,7 @@ export class Usage {
    * @param clock of this node, ms
    * @param counts which it goes on counting
    */
-  constructor(log: FastifyBaseLogger, clock: () => number = Date.now, counts = newCounts()) {
+  constructor(log: FastifyBaseLogger, clock: () => number = Date.now, counts = newCounts(Object.keys(reasonTable))) {
     this.#counts = counts
     this.#log = log
     this.#clock = clock
@@ -119,7 +115,7 @@ export class Usage {
    * @param request where it came from; undefined when the gateway itself acted
    */
   record(request: FastifyRequest | undefined, event: UsageEvent): void {
-    this.#counts.set(event.reason, (this.#counts.get(event.reason) ?? 0) + 1)
+    countUp(this.#counts, event.reason)
     const recorded = this.#complete(request, event)
     const log = request?.log ?? this.#log
     // A line that is not written anyway shall not be made: there is one for each refresh.
@@ -170,7 +166,7 @@ function actorOf(request: FastifyRequest, { sub }: UsageEvent): string | undefin
 
 interface UsageOptions {
   clock?: () => number
-  counts?: Map<string, number>
+  counts?: Counts
 }
 
 async function usage(app: FastifyInstance, { clock, counts }: UsageOptions): Promise<void> {

@@ -92,11 +92,11 @@ export async function buildApp(config: Config, options: AppOptions): Promise<Fas
   })
   app.log = log
   const parts: PublishedPart[] = []
-  const totals = options.totals ?? new Totals()
+  const counting = { ...options, totals: options.totals ?? new Totals() }
   await closedUnless(app, async () => {
-    await registerHttp(app, config, { ...options, totals }, parts)
-    await registerTokens(app, config, { ...options, totals })
-    await registerRoutes(app, config, { ...options, totals }, parts)
+    await registerHttp(app, config, counting, parts)
+    await registerTokens(app, config, counting)
+    await registerRoutes(app, config, counting, parts)
   })
   return app
 }

@@ -2,6 +2,7 @@
 // real process shows; everything else uses the app in this process.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { eventually } from './eventually.ts'
@@ -54,6 +55,12 @@ export class GatewayProcess {
 
   get pid(): number | undefined {
     return this.#child?.pid
+  }
+
+  /** The processes that it has started and that live now: its workers. */
+  get workers(): number[] {
+    const children = `/proc/${this.pid}/task/${this.pid}/children`
+    return readFileSync(children, 'utf8').trim().split(' ').filter(Boolean).map(Number)
   }
 
   kill(signal: NodeJS.Signals): void {

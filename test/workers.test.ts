@@ -2,7 +2,7 @@
 // no request. Real processes, a real Redis.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
@@ -36,11 +36,6 @@ async function startWorkers(t: Test, env: Record<string, string> = {}): Promise<
   t.teardown(() => gateway.kill('SIGKILL'))
   await eventually('the gateway says that it is up', () => gateway.output.some((line) => line.includes('operators')))
   return gateway
-}
-
-/** The workers that live now. */
-function workersOf({ pid }: GatewayProcess): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 }
 
 /** Whose log lines tell of refreshes. */
@@ -107,7 +102,7 @@ t.test('all workers serve; the banner and the first admin are there once; the CL
   await eventually('both workers serve', () => serving(gateway).size === 2)
   await load.stop()
   t.strictSame(load.failures, [])
-  t.strictSame([...serving(gateway)].sort(), workersOf(gateway).sort())
+  t.strictSame([...serving(gateway)].sort(), gateway.workers.sort())
   t.equal(gateway.output.filter((line) => /^Cardea .*store: (Redis|Valkey) .*, 2 workers/.test(line)).length, 1)
   t.equal(gateway.output.filter((line) => line.includes('operators')).length, 1)
   t.match(await gateway.cli(['users', 'list']), /^admin /m)
@@ -121,14 +116,14 @@ t.test(
     const gateway = await startWorkers(t)
     const load = await startLoad(t, gateway.url, oneShot(), (failure) => failure === 'ECONNREFUSED')
     await more(load, 100)
-    const before = workersOf(gateway)
+    const before = gateway.workers
     const [victim = 0, survivor = 0] = before
     process.kill(victim, 'SIGKILL')
     await eventually('there are two workers again', () => {
-      const now = workersOf(gateway)
+      const now = gateway.workers
       return now.length === 2 && !now.includes(victim) && now.includes(survivor)
     })
-    const [successor = 0] = workersOf(gateway).filter((pid) => pid !== survivor)
+    const [successor = 0] = gateway.workers.filter((pid) => pid !== survivor)
     await eventually('the new worker serves', () => serving(gateway).has(successor))
     await more(load, 100)
     const tokens = await load.stop()
@@ -164,7 +159,7 @@ t.test(
     )
     const isServed = async () => (await fetch(`${gateway.url}/docs/json`)).status
     t.equal(await isServed(), 404)
-    const before = workersOf(gateway)
+    const before = gateway.workers
     writeFileSync(routesFile, 'docs: true\n')
     gateway.kill('SIGUSR2')
     await eventually(
@@ -177,7 +172,7 @@ t.test(
       await load.stop()
       t.strictSame(load.failures, [])
     }
-    const after = workersOf(gateway)
+    const after = gateway.workers
     t.equal(after.length, 2)
     t.notOk(after.some((pid) => before.includes(pid)))
     t.equal(await isServed(), 200)
@@ -186,7 +181,7 @@ t.test(
     gateway.kill('SIGUSR2')
     await eventually('it is refused', () => gateway.output.some((line) => line.includes('stay as they are')))
     t.match(gateway.output.join('\n'), /docs is \\"maybe\\"/)
-    t.strictSame(workersOf(gateway), after)
+    t.strictSame(gateway.workers, after)
     t.equal(await gateway.stop(), 0)
   },
 )
@@ -197,9 +192,9 @@ t.test('a worker that ends again and again is started again ever more slowly', a
     gateway.output.filter((line) => line.includes('a worker ended')).map((line) => JSON.parse(line).time)
   const started: number[] = []
   for (let i = 1; i <= 5; i += 1) {
-    process.kill(workersOf(gateway)[0] ?? 0, 'SIGKILL')
+    process.kill(gateway.workers[0] ?? 0, 'SIGKILL')
     await eventually('it is noticed', () => ended().length === i)
-    await eventually('there are two workers again', () => workersOf(gateway).length === 2)
+    await eventually('there are two workers again', () => gateway.workers.length === 2)
     started.push(Date.now())
   }
   const gaps = started.map((time, i) => time - ended()[i])

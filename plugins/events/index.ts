@@ -3,6 +3,7 @@
 import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { type Counts, countUp } from '../counts.ts'
 import type { EventStore, EventStoreLimits, NodeReport, Signal } from '../session-store/event-store.ts'
 import { Detector } from './detector.ts'
 import { FollowUp } from './follow-up.ts'
@@ -33,7 +34,7 @@ export interface EventsOptions {
   /** By rule; the others report, at the thresholds of the table of rules. */
   signals: { actions: Partial<Record<RuleName, Action>>; thresholds: Partial<Record<RuleName, number>> }
   /** Each goes on counting: what the recorder loses, and signals by rule that nobody had found before. */
-  totals: { readonly lost: RecorderOptions['lost']; readonly signals: Map<string, number> }
+  totals: { readonly lost: RecorderOptions['lost']; readonly signals: Counts }
   /** Who is told of signals. */
   webhook?: { url: string; secret: string; firstPauseMs?: number } | undefined
   /** ms */
@@ -83,7 +84,7 @@ function followSignals(app: FastifyInstance, { webhook: told, clock, totals }: E
   const webhook = told && new Webhook({ ...told, clock, onLost: lost('the webhook did not take a signal') })
   const onNewSignals = (signals: readonly Signal[]) => {
     for (const signal of signals) {
-      totals.signals.set(signal.rule, (totals.signals.get(signal.rule) ?? 0) + 1)
+      countUp(totals.signals, signal.rule)
       app.log.warn({ signal }, 'signal')
       followUp.add(signal)
       webhook?.send(signal)

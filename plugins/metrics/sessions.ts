@@ -1,6 +1,7 @@
 // Metrics of sessions: refreshes, logins, events by reason, what refresh tokens look like when they are used, revocations.
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
+import { countUp } from '../counts.ts'
 import type { RecordedEvent } from '../usage.ts'
 import { addRead, histogramValues } from './counted.ts'
 import type { Totals } from './totals.ts'
@@ -63,7 +64,7 @@ function addTokens(app: FastifyInstance, registry: Registry, { tokenAges, rotati
 
 function addRevocations(app: FastifyInstance, registry: Registry, totals: Totals): void {
   const { revocations, propagation } = totals
-  app.sessions.onRevoked(({ kind }) => void revocations.set(kind, (revocations.get(kind) ?? 0) + 1))
+  app.sessions.onRevoked(({ kind }) => countUp(revocations, kind))
   app.revocation.onNews(({ at }) => {
     // An app that another one has followed hears the same.
     if (totals.newest === app) propagation.observe(Math.max(0, app.events.clock() - at) / 1000)

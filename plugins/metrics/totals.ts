@@ -1,9 +1,10 @@
 // What a process has counted since it started, whichever app counted it: a reload builds a new app, and a counter that falls
 // would be read as a restart. Made by whoever builds apps; each app adds to it, the metrics plugin reads it.
+import { newCounts } from '../counts.ts'
 import { ruleTable } from '../events/rules.ts'
 import type { RouteMeter } from '../forward/meter.ts'
 import { Histogram } from '../histogram.ts'
-import { newCounts } from '../usage.ts'
+import { reasonTable } from '../usage.ts'
 import { newStoreLatency } from './timed-store.ts'
 
 const minute = 60
@@ -14,17 +15,17 @@ const revocationKinds = ['session', 'subject', 'everyone', 'token', 'signing_key
 
 export class Totals {
   /** Events by reason. */
-  readonly events = newCounts()
+  readonly events = newCounts(Object.keys(reasonTable))
   /** Events and refusals that were not kept. */
   readonly lost = { dropped: 0, sampled: 0 }
   /** Signals that this node was the first to find, by rule. */
-  readonly signals = zeroes(Object.keys(ruleTable))
+  readonly signals = newCounts(Object.keys(ruleTable))
   /** Age of refresh tokens when they are presented, s. */
   readonly tokenAges = new Histogram(ageBounds)
   /** Rotations a session has had, at each of them. */
   readonly rotations = new Histogram(rotationBounds)
   /** What this node revoked, by kind. */
-  readonly revocations = zeroes(revocationKinds)
+  readonly revocations = newCounts(revocationKinds)
   /** From a revocation, on whichever node, to this one knowing of it, s. */
   readonly propagation = new Histogram(propagationBounds)
   readonly storeLatency = newStoreLatency()
@@ -32,8 +33,4 @@ export class Totals {
   readonly meters = new Map<string, RouteMeter>()
   /** The app that is ready since last: one that is only finishing hears everything as well. */
   newest: object | undefined
-}
-
-function zeroes(names: readonly string[]): Map<string, number> {
-  return new Map(names.map((name) => [name, 0]))
 }

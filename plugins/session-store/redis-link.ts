@@ -127,7 +127,7 @@ export class RedisLink {
    * Waits for what must come true before a command may be sent; it counts as a command under way.
    * @throws StoreUnavailable when it does not come true in time
    */
-  async until(isTrue: Promise<void>, deadlineMs: number): Promise<void> {
+  async until(isTrue: Promise<unknown>, deadlineMs: number): Promise<void> {
     this.#assertRoom()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())

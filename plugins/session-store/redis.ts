@@ -89,10 +89,7 @@ async function openAndCheck(link: RedisLink, { form }: RedisAddress, timeoutMs: 
     const findings = checkRedis(link.client, form === 'cluster')
     try {
       // A server that goes silent now would hold the start for ever.
-      await link.until(
-        findings.then(() => undefined),
-        leftMs(),
-      )
+      await link.until(findings, leftMs())
       return await findings
     } catch (cause) {
       if (!isLost(cause)) throw cause

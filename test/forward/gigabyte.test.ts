@@ -1,13 +1,15 @@
 // 1 GiB through a gateway that is a process of its own, there and back at once: every byte arrives, and the gateway's memory stays
 // what it was. Linux only, as is the look at its memory.
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer, request as httpRequest } from 'node:http'
+import { writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { costOf } from '../../bench/process-cost.ts'
 import { GatewayProcess } from '../gateway-process.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
+import { startStreamingUpstream } from '../upstream.ts'
 
 t.setTimeout(110_000)
 const mebibyte = 1024 * 1024
@@ -15,24 +17,10 @@ const partBytes = 256 * 1024
 /** What V8 and the sockets may take while they are busy. */
 const growthLimitMiB = 100
 
-/** A service that gives back what it is given, as it comes. */
-async function startEcho(t: Test): Promise<number> {
-  const server = createServer((request, response) => void request.pipe(response))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
-async function startGateway(t: Test, servicePort: number): Promise<GatewayProcess> {
+async function startGateway(t: Test, upstream: string): Promise<GatewayProcess> {
   const folder = temporaryFolder(t)
   const file = join(folder, 'cardea.config.yaml')
-  const route = ['prefix: /echo', `upstream: http://127.0.0.1:${servicePort}`, 'policy: public']
+  const route = ['prefix: /echo', `upstream: ${upstream}`, 'policy: public']
   writeFileSync(file, `routes:\n  - ${[...route, `bodyLimitBytes: ${1024 * mebibyte}`].join('\n    ')}\n`)
   const gateway = await GatewayProcess.start({ CARDEA_CONFIG: file, CARDEA_DATA_DIR: join(folder, 'data') })
   t.teardown(() => gateway.stop())
@@ -77,13 +65,15 @@ function add(sum: Sum, part: Buffer): void {
 }
 
 function memoryOf(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kib) / 1024
+  return (costOf(pid)?.residentBytes ?? Number.NaN) / mebibyte
 }
 
 for (const framing of [{ 'content-length': String(1024 * mebibyte) }, { 'transfer-encoding': 'chunked' }]) {
   t.test(`1 GiB there and back by ${Object.keys(framing)}: whole, and in constant memory`, async (t) => {
-    const gateway = await startGateway(t, await startEcho(t))
+    // Gives back what it is given, as it comes.
+    const service = await startStreamingUpstream((request, response) => void request.pipe(response))
+    t.teardown(() => service.close())
+    const gateway = await startGateway(t, service.url)
     await echo(gateway.url, 64 * mebibyte, { 'transfer-encoding': 'chunked' })
     const before = memoryOf(gateway.pid ?? 0)
     let most = before
