@@ -8,6 +8,7 @@ export function newCounts(names: readonly string[]): Counts {
   return new Map(names.map((name) => [name, 0]))
 }
 
+/** One more of a name. */
 export function countUp(counts: Counts, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1)
 }
