@@ -5,7 +5,7 @@ import { median, middleHalf } from './median.ts'
 import { costOf } from './process-cost.ts'
 import { compareRounds, inRounds, type Rounds } from './rounds.ts'
 
-interface Round extends Answered {
+export interface Round extends Answered {
   /** CPU a request, children included; NaN where the system does not tell. */
   cpuUs: number
   /** Share of the time that the target was on a CPU: below 0.9 something else was the limit, the service as a rule. */
@@ -32,16 +32,17 @@ export interface Measured extends Omit<Round, 'requests'> {
 export async function measureForwarding(
   targets: readonly Target[],
   path: string,
-  { rounds, seconds, atOnce }: Rounds,
+  { rounds, seconds }: Rounds,
 ): Promise<Measured[]> {
   for (const target of targets) await saturate(target, path, 2)
   const fireAt = targets.map((target) => () => fire(target, path, seconds))
-  const measured = await inRounds(fireAt, rounds, atOnce)
+  const measured = await inRounds(fireAt, rounds)
   const [first = []] = measured
   return targets.map(({ name }, i) => summarise(name, measured[i] ?? [], first))
 }
 
-async function fire(target: Target, path: string, seconds: number): Promise<Round> {
+/** One round of one target. */
+export async function fire(target: Target, path: string, seconds: number): Promise<Round> {
   const before = costOf(target.pid)
   const startedAt = performance.now()
   const answered = await saturate(target, path, seconds)

@@ -60,10 +60,10 @@ export async function prepareRefreshing(gateway: Refreshable, signIn: () => Prom
  */
 export async function measureRefreshing(
   gateways: readonly RefreshRound[],
-  { rounds, seconds, atOnce }: Rounds,
+  { rounds, seconds }: Rounds,
 ): Promise<Compared[]> {
   const refreshAt = gateways.map((refresh) => () => refresh(seconds))
-  const measured = await inRounds(refreshAt, rounds, atOnce)
+  const measured = await inRounds(refreshAt, rounds)
   const [first = []] = measured
   return measured.map((own) => compare(own, first))
 }

@@ -23,7 +23,7 @@ const sections: Record<string, (wanted: readonly string[]) => Promise<void>> = {
   workers: () => printWorkers(folder, { rounds, seconds }),
   embedded: () => printEmbeddedRefreshing(folder, algorithms, { rounds, seconds }),
   redis: () => printRedisRefreshing(folder, algorithms, { rounds, seconds }),
-  recording: () => printRecording(folder, { rounds: 2 * rounds, seconds }),
+  recording: () => printRecording(folder, { rounds, seconds }),
   propagation: () =>
     printPropagation({ folder, revokes: Number(process.env['BENCH_REVOKES'] ?? 10_000), rounds, seconds }),
   memory: () => printRedisMemory(Number(process.env['BENCH_SESSIONS'] ?? 100_000)),

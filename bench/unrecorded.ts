@@ -1,10 +1,24 @@
 // Takes recording out of the process that imports it: no events, counters, timelines, signals or log lines of events, and no
-// meters of routes or of the store. For gateways that others are measured against; never imported by anything else.
+// meters of routes or of the store; until it is switched on. For gateways that others, or they themselves, are measured against.
 import { RouteMeter } from '../plugins/forward/meter.ts'
 import { Histogram } from '../plugins/histogram.ts'
 import { Usage } from '../plugins/usage.ts'
 
-// Of the classes themselves: whoever records calls these, and so pays for the call and for nothing else.
-Usage.prototype.record = () => undefined
-RouteMeter.prototype.answered = () => undefined
-Histogram.prototype.observe = () => undefined
+let isRecording = false
+
+// Of the classes themselves: whoever records calls these, and pays for the call and for nothing else.
+Usage.prototype.record = switched(Usage.prototype.record)
+RouteMeter.prototype.answered = switched(RouteMeter.prototype.answered)
+Histogram.prototype.observe = switched(Histogram.prototype.observe)
+
+/** Records from now on, or not any more. */
+export function switchRecording(): void {
+  isRecording = !isRecording
+}
+
+// Replacing the method anew would throw away what was compiled for it.
+function switched<Own, Args extends unknown[]>(method: (this: Own, ...args: Args) => void) {
+  return function (this: Own, ...args: Args): void {
+    if (isRecording) method.apply(this, args)
+  }
+}
