@@ -7,7 +7,6 @@ import Fastify, {
   type FastifyServerFactory,
   LogController,
 } from 'fastify'
-import { pino } from 'pino'
 import authenticate from '../plugins/authenticate.ts'
 import browserOrigin from '../plugins/browser-origin.ts'
 import cookies, { refreshCookieName } from '../plugins/cookies.ts'
@@ -34,6 +33,7 @@ import tracing from '../plugins/tracing/index.ts'
 import usage from '../plugins/usage.ts'
 import { apiInfo, apiTags } from './api-document.ts'
 import type { Config } from './config.ts'
+import { openLog } from './log.ts'
 import { requestIds } from './request-ids.ts'
 import { RequestLog } from './request-log.ts'
 import admin from './routes/admin.ts'
@@ -76,7 +76,7 @@ type CountingOptions = AppOptions & { totals: Totals }
  * until then is closed, as far as it goes; a store too, unless it is lent.
  */
 export async function buildApp(config: Config, options: AppOptions): Promise<FastifyInstance> {
-  const log = options.logger ?? pino({ level: config.logLevel })
+  const log = options.logger ?? openLog(config.logLevel)
   const app = Fastify({
     ...serverOptions(config.limits),
     ...(options.serverFactory && { serverFactory: options.serverFactory }),

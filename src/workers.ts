@@ -3,10 +3,10 @@
 import cluster, { type Worker } from 'node:cluster'
 import { on, once } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
-import { pino } from 'pino'
 import type { Config } from './config.ts'
 import { DocumentSource } from './documents.ts'
 import { keepEven } from './even-workers.ts'
+import { openLog } from './log.ts'
 import { demandReloadable } from './reloadable.ts'
 import { Reloading } from './reloading.ts'
 import { onStopSignals } from './stop-signals.ts'
@@ -41,7 +41,7 @@ export async function superviseWorkers(config: Config, reload: () => Config): Pr
   // All accept from one queue: a worker that is killed or leaves takes no waiting connection with it, and one that is busy gets
   // none. Where the primary hands connections round, one that a killed worker had not answered for would hang for ever.
   cluster.schedulingPolicy = cluster.SCHED_NONE
-  const log = pino({ level: config.logLevel })
+  const log = openLog(config.logLevel)
   const workers = new Workers(config, log)
   const address = await workers.start()
   keepEven(() => workers.kept)

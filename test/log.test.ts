@@ -1,0 +1,60 @@
+// The log on its way out: what one turn logs leaves together, whole lines stay whole, and nothing is left behind by a process
+// that ends.
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import { gathered } from '../src/log.ts'
+
+function written() {
+  const writes: string[] = []
+  return { writes, log: gathered({ write: (lines: string) => void writes.push(lines) }) }
+}
+
+t.test('the lines of one turn leave in one write, in order, when it is over', async (t) => {
+  const { writes, log } = written()
+  log.write('one\n')
+  log.write('two\n')
+  t.strictSame(writes, [])
+  await turn()
+  t.strictSame(writes, ['one\ntwo\n'])
+  log.write('three\n')
+  await turn()
+  t.strictSame(writes, ['one\ntwo\n', 'three\n'])
+})
+
+t.test(
+  'a write holds whole lines, and no more bytes than a pipe keeps together unless one line is longer',
+  async (t) => {
+    const { writes, log } = written()
+    const lines = [1000, 3000, 96, 1, 5000, 4095, 2].map(
+      (length) => `${'é'.repeat(length >> 1)}${'x'.repeat(length & 1)}\n`,
+    )
+    for (const line of lines) log.write(line)
+    await turn()
+    t.equal(writes.join(''), lines.join(''))
+    for (const one of writes) {
+      t.ok(one.endsWith('\n'))
+      t.ok(Buffer.byteLength(one) <= 4096 || one.indexOf('\n') === one.length - 1, `${Buffer.byteLength(one)} bytes`)
+    }
+    t.equal(writes.length, 5)
+  },
+)
+
+for (const end of ['process.exit(3)', "throw new Error('a surprise')"]) {
+  t.test(`a process that ends by ${end} has written what it logged in that turn`, async (t) => {
+    const program = `import { openLog } from '${new URL('../src/log.ts', import.meta.url)}'
+      const log = openLog('info')
+      log.info('first')
+      openLog('info').warn('second')
+      ${end}`
+    const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const lines = (await text(child.stdout)).trim().split('\n')
+    t.match(
+      lines.map((line) => JSON.parse(line)),
+      [{ msg: 'first' }, { msg: 'second' }],
+    )
+  })
+}
