@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify
 import fp from 'fastify-plugin'
 import { type Counts, countUp, newCounts } from './counts.ts'
 import { rememberedLabel } from './session-store/device-label.ts'
+import { endsAt } from './session-store/rotation.ts'
 import type { Session } from './session-store/store.ts'
 
 declare module 'fastify' {
@@ -70,19 +71,21 @@ export interface UsageEvent {
   detail?: string | undefined
   /** When the refresh token was issued that was presented. */
   issuedAtSeconds?: number | undefined
-  /** The session as it is afterwards, for those who listen; it is not logged. */
+  /** The session as it is afterwards, for those who listen; it is neither logged nor kept. */
   session?: Session | undefined
 }
 
-/** An event and where it came from. */
-export interface RecordedEvent extends UsageEvent {
+/** An event and where it came from. Thousands wait to be stored, so it holds on to neither request nor session. */
+export interface RecordedEvent extends Omit<UsageEvent, 'issuedAtSeconds' | 'session'> {
   /** ms, of this node's clock. */
   at: number
+  /** When its session ends if it is not refreshed again, ms of the store's clock. */
+  sessionEndsAt?: number | undefined
   /** Of the refresh token that was presented. */
   tokenAgeSeconds?: number | undefined
   /** What the client calls itself; a label, never evidence. Without it and an address the gateway itself acted. */
-  client?: string
-  address?: string
+  client?: string | undefined
+  address?: string | undefined
   /** Whose access token the request held, when it is not the event's own subject. */
   actor?: string | undefined
 }
@@ -93,12 +96,14 @@ const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_healed', 'ahead_re
 /** Levels of a log that writes ordinary events. */
 const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
 
+type Listener = (event: RecordedEvent, session: Session | undefined) => void
+
 /** Counts and logs events. Recording never fails and never waits. */
 export class Usage {
   readonly #counts: Counts
   readonly #log: FastifyBaseLogger
   readonly #clock: () => number
-  readonly #listeners: ((event: RecordedEvent) => void)[] = []
+  readonly #listeners: Listener[] = []
 
   /**
    * @param clock of this node, ms
@@ -121,31 +126,46 @@ export class Usage {
     // A line that is not written anyway shall not be made: there is one for each refresh.
     if (alarms.has(event.reason)) log.warn(lineOf(recorded), 'alarm')
     else if (talkative.has(log.level)) log.info(lineOf(recorded), 'event')
-    for (const listener of this.#listeners) this.#tell(listener, recorded)
+    for (const listener of this.#listeners) this.#tell(listener, recorded, event.session)
   }
 
   /** Calls `listener` with each event from now on; it must neither throw nor wait. */
-  onRecorded(listener: (event: RecordedEvent) => void): void {
+  onRecorded(listener: Listener): void {
     this.#listeners.push(listener)
   }
 
   // Whatever is wrong with who listens, the request that is recorded goes on.
-  #tell(listener: (event: RecordedEvent) => void, event: RecordedEvent): void {
+  #tell(listener: Listener, event: RecordedEvent, session: Session | undefined): void {
     try {
-      listener(event)
+      listener(event, session)
     } catch (err) {
       this.#log.error({ err }, 'an event could not be handed on')
     }
   }
 
+  // Every member by name: there is one of these for each refresh, and a spread would cost more than all that is done with it.
   #complete(request: FastifyRequest | undefined, event: UsageEvent): RecordedEvent {
     const at = this.#clock()
-    const { issuedAtSeconds } = event
+    const { reason, granted, sub, sid, generation, detail, issuedAtSeconds, session } = event
     const tokenAgeSeconds =
       issuedAtSeconds === undefined ? undefined : Math.max(0, Math.floor(at / 1000) - issuedAtSeconds)
-    if (!request) return { ...event, at, tokenAgeSeconds }
-    const client = rememberedLabel(request.headers['user-agent'] ?? '')
-    return { ...event, at, tokenAgeSeconds, client, address: request.ip, actor: actorOf(request, event) }
+    const client = request && rememberedLabel(request.headers['user-agent'] ?? '')
+    const address = request?.ip
+    const actor = request && actorOf(request, event)
+    return {
+      at,
+      reason,
+      granted,
+      sub,
+      sid,
+      generation,
+      detail,
+      sessionEndsAt: session && endsAt(session),
+      tokenAgeSeconds,
+      client,
+      address,
+      actor,
+    }
   }
 
   /** How often each reason was recorded since this process started. */
@@ -155,7 +175,7 @@ export class Usage {
 }
 
 // The actor stands in the request's own log already.
-function lineOf({ reason, session: _, issuedAtSeconds: __, at: ___, actor: ____, ...rest }: RecordedEvent): object {
+function lineOf({ reason, at: _, actor: __, sessionEndsAt: ___, ...rest }: RecordedEvent): object {
   return { event: reason, ...rest }
 }
 

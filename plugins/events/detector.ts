@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { RecentMap } from '../recent-map.ts'
 import { type Signal, signalRepeatMs } from '../session-store/event-store.ts'
+import type { Session } from '../session-store/store.ts'
 import type { RecordedEvent } from '../usage.ts'
 import { type Action, type RuleName, ruleTable } from './rules.ts'
 
@@ -49,22 +50,22 @@ export class Detector {
     return this.#trails.size + this.#tallies.size + this.#raised.size
   }
 
-  /** Looks at one event. */
-  see(event: RecordedEvent): void {
+  /** Looks at one event. @param session as it is afterwards, where there is one */
+  see(event: RecordedEvent, session?: Session): void {
     const { reason, sid } = event
-    if (reason === 'rotated') this.#seeRotation(event)
-    else if (reason === 'retried_concurrent' || reason === 'retried_lost_answer') this.#seeRetry(event)
-    else if (reason === 'login_ok') this.#seeLogin(event)
+    if (reason === 'rotated') this.#seeRotation(event, session)
+    else if (reason === 'retried_concurrent' || reason === 'retried_lost_answer') this.#seeRetry(event, session)
+    else if (reason === 'login_ok') this.#seeLogin(event, session)
     else if (reason === 'login_failed' || reason === 'login_limited') this.#seeFailedLogin(event)
     else if (reason === 'reused') this.#raise('reuse', event, sid, this.#whereabouts(event))
     else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, {})
     else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
   }
 
-  #seeRotation(event: RecordedEvent): void {
+  #seeRotation(event: RecordedEvent, session: Session | undefined): void {
     const { sid, at, tokenAgeSeconds = 0 } = event
     if (sid === undefined) return
-    const trail = this.#trailOf(event, sid)
+    const trail = this.#trailOf(event, sid, session)
     const seen = this.#whereabouts(event)
     if (seen.client !== trail.client) this.#raise('client_changed', event, sid, { ...seen, before: trail.client })
     if (seen.network !== trail.network) this.#raise('network_changed', event, sid, { ...seen, before: trail.network })
@@ -83,10 +84,10 @@ export class Detector {
     if (days >= this.#threshold('dormant_woke')) this.#raise('dormant_woke', event, sid, { days: Math.floor(days) })
   }
 
-  #seeRetry(event: RecordedEvent): void {
+  #seeRetry(event: RecordedEvent, session: Session | undefined): void {
     const { sid } = event
     if (sid === undefined) return
-    const { client, network } = this.#trailOf(event, sid)
+    const { client, network } = this.#trailOf(event, sid, session)
     const seen = this.#whereabouts(event)
     if (seen.client === client && seen.network === network) return
     this.#raise('retry_elsewhere', event, sid, { ...seen, client_before: client, network_before: network })
@@ -98,8 +99,8 @@ export class Detector {
     if (network !== '') this.#countUp('login_failures_address', event, network, burstMs)
   }
 
-  #seeLogin(event: RecordedEvent): void {
-    if (event.sid !== undefined) this.#trailOf(event, event.sid)
+  #seeLogin(event: RecordedEvent, session: Session | undefined): void {
+    if (event.sid !== undefined) this.#trailOf(event, event.sid, session)
     if (event.sub !== undefined) this.#countUp('many_sessions', event, event.sub, hourMs)
   }
 
@@ -112,9 +113,8 @@ export class Detector {
   }
 
   // Of a session that this node has not seen, its login says where it was.
-  #trailOf(event: RecordedEvent, sid: string): Trail {
+  #trailOf(event: RecordedEvent, sid: string, session: Session | undefined): Trail {
     return this.#trails.touch(sid, () => {
-      const { session } = event
       const here = this.#whereabouts(event)
       if (!session) return { ...here, since: event.at, rotations: 0 }
       return { client: session.device, network: this.#options.networkOf(session.ip), since: event.at, rotations: 0 }

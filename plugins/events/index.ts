@@ -63,9 +63,9 @@ async function events(app: FastifyInstance, options: EventsOptions): Promise<voi
   const { accessTtlSeconds, signals } = options
   const detector = new Detector({ node, accessTtlSeconds, ...signals, networkOf, onSignal })
   app.decorate('events', { node, store, live, recorder, clock })
-  app.usage.onRecorded((event) => {
+  app.usage.onRecorded((event, session) => {
     recorder.record(event)
-    detector.see(event)
+    detector.see(event, session)
   })
   recorder.start()
   const stopHeartbeat = startHeartbeat(store, reporting(app, node, options))

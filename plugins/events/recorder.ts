@@ -8,9 +8,8 @@ import type {
   Signal,
   TimelineMark,
 } from '../session-store/event-store.ts'
-import { endsAt } from '../session-store/rotation.ts'
 import type { RecordedEvent } from '../usage.ts'
-import { sentences } from './sentences.ts'
+import { isStep } from './sentences.ts'
 
 export interface RecorderOptions {
   store: EventStore
@@ -46,8 +45,9 @@ const keepTimelineMs = 24 * 60 * 60 * 1000
 
 export class Recorder {
   readonly #options: RecorderOptions
-  readonly #events: NewEvent[] = []
-  readonly #marks: TimelineMark[] = []
+  // As they were recorded: what is stored of them is made when they leave. Then a request pays for no more than a place in a list.
+  readonly #events: RecordedEvent[] = []
+  readonly #steps: RecordedEvent[] = []
   readonly #signals: Signal[] = []
   readonly #active = new Set<string>()
   readonly #refusals = new Map<string, { second: number; kept: number }>()
@@ -64,7 +64,7 @@ export class Recorder {
 
   /** What waits to be handed over. */
   get waiting(): number {
-    return this.#events.length + this.#marks.length + this.#signals.length
+    return this.#events.length + this.#steps.length + this.#signals.length
   }
 
   start(): void {
@@ -78,15 +78,13 @@ export class Recorder {
   }
 
   record(event: RecordedEvent): void {
-    this.#counts[event.reason] = (this.#counts[event.reason] ?? 0) + 1
-    const network = event.address === undefined ? '' : this.#options.networkOf(event.address)
-    if (this.#options.limits.events > 0 && (event.granted || this.#mayKeep(event)))
-      this.#push(this.#events, toStored(event, network))
-    if (event.sid === undefined) return
-    if (event.granted && event.session && this.#active.size < queueLimit) this.#active.add(event.sid)
-    if (this.#options.limits.timelineEntries > 0 && Object.hasOwn(sentences, event.reason)) {
-      this.#push(this.#marks, this.#toMark(event, event.sid, network))
-    }
+    const { reason, granted, sid, sessionEndsAt } = event
+    const { events, timelineEntries } = this.#options.limits
+    this.#counts[reason] = (this.#counts[reason] ?? 0) + 1
+    if (events > 0 && (granted || this.#mayKeep(event))) this.#push(this.#events, event)
+    if (sid === undefined) return
+    if (granted && sessionEndsAt !== undefined && this.#active.size < queueLimit) this.#active.add(sid)
+    if (timelineEntries > 0 && isStep(reason)) this.#push(this.#steps, event)
   }
 
   signal(signal: Signal): void {
@@ -131,8 +129,8 @@ export class Recorder {
 
   // A step may have been taken although its answer was lost, and would count twice: it is not sent again.
   async #sendMarks(): Promise<void> {
-    while (this.#marks.length > 0) {
-      const marks = this.#marks.splice(0, batchLimit)
+    while (this.#steps.length > 0) {
+      const marks = this.#steps.splice(0, batchLimit).flatMap((step) => this.#toMark(step))
       try {
         await this.#options.store.mark(marks, this.#options.limits)
       } catch (error) {
@@ -158,15 +156,15 @@ export class Recorder {
       run: this.#run,
       id: this.#batches,
       at: this.#options.clock(),
-      events: this.#events.splice(0, batchLimit),
+      events: this.#events.splice(0, batchLimit).map((event) => toStored(event, this.#networkOf(event))),
       signals: this.#signals.splice(0, batchLimit),
       counts,
       active,
     }
   }
 
-  #push<T>(queue: T[], one: T): void {
-    if (queue.length < queueLimit) queue.push(one)
+  #push(queue: RecordedEvent[], event: RecordedEvent): void {
+    if (queue.length < queueLimit) queue.push(event)
     else this.#options.lost.dropped += 1
   }
 
@@ -183,19 +181,19 @@ export class Recorder {
     return false
   }
 
-  // Whoever acted from elsewhere does not show in the person's own timeline.
-  #toMark(event: RecordedEvent, sid: string, network: string): TimelineMark {
-    const { reason, at, generation = 0, session, actor } = event
-    return {
-      sid,
-      at,
-      reason,
-      generation,
-      node: this.#options.node,
-      client: actor === undefined ? (event.client ?? '') : '',
-      network: actor === undefined ? network : '',
-      keepUntil: session ? endsAt(session) + keepTimelineMs : 0,
-    }
+  #toMark(event: RecordedEvent): TimelineMark[] {
+    const { sid, reason, at, generation = 0, sessionEndsAt, actor } = event
+    if (sid === undefined) return []
+    // Whoever acted from elsewhere does not show in the person's own timeline.
+    const isOwn = actor === undefined
+    const client = isOwn ? (event.client ?? '') : ''
+    const network = isOwn ? this.#networkOf(event) : ''
+    const keepUntil = sessionEndsAt === undefined ? 0 : sessionEndsAt + keepTimelineMs
+    return [{ sid, at, reason, generation, node: this.#options.node, client, network, keepUntil }]
+  }
+
+  #networkOf({ address }: RecordedEvent): string {
+    return address === undefined ? '' : this.#options.networkOf(address)
   }
 }
 
@@ -204,7 +202,6 @@ function hasAny(counts: Record<string, number>): boolean {
   return false
 }
 
-// One object and no other beside it: there is one for each refresh.
 function toStored(event: RecordedEvent, network: string): NewEvent {
   const { at, reason, granted, sub, sid, generation, client, tokenAgeSeconds, actor, detail } = event
   const stored: NewEvent = { at, reason, granted }

@@ -26,6 +26,13 @@ export const sentences: Partial<Record<Reason, string>> & Record<EndReason, stri
   user_disabled: 'The session was ended because the account was disabled or changed.',
 }
 
+const steps: ReadonlySet<string> = new Set(Object.keys(sentences))
+
+/** Whether a reason is a step of a timeline. */
+export function isStep(reason: string): boolean {
+  return steps.has(reason)
+}
+
 /** The sentence of a reason, also of one that another version wrote. */
 export function sentenceOf(reason: string): string {
   return new Map<string, string>(Object.entries(sentences)).get(reason) ?? `${reason}.`

@@ -20,7 +20,7 @@ import {
   type UsageHistory,
   type UsageWindow,
 } from './event-store.ts'
-import { readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
+import { readEvent, readNodeReport, readSignal, writeEvents } from './event-text.ts'
 import { addMark, readTimeline } from './timeline.ts'
 import { addCount, cellsOf, cellsOfWindow, emptyHistory } from './usage-window.ts'
 
@@ -57,7 +57,9 @@ export class EmbeddedEvents implements EventStore {
 
   #appendEvents({ node, events }: EventBatch, limit: number): void {
     const { append, trim } = this.#statements
-    for (const event of events) append.run(event.sid ?? null, event.sub ?? null, event.reason, writeEvent(node, event))
+    const texts = writeEvents(node, events)
+    for (const [i, { sid, sub, reason }] of events.entries())
+      append.run(sid ?? null, sub ?? null, reason, texts[i] ?? '')
     if (events.length > 0) trim.run(limit)
   }
 

@@ -2,15 +2,19 @@
 // and read seldom. What is read was written by a gateway, perhaps of another version: unknown members are left out.
 import type { EventFilter, NewEvent, NodeReport, Signal, StoredEvent } from './event-store.ts'
 
-/** @returns the text of an event, about 150 bytes */
-export function writeEvent(node: string, event: NewEvent): string {
+/**
+ * Writes the events of one node.
+ * @returns a text without line breaks for each, about 150 bytes
+ */
+export function writeEvents(node: string, events: readonly NewEvent[]): string[] {
   // A copy that holds the node too would cost as much as the text.
-  return `{"node":${JSON.stringify(node)},${JSON.stringify(event).slice(1)}`
+  const start = `{"node":${JSON.stringify(node)},`
+  return events.map((event) => start + JSON.stringify(event).slice(1))
 }
 
-/** @param text as `writeEvent` made it */
+/** @param text as `writeEvents` made it */
 export function readEvent(id: string, text: string): StoredEvent {
-  // Boundary: only `writeEvent` writes these texts.
+  // Boundary: only `writeEvents` writes these texts.
   return { id, ...(JSON.parse(text) as Omit<StoredEvent, 'id'>) }
 }
 

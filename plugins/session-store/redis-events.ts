@@ -20,7 +20,7 @@ import {
   type UsageHistory,
   type UsageWindow,
 } from './event-store.ts'
-import { matches, mayMatch, readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
+import { matches, mayMatch, readEvent, readNodeReport, readSignal, writeEvents } from './event-text.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
 import { scripts } from './redis-scripts.ts'
@@ -57,10 +57,11 @@ export class RedisEvents implements EventStore {
       names.events('signals'),
       ...signals.map(({ id }) => names.events(`s${id}`)),
     ]
-    const sizes = [events.length, cells.length, active.length, signals.length]
+    const sizes = [cells.length, active.length, signals.length]
     const reply = await this.#link.run(scripts.appendEvents, keys, [
-      ...[`${batch.run} ${batch.id}`, limits.events, signalLimit, signalRepeatMs, ...sizes],
-      ...events.map((event) => writeEvent(batch.node, event)),
+      ...[`${batch.run} ${batch.id}`, limits.events, signalLimit, signalRepeatMs],
+      // As one argument: the client looks at each one of them.
+      ...[writeEvents(batch.node, events).join('\n'), ...sizes],
       ...cells.flatMap(({ hour, day, count }): Argument[] => [hour.field, day.field, count]),
       ...active,
       ...signals.map((signal) => JSON.stringify(signal)),

@@ -1,32 +1,33 @@
 // A timeline as one short text: what both adapters keep for a session, and how a step is added to it. The embedded store calls
 // `addMark`; lua/mark.lua does the same in Redis and is held to it by the contract. Its size is bounded, whatever happens.
 //
-// One line an entry: when it began (s) | how long it went on (s) | how often | generation | reason | node | client | network
+// One line an entry, the newest first, so that the one a step may be folded into is found without looking at the others:
+// when it began (s) | how long it went on (s) | how often | generation | reason | node | client | network
 import type { TimelineEntry, TimelineMark } from './event-store.ts'
 
 const separator = '\t'
 const signIn = `${separator}login_ok${separator}`
 
 /**
- * Adds a step at the end. One that is like the last entry (reason, node, client, network) is counted there.
+ * Adds a step in front. One that is like the newest entry (reason, node, client, network) is counted there.
  * @param text the timeline; '' for none yet
  * @param limit entries at most: beyond it the oldest leaves that is no sign-in at the beginning
  */
 export function addMark(text: string, mark: TimelineMark, limit: number): string {
   const lines = text === '' ? [] : text.split('\n')
   const atSeconds = Math.floor(mark.at / 1000)
-  const [began = atSeconds, , count = 0, generation = 0] = numbersOf(lines.at(-1), signatureOf(mark)) ?? []
-  if (count > 0) lines.pop()
+  const [began = atSeconds, , count = 0, generation = 0] = numbersOf(lines[0], signatureOf(mark)) ?? []
   // A clock that was set back makes nothing shorter.
   const duration = Math.max(0, atSeconds - began)
-  lines.push([began, duration, count + 1, mark.generation || generation, signatureOf(mark)].join(separator))
-  if (lines.length > limit) lines.splice(lines[0]?.includes(signIn) ? 1 : 0, 1)
+  const line = [began, duration, count + 1, mark.generation || generation, signatureOf(mark)].join(separator)
+  if (count > 0) lines[0] = line
+  else if (lines.unshift(line) > limit) lines.splice(lines.at(-1)?.includes(signIn) ? -2 : -1, 1)
   return lines.join('\n')
 }
 
 /** What two steps must have in common to be one entry, as it stands at the end of a line. */
 export function signatureOf({ reason, node, client, network }: TimelineMark): string {
-  return [reason, node, client, network].join(separator)
+  return `${reason}${separator}${node}${separator}${client}${separator}${network}`
 }
 
 /** Reads a timeline, in order of time: nodes hand over their steps each in its own turn. @param text as it is kept */
@@ -39,7 +40,7 @@ export function readTimeline(text: string): TimelineEntry[] {
     const until = at + Number(duration) * 1000
     return { at, until, count: Number(count), reason, generation: Number(generation), node, client, network }
   })
-  return entries.sort((a, b) => a.at - b.at)
+  return entries.reverse().sort((a, b) => a.at - b.at)
 }
 
 function numbersOf(line: string | undefined, signature: string): number[] | undefined {

@@ -5,13 +5,13 @@
 -- KEYS[5] sessions alive in these ten minutes   KEYS[6] sessions alive in this hour
 -- KEYS[7] the stream of signals         KEYS[8..] one a signal: who found it first
 -- ARGV[1] run and id of the batch   ARGV[2] events kept, about   ARGV[3] signals kept   ARGV[4] a signal is new again after, ms
--- ARGV[5..8] how many events (each JSON), counts (each minute's field, ten minutes' field, number), sids and signals (each JSON)
--- follow, in this order
+-- ARGV[5] the events: JSON, one a line
+-- ARGV[6..8] how many counts (each minute's field, ten minutes' field, number), sids and signals (each JSON) follow, in this order
 -- Returns the numbers, from 1, of the signals that are new; of a batch that was sent twice, the same again
 -- Source: design 8; sent twice it changes nothing more
 
 local hour_ms, day_ms = 3600000, 86400000
-local events, counts, sids, signals = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local counts, sids, signals = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local at = 8
 
 local function keep(key, ttl_ms)
@@ -20,11 +20,11 @@ end
 
 local is_known = redis.call('GET', KEYS[2]) == ARGV[1]
 if not is_known then
-  for i = 1, events do
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'event', ARGV[at + i])
+  for event in string.gmatch(ARGV[5], '[^\n]+') do
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'event', event)
   end
-  if events > 0 then keep(KEYS[1], 8 * day_ms) end
-  for i = at + events + 1, at + events + 3 * counts, 3 do
+  if ARGV[5] ~= '' then keep(KEYS[1], 8 * day_ms) end
+  for i = at + 1, at + 3 * counts, 3 do
     redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 2])
     redis.call('HINCRBY', KEYS[4], ARGV[i + 1], ARGV[i + 2])
   end
@@ -33,7 +33,7 @@ if not is_known then
     keep(KEYS[4], 3 * day_ms)
   end
 end
-at = at + events + 3 * counts
+at = at + 3 * counts
 
 if not is_known and sids > 0 then
   local alive = { unpack(ARGV, at + 1, at + sids) }

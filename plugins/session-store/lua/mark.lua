@@ -1,4 +1,4 @@
--- Adds steps to timelines of sessions; a step like the last entry of its timeline is counted there. `addMark` of timeline.ts
+-- Adds steps to timelines of sessions; a step like the newest entry of its timeline is counted there. `addMark` of timeline.ts
 -- where all nodes write.
 --
 -- KEYS the timelines, one a step, in order; of one subject where the server is a Cluster
@@ -12,30 +12,33 @@
 local default_ttl_ms = 86400000
 local limit = tonumber(ARGV[1])
 
+-- All but the oldest entry that is no sign-in at the beginning. The text has two lines or more.
+local function without_oldest(text)
+  local newer, oldest = string.match(text, '^(.*)\n([^\n]*)$')
+  if not string.find(oldest, '\tlogin_ok\t', 1, true) then return newer end
+  local newest = string.match(newer, '^(.*)\n[^\n]*$')
+  return newest and newest .. '\n' .. oldest or oldest
+end
+
+-- In front, where the newest entry is: nothing else of a timeline is read for a step that is like it.
+local function add(text, at, generation, signature)
+  local began, _, count, known, last, others = string.match(text, '^(%d+)\t(%d+)\t(%d+)\t(%d+)\t([^\n]*)(.*)$')
+  if last == signature then
+    if generation == '0' then generation = known end
+    local duration = math.max(0, at - began)
+    return began .. '\t' .. duration .. '\t' .. (count + 1) .. '\t' .. generation .. '\t' .. signature .. others
+  end
+  local line = at .. '\t0\t1\t' .. generation .. '\t' .. signature
+  if text == '' then return line end
+  text = line .. '\n' .. text
+  local _, newlines = string.gsub(text, '\n', '')
+  return newlines >= limit and without_oldest(text) or text
+end
+
 for i, key in ipairs(KEYS) do
   local at, generation, ttl_ms, signature = string.match(ARGV[i + 1], '^(%d+) (%d+) (%d+) (.*)$')
-  local text = redis.call('GET', key) or ''
-  local last_at = string.match(text, '.*\n()') or 1
-  local head = string.sub(text, 1, math.max(0, last_at - 2))
-  local numbers, rest = string.match(string.sub(text, last_at), '^(%d+\t%d+\t%d+\t%d+)\t(.*)$')
-  local began, count = tonumber(at), 0
-  if numbers and rest == signature then
-    local _, old
-    began, _, count, old = string.match(numbers, '^(%d+)\t(%d+)\t(%d+)\t(%d+)$')
-    if generation == '0' then generation = old end
-  else
-    head = text
-  end
-  local duration = math.max(0, tonumber(at) - began)
-  local line = string.format('%.0f\t%.0f\t%.0f\t%s\t', began, duration, count + 1, generation) .. signature
-  text = head == '' and line or head .. '\n' .. line
-  local _, newlines = string.gsub(text, '\n', '')
-  if newlines >= limit then
-    local first, second, others = string.match(text, '^([^\n]*)\n([^\n]*)(.*)$')
-    local is_sign_in = string.find(first, '\tlogin_ok\t', 1, true)
-    text = (is_sign_in and first or second) .. others
-  end
-  if tonumber(ttl_ms) > 0 then
+  local text = add(redis.call('GET', key) or '', at, generation, signature)
+  if ttl_ms ~= '0' then
     redis.call('SET', key, text, 'PX', ttl_ms)
   elseif redis.call('EXISTS', key) == 1 then
     redis.call('SET', key, text, 'KEEPTTL')
