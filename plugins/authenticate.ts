@@ -1,8 +1,11 @@
 // The plugin `authenticate`: who is calling, and may they. Our own routes use `requires(policy)`, forwarded ones call
 // `app.authorize`. Every denial is one event with one reason; the client hears no more than RFC 6750 says.
+// The token is that of `Authorization: Bearer`; where a route says so, and no such field came, that of a cookie.
 // Nothing here waits: a request costs a look-up of its token and a few in this node's list of what is revoked.
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
+import { demandOrigin, isReadMethod } from './browser-origin.ts'
+import { readAccessCookie } from './cookies.ts'
 import { bearerChallenge, type ErrorCode, type Problem, problem } from './errors.ts'
 import { type AccessClaims, isFor } from './jwt/index.ts'
 import type { Reason } from './usage.ts'
@@ -16,6 +19,10 @@ export type Policy = 'public' | 'authenticated' | { roles?: readonly string[]; s
 export interface AuthorizeOptions {
   /** Whom the token must be for; the gateway's default audience when absent. */
   audience?: string | undefined
+  /** Whether the access token may come in its cookie instead, from our own or an allowed origin; default false. */
+  accessCookie?: boolean
+  /** Whether what is asked for only reads; by the request's own method when absent. It counts for cookies only. */
+  isRead?: boolean
 }
 
 /** What has become of access tokens that were let in: asked about what is still under way. */
@@ -34,7 +41,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Checks a request against a policy and sets `request.access`; `public` reads nothing and leaves it null.
-     * @throws Problem unauthenticated, invalid_token (401), forbidden, insufficient_scope (403), revocation_unknown (503)
+     * @throws Problem unauthenticated, invalid_token (401), forbidden, insufficient_scope (403), revocation_unknown (503); with
+     * a cookie invalid_request (400), origin_refused (403)
      */
     authorize(request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void
     standing: Standing
@@ -82,7 +90,7 @@ function standingOf({ revocation, accessTokens }: FastifyInstance, access: Acces
 
 function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void {
   if (policy === 'public') return
-  const claims = authenticated(app, request)
+  const claims = authenticated(app, request, options)
   const audience = options?.audience ?? app.accessTokens.defaultAudience
   if (!isFor(claims.aud, audience)) throw denied(app, request, invalidToken('token_foreign', claims))
   if (app.revocation.isRevoked(claims)) throw denied(app, request, invalidToken('token_revoked', claims))
@@ -93,12 +101,25 @@ function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy
   request.access = claims
 }
 
-function authenticated(app: FastifyInstance, request: FastifyRequest): AccessClaims {
-  const token = bearerToken(request.raw.rawHeaders)
+function authenticated(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  options: AuthorizeOptions | undefined,
+): AccessClaims {
+  // A Bearer token that is wrong stays wrong: a cookie never makes up for it.
+  const token =
+    bearerToken(request.raw.rawHeaders) ?? (options?.accessCookie ? cookieToken(request, options) : undefined)
   if (token === undefined) throw denied(app, request, missing)
   const verified = app.accessTokens.verify(token)
   if (!verified.ok) throw denied(app, request, invalidToken(verified.reason))
   return verified.claims
+}
+
+// A browser sends a cookie whoever asks it to, so whose page asks is looked at before the token is.
+function cookieToken(request: FastifyRequest, { isRead }: AuthorizeOptions): string | undefined {
+  const token = readAccessCookie(request)
+  if (token !== undefined) demandOrigin(request, { hasCookie: true, isRead: isRead ?? isReadMethod(request.method) })
+  return token
 }
 
 function demand(
@@ -191,6 +212,6 @@ function denied(app: FastifyInstance, request: FastifyRequest, { code, reason, h
 export default fp(authenticate, {
   name: 'authenticate',
   fastify: '5.x',
-  dependencies: ['access-tokens', 'revocation', 'session-store', 'usage'],
+  dependencies: ['access-tokens', 'browser-origin', 'revocation', 'session-store', 'usage'],
   decorators: { fastify: ['accessTokens', 'revocation', 'delivery', 'usage'] },
 })

@@ -1,6 +1,7 @@
 // Cross-site request forgery: requests that a browser sends with our cookie must come from our own pages or an allowed origin.
-// `sameOriginOnly` is the onRequest hook of every route that reads or sets the refresh cookie. It must never guess: what the
-// two fields do not clearly allow is refused (OWASP CSRF sheet, Fetch Metadata; RFC 6454 section 7).
+// `sameOriginOnly` is the onRequest hook of every route that reads or sets the refresh cookie; `authenticate` demands the same of
+// a request whose access token came in a cookie. It must never guess: what the two fields do not clearly allow is refused
+// (OWASP CSRF sheet, Fetch Metadata; RFC 6454 section 7).
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { hasRefreshCookie } from './cookies.ts'
@@ -29,12 +30,27 @@ export type OriginVerdict =
   | { ok: true }
   | { ok: false; why: 'headers_missing' | 'site_unknown' | 'not_a_navigation' | 'site_foreign' | 'origin_foreign' }
 
+/** What of a request, beside the two fields, decides. */
+export interface CookieUse {
+  hasCookie: boolean
+  /** Whether it only reads, so that a browser may send it because its user has typed the address. */
+  isRead: boolean
+}
+
 /**
  * An onRequest hook that refuses what did not come from an allowed page.
  * @throws Problem `origin_refused`
  */
 export async function sameOriginOnly(request: FastifyRequest): Promise<void> {
-  const verdict = judgeOrigin(request, request.server.browserOrigins)
+  demandOrigin(request, { hasCookie: hasRefreshCookie(request), isRead: isReadMethod(request.method) })
+}
+
+/**
+ * Refuses a request that did not come from an allowed page, and records it.
+ * @throws Problem `origin_refused`
+ */
+export function demandOrigin(request: FastifyRequest, use: CookieUse): void {
+  const verdict = judgeOrigin(request, use, request.server.browserOrigins)
   if (verdict.ok) return
   request.server.usage.record(request, { reason: 'origin_refused', granted: false, detail: verdict.why })
   throw problem('origin_refused', { reason: verdict.why })
@@ -45,11 +61,11 @@ export async function sameOriginOnly(request: FastifyRequest): Promise<void> {
  * `none` for a read, or anything else together with an allowed origin.
  * @param origins ours and the allowed ones
  */
-function judgeOrigin(request: FastifyRequest, origins: BrowserOrigins): OriginVerdict {
+function judgeOrigin(request: FastifyRequest, use: CookieUse, origins: BrowserOrigins): OriginVerdict {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (origin === undefined && site === undefined) {
     // No browser of today sends a POST without both. A cookie in such a request is not worth the doubt.
-    return hasRefreshCookie(request) ? { ok: false, why: 'headers_missing' } : { ok: true }
+    return use.hasCookie ? { ok: false, why: 'headers_missing' } : { ok: true }
   }
   const isAllowed = origin !== undefined && origins.allowed.has(origin)
   if (origin !== undefined && !isAllowed && !isOwn(origin, request, origins))
@@ -59,7 +75,7 @@ function judgeOrigin(request: FastifyRequest, origins: BrowserOrigins): OriginVe
     case 'same-origin':
       return { ok: true }
     case 'none':
-      return isRead(request) ? { ok: true } : { ok: false, why: 'not_a_navigation' }
+      return use.isRead ? { ok: true } : { ok: false, why: 'not_a_navigation' }
     case 'same-site':
     case 'cross-site':
       return isAllowed ? { ok: true } : { ok: false, why: 'site_foreign' }
@@ -80,8 +96,9 @@ function isOwn(origin: string, request: FastifyRequest, origins: BrowserOrigins)
   return origin === origins.own || origin === `${request.protocol}://${request.host.toLowerCase()}`
 }
 
-function isRead(request: FastifyRequest): boolean {
-  return request.method === 'GET' || request.method === 'HEAD'
+/** Whether a method only reads (RFC 9110 section 9.2.1), among those that a browser navigates with. */
+export function isReadMethod(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 async function browserOrigin(app: FastifyInstance, options: BrowserOriginOptions): Promise<void> {
@@ -91,7 +108,7 @@ async function browserOrigin(app: FastifyInstance, options: BrowserOriginOptions
   })
 }
 
-/** Fastify plugin: decorates `app.browserOrigins`, which `sameOriginOnly` reads. */
+/** Fastify plugin: decorates `app.browserOrigins`, which `demandOrigin` reads. */
 export default fp(browserOrigin, {
   name: 'browser-origin',
   fastify: '5.x',

@@ -1,12 +1,29 @@
-// The refresh cookie: read, set and cleared here and nowhere else, so that its attributes are the same each time.
-// Called by the login, token and logout routes. It must never pick one of two cookies of the name: that is an attack.
+// The gateway's own cookies: read, set and cleared here and nowhere else, so that their attributes are the same each time.
+// Called by the login, token and logout routes, and by `authenticate`. It must never pick one of two cookies of a name: that is
+// an attack.
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { problem } from './errors.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whether some route takes the access token from its cookie. Where none does, that cookie is neither set nor cleared. */
+    usesAccessCookie: boolean
+  }
+}
+
+export interface CookiesOptions {
+  /** See `app.usesAccessCookie`; default false. */
+  usesAccessCookie?: boolean
+}
+
 /** `__Host-`: a browser takes it only with Secure, Path=/ and no Domain (RFC 6265bis section 4.1.3.2). */
 export const refreshCookieName = '__Host-cardea_refresh'
+export const accessCookieName = '__Host-cardea_access'
+
+/** RFC 6265bis section 5.6: browsers ignore a cookie whose name and value are longer together. */
+const mostCookieBytes = 4096
 
 const attributes = { path: '/', secure: true, httpOnly: true, sameSite: 'strict' } as const
 
@@ -16,14 +33,27 @@ const attributes = { path: '/', secure: true, httpOnly: true, sameSite: 'strict'
  * @throws Problem `invalid_request` when there are two (cookie tossing)
  */
 export function readRefreshCookie(request: FastifyRequest): string | undefined {
-  const [value, second] = refreshCookies(request)
-  if (second !== undefined) throw problem('invalid_request', { reason: 'refresh_cookie_repeated' })
-  return value
+  return onlyCookie(request, refreshCookieName, 'refresh_cookie_repeated')
+}
+
+/**
+ * The access token that a request carries in its cookie, by the same rules.
+ * @returns the value as sent, or undefined without such a cookie
+ * @throws Problem `invalid_request` when there are two
+ */
+export function readAccessCookie(request: FastifyRequest): string | undefined {
+  return onlyCookie(request, accessCookieName, 'access_cookie_repeated')
 }
 
 /** Whether a request carries the refresh cookie, once or more often. */
 export function hasRefreshCookie(request: FastifyRequest): boolean {
-  return refreshCookies(request).length > 0
+  return cookiesNamed(request, refreshCookieName).length > 0
+}
+
+/** Whether a request carries a cookie of the gateway's that is in use here. */
+export function hasOwnCookie(request: FastifyRequest): boolean {
+  const { usesAccessCookie } = request.server
+  return hasRefreshCookie(request) || (usesAccessCookie && cookiesNamed(request, accessCookieName).length > 0)
 }
 
 /**
@@ -34,19 +64,42 @@ export function setRefreshCookie(reply: FastifyReply, refreshToken: string, maxA
   reply.setCookie(refreshCookieName, refreshToken, { ...attributes, maxAge: maxAgeSeconds })
 }
 
-/** Removes the refresh cookie from the browser, with the attributes it was set with. */
-export function clearRefreshCookie(reply: FastifyReply): void {
+/**
+ * Sets the cookie of the access token, where some route takes it. One that is too long for a cookie takes an older one's
+ * place all the same: that may be another person's.
+ * @param maxAgeSeconds what is left of the access token's life
+ */
+export function setAccessCookie(reply: FastifyReply, accessToken: string, maxAgeSeconds: number): void {
+  if (!reply.server.usesAccessCookie) return
+  const bytes = accessCookieName.length + accessToken.length
+  if (bytes <= mostCookieBytes) {
+    reply.setCookie(accessCookieName, accessToken, { ...attributes, maxAge: maxAgeSeconds })
+    return
+  }
+  reply.clearCookie(accessCookieName, attributes)
+  reply.log.warn({ bytes, mostCookieBytes }, 'an access token is too long for its cookie, so none was set')
+}
+
+/** Removes the gateway's cookies from the browser, with the attributes they were set with. */
+export function clearCookies(reply: FastifyReply): void {
   reply.clearCookie(refreshCookieName, attributes)
+  if (reply.server.usesAccessCookie) reply.clearCookie(accessCookieName, attributes)
+}
+
+function onlyCookie(request: FastifyRequest, name: string, reasonOfTwo: string): string | undefined {
+  const [value, second] = cookiesNamed(request, name)
+  if (second !== undefined) throw problem('invalid_request', { reason: reasonOfTwo })
+  return value
 }
 
 // Node joins several Cookie fields with `; `, so one walk sees them all.
-function refreshCookies(request: FastifyRequest): string[] {
+function cookiesNamed(request: FastifyRequest, name: string): string[] {
   const header = request.headers.cookie
-  if (!header?.includes(refreshCookieName)) return []
+  if (!header?.includes(name)) return []
   const found: string[] = []
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=')
-    if (equals < 0 || trimBlank(pair.slice(0, equals)) !== refreshCookieName) continue
+    if (equals < 0 || trimBlank(pair.slice(0, equals)) !== name) continue
     found.push(trimBlank(pair.slice(equals + 1)))
   }
   return found
@@ -67,10 +120,11 @@ function isBlank(text: string, at: number): boolean {
   return code === 0x20 || code === 0x09
 }
 
-async function cookies(app: FastifyInstance): Promise<void> {
-  // Nothing is parsed per request: the one cookie we know is read from the raw field above.
+async function cookies(app: FastifyInstance, { usesAccessCookie = false }: CookiesOptions): Promise<void> {
+  app.decorate('usesAccessCookie', usesAccessCookie)
+  // Nothing is parsed per request: the cookies we know are read from the raw field above.
   await app.register(fastifyCookie, { hook: false })
 }
 
-/** Fastify plugin: lets replies set and clear cookies. */
+/** Fastify plugin: lets replies set and clear cookies; decorates `app.usesAccessCookie`. */
 export default fp(cookies, { name: 'cookies', fastify: '5.x' })

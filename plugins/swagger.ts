@@ -14,6 +14,8 @@ export interface SwaggerOptions {
   tags: { name: string; description: string }[]
   /** Name of the refresh cookie, for the document's cookie scheme. */
   refreshCookieName: string
+  /** Name of the access token's cookie, where some route takes it. */
+  accessCookieName?: string | undefined
   /** What services behind the gateway describe themselves; filled until the app is ready. */
   parts?: readonly PublishedPart[]
 }
@@ -39,7 +41,7 @@ const contentSecurityPolicy = [
 ].join('; ')
 
 async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<void> {
-  const { enabled, info, tags, refreshCookieName, parts = [] } = options
+  const { enabled, info, tags, refreshCookieName, accessCookieName, parts = [] } = options
   if (!enabled) return
   await app.register(fastifySwagger, {
     openapi: {
@@ -52,6 +54,7 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt', description: 'An access token.' },
           refreshCookie: { type: 'apiKey', in: 'cookie', name: refreshCookieName },
+          ...(accessCookieName !== undefined && { accessCookie: accessCookieScheme(accessCookieName) }),
         },
       },
     },
@@ -64,6 +67,11 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
     theme: { title: info.title },
     staticCSP: contentSecurityPolicy,
   })
+}
+
+function accessCookieScheme(name: string) {
+  const description = 'The access token in a cookie. Signing in sets it, so that a browser has nothing to fill in.'
+  return { type: 'apiKey', in: 'cookie', name, description } as const
 }
 
 // The gateway's own routes first; names of parts are told apart by whoever wrote them.

@@ -9,7 +9,7 @@ import Fastify, {
 } from 'fastify'
 import authenticate from '../plugins/authenticate.ts'
 import browserOrigin from '../plugins/browser-origin.ts'
-import cookies, { refreshCookieName } from '../plugins/cookies.ts'
+import cookies, { accessCookieName, refreshCookieName } from '../plugins/cookies.ts'
 import credentials from '../plugins/credentials/index.ts'
 import type { HashingCost } from '../plugins/credentials/password.ts'
 import errors from '../plugins/errors.ts'
@@ -130,9 +130,17 @@ async function registerHttp(
   await app.register(securityFields, { hsts: config.hsts })
   if (config.allowedOrigins.length > 0) await app.register(fastifyCors, corsOptions(config))
   await app.register(jsonBody)
-  await app.register(cookies)
+  const usesAccessCookie = config.routes.some(({ accessCookie }) => accessCookie === true)
+  await app.register(cookies, { usesAccessCookie })
   await app.register(browserOrigin, { ownOrigin: new URL(config.issuer).origin, allowedOrigins: config.allowedOrigins })
-  await app.register(swagger, { enabled: config.docs, info: apiInfo, tags: apiTags, refreshCookieName, parts })
+  await app.register(swagger, {
+    enabled: config.docs,
+    info: apiInfo,
+    tags: apiTags,
+    refreshCookieName,
+    ...(usesAccessCookie && { accessCookieName }),
+    parts,
+  })
 }
 
 // Who may do what: sessions and their tokens, from the store up.

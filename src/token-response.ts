@@ -1,7 +1,7 @@
 // The token response of RFC 6749 section 5.1, for login and refresh alike: the access token in the body, the refresh token
-// where the client wants it. It must never put a refresh token into the body of a cookie client's answer.
+// where the client wants it; with cookies the access token in one as well, where some route takes it from there. It must never put a refresh token into the body of a cookie client's answer.
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { setRefreshCookie } from '../plugins/cookies.ts'
+import { setAccessCookie, setRefreshCookie } from '../plugins/cookies.ts'
 import { problem } from '../plugins/errors.ts'
 import { endsAt } from '../plugins/session-store/rotation.ts'
 import type { Grant } from '../plugins/session-store/sessions.ts'
@@ -40,7 +40,10 @@ export function tokenResponse(
   const { audience, scope, delivery } = request
   const access = app.accessTokens.issue(session, { scope, ...(audience !== undefined && { audience }) })
   const refreshExpiresInSeconds = Math.max(0, Math.floor((endsAt(session) - request.nowMs) / 1000))
-  if (delivery === 'cookie') setRefreshCookie(reply, refreshToken, refreshExpiresInSeconds)
+  if (delivery === 'cookie') {
+    setRefreshCookie(reply, refreshToken, refreshExpiresInSeconds)
+    setAccessCookie(reply, access.token, access.expiresInSeconds)
+  }
   reply.header('cache-control', 'no-store')
   return {
     access_token: access.token,

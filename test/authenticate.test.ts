@@ -1,6 +1,7 @@
 // Who is calling, and may they: credentials as RFC 6750 spells them, policies, revocation and staleness, one event a denial.
 import t from 'tap'
 import { bearerToken } from '../plugins/authenticate.ts'
+import { accessCookieName } from '../plugins/cookies.ts'
 import { type Gateway, openGateway, startMs } from './jwt/gateway.ts'
 import { sendRaw } from './raw-client.ts'
 
@@ -96,11 +97,11 @@ t.test('two Authorization fields are refused, whichever of them is right', async
 })
 
 // One request by hand, for what a client library would not send.
-async function raw({ app }: Gateway, fields: string[]): Promise<string> {
+async function raw({ app }: Gateway, fields: string[], path = '/any'): Promise<string> {
   if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
   const address = app.server.address()
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-  const head = ['GET /any HTTP/1.1', 'Host: door', 'Connection: close', ...fields, '', '']
+  const head = [`GET ${path} HTTP/1.1`, 'Host: door', 'Connection: close', ...fields, '', '']
   return (await sendRaw(port, head.join('\r\n'))).text
 }
 
@@ -218,4 +219,49 @@ t.test('a token of an audience that is not the route’s delivers nothing', asyn
   await gateway.bearer(tokenFor(gateway, session, 'orders'), '/any')
   await gateway.app.delivery.flush()
   t.equal((await gateway.store.sessions.read(session.sid))?.delivered, false)
+})
+
+t.test('where the caller says so, a token in the cookie counts when no Bearer came', async (t) => {
+  const gateway = await openGateway(t)
+  const session = await gateway.signIn()
+  const cookie = `${accessCookieName}=${tokenFor(gateway, session)}`
+  const own = { 'sec-fetch-site': 'same-origin', cookie }
+  t.match(await gateway.call('/by-cookie', own), { status: 200, access: { sub: session.sub }, events: [] })
+  t.match(await gateway.call('/any', own), { status: 401, code: 'unauthenticated', events: ['token_missing'] })
+  t.match(await gateway.call('/by-cookie'), { status: 401, code: 'unauthenticated', challenge })
+  // Basic is for the service, and says nothing to us.
+  for (const authorization of ['Basic YTpi', '', 'Bearerx']) {
+    t.match(await gateway.call('/by-cookie', { ...own, authorization }), { status: 200 }, authorization)
+  }
+})
+
+t.test('a Bearer wins over the cookie: a wrong one stays wrong, and a right one needs no origin', async (t) => {
+  const gateway = await openGateway(t)
+  const [alice, bob] = [await gateway.signIn(), await gateway.signIn()]
+  const own = { 'sec-fetch-site': 'same-origin', cookie: `${accessCookieName}=${tokenFor(gateway, alice)}` }
+  for (const authorization of ['Bearer', 'Bearer x', 'bearer  ', `Bearer ${tokenFor(gateway, bob)}x`]) {
+    t.match(await gateway.call('/by-cookie', { ...own, authorization }), { status: 401, code: 'invalid_token' })
+  }
+  const headers = { authorization: `Bearer ${tokenFor(gateway, bob)}` }
+  t.match(await gateway.call('/by-cookie', { ...own, ...headers }), { status: 200, access: { sub: bob.sub } })
+  const foreign = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }
+  const tossed = { cookie: `${own.cookie}; ${own.cookie}`, ...foreign }
+  t.match(await gateway.call('/by-cookie', { ...tossed, ...headers }), { status: 200, access: { sub: bob.sub } })
+})
+
+t.test('two Authorization fields are refused with a cookie as well', async (t) => {
+  const gateway = await openGateway(t)
+  const cookie = `Cookie: ${accessCookieName}=${tokenFor(gateway, await gateway.signIn())}`
+  const fields = [cookie, 'Sec-Fetch-Site: same-origin']
+  t.match(await raw(gateway, fields, '/by-cookie'), /^HTTP\/1\.1 200 /)
+  const twice = [...fields, 'Authorization: Basic YTpi', 'Authorization: Basic YTpi']
+  t.match(await raw(gateway, twice, '/by-cookie'), /^HTTP\/1\.1 401 /)
+})
+
+t.test('whether a request reads is said by its method, or by whoever asks about another one', async (t) => {
+  const gateway = await openGateway(t)
+  const cookie = `${accessCookieName}=${tokenFor(gateway, await gateway.signIn())}`
+  const typed = { 'sec-fetch-site': 'none', cookie }
+  t.match(await gateway.call('/by-cookie', typed), { status: 200 })
+  t.match(await gateway.call('/writes-by-cookie', typed), { status: 403, events: ['origin_refused'] })
 })

@@ -1,5 +1,7 @@
-// The origin rule: every combination of the two fields a browser sends, on the routes that read the refresh cookie.
+// The origin rule: every combination of the two fields a browser sends, on the routes that read the refresh cookie and on those
+// that take the access token from one.
 import t from 'tap'
+import { startCookieGateway } from './cookie-gateway.ts'
 import { browserHeaders, cookiePair, ownOrigin, password, setCookieOf, startGateway } from './gateway.ts'
 
 const friend = 'https://app.friend.test'
@@ -83,6 +85,23 @@ t.test('cookie requests: what the two fields do not clearly allow is refused, an
   }
   t.equal((await app.sessions.read(session_id))?.revokedAt, undefined)
   t.equal((await app.sessions.list('alice')).length, 1)
+})
+
+t.test('the same rule holds where the access token comes in a cookie, less the reads that a user typed', async (t) => {
+  const { gateway, service, enter } = await startCookieGateway(t, { allowedOrigins: [friend, 'null'] })
+  const { access: cookie } = await enter()
+  for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const) {
+    for (const [headers, granted, why] of withCookie) {
+      const isTyped = why === 'not_a_navigation' && (method === 'GET' || method === 'HEAD')
+      const answer = await gateway.app.inject({ method, url: '/files/1', headers: { ...headers, cookie } })
+      t.equal(answer.statusCode, granted || isTyped ? 200 : 403, `${method} ${JSON.stringify(headers)}`)
+      const arrived = service.received.splice(0)
+      t.equal(arrived.length, granted || isTyped ? 1 : 0, 'nothing refused reaches the service')
+      if (answer.statusCode === 200) continue
+      if (method !== 'HEAD') t.match(answer.json(), { code: 'origin_refused' })
+      t.match(gateway.events('origin_refused').at(-1), { detail: why, granted: false })
+    }
+  }
 })
 
 t.test('without the cookie, a client that is no browser needs neither field', async (t) => {

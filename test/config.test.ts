@@ -367,7 +367,7 @@ t.test('the published schema is the one that is enforced', async (t) => {
     t.ok(Value.Check(configSchema, value), `the default of ${key} fits`)
   }
   const example = folder(t, readFileSync(new URL('../cardea.config.example.yaml', import.meta.url), 'utf8'))
-  t.equal(loadConfig({ env: {}, directory: example }).routes.length, 3, 'the example is right')
+  t.equal(loadConfig({ env: {}, directory: example }).routes.length, 4, 'the example is right')
 })
 
 t.test('each knob has one name, one key and a meaning', async (t) => {

@@ -1,24 +1,31 @@
-// The refresh cookie: which cookie it is, what happens when there are two, and the bytes it is set with.
+// The gateway's own cookies: which cookie each is, what happens when there are two, and the bytes it is set with.
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import cookies, {
-  clearRefreshCookie,
+  accessCookieName,
+  clearCookies,
   hasRefreshCookie,
+  readAccessCookie,
   readRefreshCookie,
   refreshCookieName,
+  setAccessCookie,
   setRefreshCookie,
 } from '../plugins/cookies.ts'
 import errors from '../plugins/errors.ts'
 import { browserHeaders, cookiePair, password, startGateway } from './gateway.ts'
 
-async function startApp(t: Test) {
+async function startApp(t: Test, options = {}) {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(errors)
-  await app.register(cookies)
+  await app.register(cookies, options)
   app.get('/read', async (request) => ({ has: hasRefreshCookie(request), value: readRefreshCookie(request) ?? null }))
+  app.get('/read-access', async (request) => ({ value: readAccessCookie(request) ?? null }))
   app.get('/set', async (_request, reply) => setRefreshCookie(reply, 'the-token', 60))
-  app.get('/clear', async (_request, reply) => clearRefreshCookie(reply))
+  app.get('/set-access/:bytes', async ({ url }, reply) =>
+    setAccessCookie(reply, 'x'.repeat(Number(url.slice('/set-access/'.length))), 60),
+  )
+  app.get('/clear', async (_request, reply) => clearCookies(reply))
   return app
 }
 
@@ -98,6 +105,35 @@ t.test('the cookie is set and cleared with the same attributes', async (t) => {
     `${refreshCookieName}=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict`,
   )
   t.notOk(/domain/i.test(set + clear), 'no Domain')
+})
+
+const dead = 'Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
+
+t.test('the access cookie is another one with the same attributes, set and cleared where it is used', async (t) => {
+  const app = await startApp(t, { usesAccessCookie: true })
+  const set = String((await app.inject('/set-access/9')).headers['set-cookie'])
+  t.equal(set, `${accessCookieName}=xxxxxxxxx; Max-Age=60; Path=/; HttpOnly; Secure; SameSite=Strict`)
+  t.strictSame((await app.inject('/clear')).headers['set-cookie'], [
+    `${refreshCookieName}=; ${dead}`,
+    `${accessCookieName}=; ${dead}`,
+  ])
+  const read = async (cookie: string) => (await app.inject({ url: '/read-access', headers: { cookie } })).json()
+  t.match(await read(`${refreshCookieName}=r; ${accessCookieName}=a`), { value: 'a' })
+  t.match(await read(`${refreshCookieName}=r`), { value: null })
+  t.match(await read(`${accessCookieName}=a; ${accessCookieName}=a`), { status: 400, code: 'invalid_request' })
+})
+
+t.test('where it is not used it is neither set nor cleared', async (t) => {
+  const app = await startApp(t)
+  t.equal((await app.inject('/set-access/9')).headers['set-cookie'], undefined)
+  t.equal((await app.inject('/clear')).headers['set-cookie'], `${refreshCookieName}=; ${dead}`)
+})
+
+t.test('C-04: an access token that is too long for a cookie is not set, and takes an older one’s place', async (t) => {
+  const app = await startApp(t, { usesAccessCookie: true })
+  const most = 4096 - accessCookieName.length
+  t.match((await app.inject(`/set-access/${most}`)).headers['set-cookie'], /=x+; Max-Age=60;/)
+  t.equal((await app.inject(`/set-access/${most + 1}`)).headers['set-cookie'], `${accessCookieName}=; ${dead}`)
 })
 
 t.test('cookie tossing: two refresh cookies are 400 on every route that reads them, and end nothing', async (t) => {

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import t from 'tap'
-import { bearer, type Gateway, startGateway } from './gateway.ts'
+import { bearer, type Gateway, ownOrigin, startGateway } from './gateway.ts'
 import { startCaddy, startNginx } from './proxy-server.ts'
 import { sendRaw } from './raw-client.ts'
 import { type FakeUpstream, type Received, startFakeUpstream } from './upstream.ts'
@@ -60,6 +60,7 @@ async function behind({ start, file, listening }: Proxy, t: Test): Promise<Scene
       routes: [
         { prefix: '/orders', upstream: service.url, methods: { DELETE: { roles: ['admin'] } } },
         { prefix: '/orders/public', upstream: service.url, policy: 'public' },
+        { prefix: '/orders/files', upstream: service.url, accessCookie: true },
       ],
     },
   })
@@ -90,6 +91,35 @@ for (const proxy of proxies) {
       t.match(received, { method: 'POST', url: '/orders/1?x=%20', body: 'text' })
       t.match(received?.headers, { 'x-auth-subject': 'alice', 'x-auth-roles': 'user', cookie: 'a=1; b=2' })
       t.notOk(received?.headers.authorization)
+    },
+  )
+
+  t.test(
+    `${proxy.name}: a cookie counts where its route takes it, from our own pages, and goes no further`,
+    async (t) => {
+      const { url, service, alice } = await behind(proxy, t)
+      const access = `__Host-cardea_access=${alice.authorization.slice('Bearer '.length)}`
+      const refresh = '__Host-cardea_refresh=secret'
+      const ask = (path: string, headers: Record<string, string>, method = 'GET') =>
+        fetch(`${url}${path}`, { method, headers: { cookie: `a=1; ${refresh}; ${access}; b=2`, ...headers } })
+      const own = { origin: ownOrigin, 'sec-fetch-site': 'same-origin' }
+      t.equal((await ask('/orders/files/1', own, 'POST')).status, 200)
+      t.equal((await ask('/orders/files/1', { ...own, cookie: `a=1; ${access}; ${refresh}; b=2` })).status, 200)
+      t.equal((await ask('/orders/files/1', { ...own, cookie: access })).status, 200)
+      t.equal((await ask('/orders/files/1', { 'sec-fetch-site': 'none' })).status, 200)
+      for (const { headers } of service.received) {
+        t.match(headers, { 'x-auth-subject': 'alice' })
+        t.notMatch(headers.cookie ?? '', /cardea/)
+      }
+      t.match(service.received[0]?.headers, { cookie: 'a=1; b=2' })
+      service.received.length = 0
+      t.equal((await ask('/orders/files/1', { 'sec-fetch-site': 'none' }, 'POST')).status, 403)
+      t.equal((await ask('/orders/files/1', { 'sec-fetch-site': 'cross-site' })).status, 403)
+      t.equal((await ask('/orders/files/1', { ...own, origin: 'https://evil.test' })).status, 403)
+      t.equal((await ask('/orders/files/1', {})).status, 403)
+      t.equal((await ask('/orders/files/1', { ...own, cookie: `${access}; ${access}` })).status, 403)
+      t.equal((await ask('/orders/1', own)).status, 401)
+      t.strictSame(service.received, [])
     },
   )
 

@@ -133,6 +133,18 @@ export function setCookieOf(answer: LightMyRequestResponse): string | undefined 
   return Array.isArray(field) ? field.join(' & ') : field
 }
 
+/** The cookies that an answer sets, by name: what the browser would send, and the attributes. A cleared one has the value ''. */
+export function cookiesSetBy(answer: LightMyRequestResponse): Record<string, { value: string; attributes: string[] }> {
+  const fields = [answer.headers['set-cookie'] ?? []].flat()
+  return Object.fromEntries(
+    fields.map((field) => {
+      const [pair = '', ...attributes] = field.split('; ')
+      const equals = pair.indexOf('=')
+      return [pair.slice(0, equals), { value: pair.slice(equals + 1), attributes: attributes.sort() }]
+    }),
+  )
+}
+
 /** `name=value` of the cookie an answer sets. */
 export function cookiePair(answer: LightMyRequestResponse): string {
   return setCookieOf(answer)?.split(';', 1)[0] ?? ''

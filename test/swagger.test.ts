@@ -1,6 +1,6 @@
 // The OpenAPI document of the gateway, and Swagger UI: valid, whole, and served only where they are turned on.
 import { Validator } from '@seriousme/openapi-schema-validator'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { RouteConfig } from '../plugins/forward/index.ts'
 import { apiInfo, apiTags } from '../src/api-document.ts'
 import { DocumentSource } from '../src/documents.ts'
@@ -19,6 +19,16 @@ interface Operation {
   summary?: string
   tags?: string[]
   security?: object[]
+}
+
+/** The document that a gateway with these routes serves, and what a validator says against it. */
+async function documentFor(t: Test, routes: RouteConfig[]) {
+  const { compiled } = await new DocumentSource().load(routes)
+  const { app } = await startGateway(t, { config: { docs: true, routes }, documents: compiled })
+  const { body } = await app.inject('/docs/json')
+  const { errors } = await new Validator().validate(JSON.parse(body))
+  const document: ApiDocument & { components: Record<string, Record<string, object>> } = JSON.parse(body)
+  return { body, document, errors: JSON.stringify(errors ?? []) }
 }
 
 t.test('the document is valid OpenAPI 3.1, and describes every operation once and in a known group', async (t) => {
@@ -48,12 +58,8 @@ t.test('documents of services are merged: their names do not collide, and the wh
     { ...route, prefix: '/pets.a', policy: { scopes: ['pets:read'] } },
     { ...route, prefix: '/patents', openapi: uspto, rewrite: '/ds-api', policy: 'public' },
   ]
-  const { compiled } = await new DocumentSource().load(routes)
-  const { app } = await startGateway(t, { config: { docs: true, routes }, documents: compiled })
-  const { body } = await app.inject('/docs/json')
-  const { valid, errors } = await new Validator().validate(JSON.parse(body))
-  t.ok(valid, JSON.stringify(errors))
-  const document: ApiDocument & { components: Record<string, object> } = JSON.parse(body)
+  const { body, document, errors } = await documentFor(t, routes)
+  t.equal(errors, '[]')
   const operations = Object.values(document.paths).flatMap((path) => Object.values(path))
   t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)
   const tags = new Set(document.tags.map((tag) => JSON.stringify(Object.entries(tag)[0])))
@@ -69,6 +75,35 @@ t.test('documents of services are merged: their names do not collide, and the wh
   t.strictSame(document.paths['/patents/{dataset}/{version}/fields']?.['get']?.security, [])
   t.notOk(body.includes('petstore.swagger.io/v2'), 'where the service lives is not the client’s business')
 })
+
+t.test(
+  'a route that takes the cookie says so of its operations, with the scopes it demands, and others do not',
+  async (t) => {
+    const petstore = new URL('fixtures/openapi/petstore.yaml', import.meta.url).pathname
+    const route = { upstream: 'http://127.0.0.1:9', rewrite: '/v2', openapi: petstore }
+    const byCookie = { ...route, accessCookie: true }
+    const { document, errors } = await documentFor(t, [
+      { ...byCookie, prefix: '/pets', policy: { scopes: ['pets:read'] } },
+      { ...byCookie, prefix: '/staff', policy: { roles: ['admin'] } },
+      { ...byCookie, prefix: '/open', policy: 'public' },
+      { ...route, prefix: '/plain' },
+    ])
+    t.equal(errors, '[]')
+    t.match(document.components['securitySchemes'], {
+      accessCookie: { type: 'apiKey', in: 'cookie', name: '__Host-cardea_access' },
+    })
+    const securityOf = (prefix: string) => document.paths[`${prefix}/pet/{petId}`]?.['get']?.security
+    t.strictSame(securityOf('/pets'), [{ bearer: ['pets:read'] }, { accessCookie: ['pets:read'] }])
+    t.strictSame(securityOf('/staff'), [{ bearer: [] }, { accessCookie: [] }])
+    t.strictSame(securityOf('/open'), [])
+    t.strictSame(securityOf('/plain'), [{ bearer: [] }])
+    t.strictSame(document.paths['/auth/verify']?.['get']?.security, [{ bearer: [] }, { accessCookie: [] }, {}])
+    t.strictSame(document.paths['/auth/sessions']?.['get']?.security, [{ bearer: [] }])
+    const without = await documentFor(t, [{ ...route, prefix: '/plain' }])
+    t.strictSame(Object.keys(without.document.components['securitySchemes'] ?? {}), ['bearer', 'refreshCookie'])
+    t.notMatch(without.body, 'accessCookie')
+  },
+)
 
 t.test('Swagger UI is served where it is turned on, and nowhere else', async (t) => {
   const withDocs = await startGateway(t, { config: { docs: true } })

@@ -9,13 +9,14 @@ import { answerFields } from './headers.ts'
  * @returns what is wrong with it, if it cannot be sent
  */
 export function writeAnswerHead(
-  { response, upstreams, route, requestId, access, allowOrigin, limitFields }: ExchangeOptions,
+  { request, response, upstreams, route, requestId, access, allowOrigin, limitFields }: ExchangeOptions,
   head: AnswerHead,
   leavesBodyUnread: boolean,
 ): string | undefined {
   const { statusCode } = head
   const authenticated = access !== null
-  const fields = answerFields(head, { route, statusCode, requestId, authenticated, allowOrigin })
+  const byCookie = authenticated && request.headers.authorization === undefined
+  const fields = answerFields(head, { route, statusCode, requestId, authenticated, byCookie, allowOrigin })
   if (limitFields !== null) fields.push(...limitFields)
   // RFC 9112 section 9.6: who will not read the rest of a request says that the connection ends.
   if (upstreams.closing || leavesBodyUnread) fields.push('connection', 'close')

@@ -92,6 +92,8 @@ export interface AnswerContext {
   requestId: string
   /** Whether an access token was needed: then no cache may keep what has no cache fields of its own (RFC 9111). */
   authenticated: boolean
+  /** Whether the access token was in a cookie, and no Authorization field came. */
+  byCookie: boolean
   /** The gateway's own CORS decision, where it made one; it stands in the place of the service's. */
   allowOrigin: string | undefined
 }
@@ -112,20 +114,29 @@ export function answerFields(received: ReceivedFields, context: AnswerContext): 
   const nominated = nominatedBy(received.connection)
   const fields: string[] = []
   let cacheable = false
+  let isShared = false
   for (let i = 0; i + 1 < received.fields.length; i += 2) {
     const name = received.fields[i] ?? ''
     if (endsHere(name) || (nominated.size > 0 && nominated.has(name) && name !== 'content-length')) continue
-    if (name === 'cache-control' || name === 'expires') cacheable = true
+    if (name === 'cache-control' || name === 'expires') {
+      cacheable = true
+      isShared ||= context.byCookie && sharing.test(received.fields[i + 1] ?? '')
+    }
     const value = answerValue(name, received.fields[i + 1] ?? '', context)
     if (value !== undefined) fields.push(name, value)
   }
   if (context.authenticated && !cacheable) {
     fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')
   }
+  // RFC 9111 section 3.5 keeps shared caches from what was asked with Authorization, and from nothing else.
+  if (context.byCookie && cacheable && !isShared) fields.push('cache-control', 'private')
   if (context.allowOrigin !== undefined) pushCors(fields, context.allowOrigin)
   fields.push('via', '1.1 cardea', 'x-request-id', context.requestId)
   return fields
 }
+
+// What a service says of an answer that is for everybody, whoever asked (RFC 9111 section 3.5).
+const sharing = /\b(?:public|s-maxage)\b/i
 
 /**
  * Where a client would find what a service calls by its own address.

@@ -155,9 +155,11 @@ function admit(
   // The router decodes, we do not: whatever they could disagree about was refused by the request guard, and is again here.
   if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { reason: 'route_mismatch' })
   if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { reason: 'reserved_path' })
+  // By a handshake a page gets a connection both ways, and nobody navigates with one.
+  const credential = request.switching === null ? route.credential : { ...route.credential, isRead: false }
   // Fastify declares this route for these methods and no others.
-  if (described === undefined) app.authorize(request, route.policies[request.method as ForwardedMethod], route.audience)
-  else for (const policy of described.operation.parts.policies) app.authorize(request, policy, route.audience)
+  if (described === undefined) app.authorize(request, route.policies[request.method as ForwardedMethod], credential)
+  else for (const policy of described.operation.parts.policies) app.authorize(request, policy, credential)
   const declaredBytes = request.headers['content-length']
   if (declaredBytes !== undefined && Number(declaredBytes) > route.bodyLimitBytes) {
     throw problem('body_too_large', { reason: 'body_limit' })

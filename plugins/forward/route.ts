@@ -2,6 +2,7 @@
 // Called by the config loader (mistakes) and by src/routes/upstreams.ts. A compiled route never takes a host from a client.
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { AuthorizeOptions } from '../authenticate.ts'
 import { isCanonicalPrefix } from '../request-target.ts'
 import { RouteMeter } from './meter.ts'
 import type { ForwardedMethod, PolicyConfig, RouteConfig } from './route-schema.ts'
@@ -71,7 +72,8 @@ export interface CompiledRoute {
   /** Round robin: the instance that is next. */
   next: number
   policies: Record<ForwardedMethod, PolicyConfig>
-  audience: { audience?: string }
+  /** Which access tokens count here, and where they may come from. */
+  credential: AuthorizeOptions
   connectMs: number
   headersMs: number
   bodyIdleMs: number
@@ -184,7 +186,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     ownOrigins: instances.flatMap(({ origin }) => spellingsOf(origin)),
     next: 0,
     policies: policiesOf(policy, methods),
-    audience: config.audience === undefined ? {} : { audience: config.audience },
+    credential: { audience: config.audience, accessCookie: config.accessCookie ?? false },
     connectMs: timeouts.connectMs ?? 2000,
     headersMs: timeouts.headersMs ?? 30_000,
     bodyIdleMs: timeouts.bodyIdleMs ?? 30_000,

@@ -149,7 +149,8 @@ export class Tunnel implements Call, Watched {
 
   #switching(head: AnswerHead): string {
     const { route, requestId, access, limitFields, offer } = this.#options
-    const context = { route, statusCode: 101, requestId, authenticated: access !== null, allowOrigin: undefined }
+    const authenticated = access !== null
+    const context = { route, statusCode: 101, requestId, authenticated, byCookie: false, allowOrigin: undefined }
     const fields = ['connection', 'Upgrade', 'upgrade', 'websocket', ...answerFields(head, context)]
     if (limitFields !== null) fields.push(...limitFields)
     if (offer.hadBearer && fieldValues(head.fields, 'sec-websocket-protocol').length === 0) {

@@ -44,7 +44,7 @@ const listening = {
     {
       name: 'CARDEA_ALLOWED_ORIGINS',
       key: 'allowedOrigins',
-      meaning: 'Web origins beside our own that may use the refresh cookie; comma separated.',
+      meaning: 'Web origins beside our own that may send requests by cookie; comma separated.',
     },
     list('exact origins such as https://app.example.com, without a path or trailing slash', isOrigin),
     'none',

@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sameOriginOnly } from '../../plugins/browser-origin.ts'
-import { clearRefreshCookie, readRefreshCookie } from '../../plugins/cookies.ts'
+import { clearCookies, hasOwnCookie, readRefreshCookie } from '../../plugins/cookies.ts'
 import { demandPassword } from '../../plugins/credentials/index.ts'
 import { canonicalUserName, triedName } from '../../plugins/credentials/user-name.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
@@ -28,7 +28,7 @@ const login: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, options)
       summary: 'Sign in',
       description:
         'Starts a session. With delivery `cookie` the refresh token is set as an HttpOnly cookie and is not in the answer; ' +
-        'with `body` it is. A session whose refresh cookie comes along is ended: a sign-in never continues an old one.',
+        'with `body` it is. Where some route takes the access token from a cookie, that is set, too. A session whose refresh cookie comes along is ended: a sign-in never continues an old one.',
       security: [],
       querystring: noQuery,
       body: loginBody,
@@ -82,8 +82,8 @@ async function signIn(
     generation: 1,
     session,
   })
-  // A cookie client that changes to tokens in the body must not keep the dead cookie.
-  if (delivery === 'body' && previousToken !== undefined) clearRefreshCookie(reply)
+  // A cookie client that changes to tokens in the body must not keep the dead cookies.
+  if (delivery === 'body' && hasOwnCookie(request)) clearCookies(reply)
   return tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
 }
 

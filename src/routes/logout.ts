@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { bearerToken } from '../../plugins/authenticate.ts'
 import { sameOriginOnly } from '../../plugins/browser-origin.ts'
-import { clearRefreshCookie, readRefreshCookie } from '../../plugins/cookies.ts'
+import { clearCookies, readRefreshCookie } from '../../plugins/cookies.ts'
 import { refusals } from '../../plugins/errors.ts'
 import formBody, { isForm } from '../../plugins/form-body.ts'
 import { type LogoutBody, logoutBody, noQuery, nothing } from '../schemas.ts'
@@ -25,7 +25,7 @@ const logout: FastifyPluginAsyncTypebox<LogoutOptions> = async (app, options) =>
       summary: 'Sign out',
       description:
         'Ends the session of the refresh cookie, of `refresh_token` in the body, or of the access token, and clears the ' +
-        'cookie. Answers 204 also when there was nothing to end.',
+        'cookies. Answers 204 also when there was nothing to end.',
       security: [{ refreshCookie: [] }, { bearer: [] }, {}],
       consumes: ['application/json', 'application/x-www-form-urlencoded'],
       querystring: noQuery,
@@ -59,7 +59,7 @@ async function signOut(
     ].filter((sid) => sid !== undefined),
   )
   for (const sid of sids) await app.sessions.end(sid, 'logout', request)
-  clearRefreshCookie(reply)
+  clearCookies(reply)
   reply.code(204).header('cache-control', 'no-store')
   return null
 }

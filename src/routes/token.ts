@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sameOriginOnly } from '../../plugins/browser-origin.ts'
-import { clearRefreshCookie, readRefreshCookie } from '../../plugins/cookies.ts'
+import { clearCookies, readRefreshCookie } from '../../plugins/cookies.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import formBody, { isForm } from '../../plugins/form-body.ts'
 import { isScope, narrowScope } from '../../plugins/scope.ts'
@@ -68,7 +68,7 @@ async function refresh(
   await demandScope(app, refreshToken, body.scope)
   const refreshed = await app.sessions.refresh(refreshToken, request, delivery === 'cookie')
   if (refreshed.outcome === 'refused') {
-    if (delivery === 'cookie' && isOver(refreshed.reason)) clearRefreshCookie(reply)
+    if (delivery === 'cookie' && isOver(refreshed.reason)) clearCookies(reply)
     throw problem('invalid_grant', { reason: refreshed.reason })
   }
   const { grant } = refreshed

@@ -49,7 +49,7 @@ export default async function upstreams(app: FastifyInstance, options: Upstreams
     else if (document === undefined) declarePrefix(app, route.prefix, forwarded.refused(refuseUnknown))
     else {
       declareOperations(app, route.prefix, forwarded, document)
-      options.onPublished?.(publish(document, route.prefix))
+      options.onPublished?.(publish(document, route))
     }
   }
 }

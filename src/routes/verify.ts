@@ -1,10 +1,13 @@
 // GET /auth/verify: forward-auth. Another proxy (nginx, Traefik, Caddy, Envoy) asks here whether it may pass a request on.
 // The answer comes from the same policies as forwarding itself. What is asked about comes from the proxy; who is asking comes
-// from the access token alone, and no field of the question is ever believed about that.
+// from the access token alone, and no field of the question is ever believed about that. Whether it may come in a cookie is said
+// by the route that covers the original request, and whose page asks is judged as if that request were here.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { problem, refusals } from '../../plugins/errors.ts'
+import type { AuthorizeOptions, Policy } from '../../plugins/authenticate.ts'
+import { isReadMethod } from '../../plugins/browser-origin.ts'
+import { Problem, problem, refusals } from '../../plugins/errors.ts'
 import { type ForwardedMethod, forwardedMethods, identityOf, leaveBody } from '../../plugins/forward/index.ts'
 import { judgeTarget } from '../../plugins/request-target.ts'
 import { nothing } from '../schemas.ts'
@@ -36,7 +39,7 @@ const verify: FastifyPluginAsyncTypebox = async (app) => {
         'For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`: the policy and the audience of the route ' +
         'that covers the original request; where none does, or none is named, any valid access token. The identity is in ' +
         'the fields `x-auth-*`, which are empty where there is nothing to say. Envoy asks at `/auth/verify/<path>`.',
-      security: [{ bearer: [] }, {}],
+      security: [{ bearer: [] }, ...(app.usesAccessCookie ? [{ accessCookie: [] }] : []), {}],
       headers: Type.Object({
         'x-original-uri': field('Path and query of the original request, as the client sent them (nginx).'),
         'x-original-method': field('Its method. Both or neither.'),
@@ -51,6 +54,7 @@ const verify: FastifyPluginAsyncTypebox = async (app) => {
           'invalid_token',
           'forbidden',
           'insufficient_scope',
+          'origin_refused',
           'target_refused',
           'revocation_unknown',
         ),
@@ -87,13 +91,24 @@ function answer(app: FastifyInstance, request: FastifyRequest, reply: FastifyRep
   const route = covered?.route
   const policies = covered === undefined ? (['authenticated'] as const) : covered.policies
   if (policies === undefined) throw problem('target_refused', { reason: 'undeclared_operation' })
-  for (const policy of policies) app.authorize(request, policy, route?.audience)
+  const credential = original && route && { ...route.credential, isRead: isReadMethod(original.method) }
+  for (const policy of policies) authorize(app, request, policy, credential)
   const { access } = request
   const assertion = access && route?.assertion ? app.assertions.about(access, route.assertion) : ''
   // Empty where there is nothing to say: a proxy that copies them then overwrites what its client sent.
   reply.headers({ ...identityOf((route?.identityHeaders ?? true) ? access : null), 'x-auth-assertion': assertion })
   reply.header('cache-control', 'no-store')
   return reply.send()
+}
+
+// To nginx anything but 401 and 403 is a failure of ours; of the rest only two cookies of a name are what the client did.
+function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy, credential?: AuthorizeOptions): void {
+  try {
+    app.authorize(request, policy, credential)
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'invalid_request') throw error
+    throw problem('target_refused', { reason: error.message })
+  }
 }
 
 function namedOriginal({ headers }: FastifyRequest): Original | undefined {
@@ -120,7 +135,7 @@ function ownOriginal({ raw, method }: FastifyRequest): Original {
   return judged((raw.url ?? '').slice(path.length), method)
 }
 
-// Refused with 403, not 400: to nginx anything but 401 and 403 is a failure of ours.
+// With 403, not 400, for nginx’s sake as well.
 function judged(target: string, method: string): Original {
   if (!target.startsWith('/')) throw problem('target_refused', { reason: 'original_form' })
   const verdict = judgeTarget(target, '')

@@ -1,9 +1,10 @@
 // Swagger UI in a real browser: "Authorize" with a bearer token and "Try it out" on the gateway's own operations and on a
-// forwarded one, with the token and with the cookie alone.
+// forwarded one: with the token, and with the cookie alone where its route takes it.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import type { RouteConfig } from '../../plugins/forward/index.ts'
 import { adminPassword } from '../gateway-client.ts'
 import { GatewayProcess } from '../gateway-process.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -41,17 +42,22 @@ paths:
       summary: Read an order
       parameters: [{ name: id, in: path, required: true, schema: { type: integer }, example: 7 }]
       responses: { '200': { description: The order. } }
+    post:
+      operationId: changeOrder
+      summary: Change an order
+      parameters: [{ name: id, in: path, required: true, schema: { type: integer }, example: 7 }]
+      responses: { '200': { description: The order. } }
 `
 
-/** Swagger UI of a gateway with a described service behind it. */
-async function openDocs(t: Test): Promise<WatchedPage & { upstream: FakeUpstream }> {
+/** Swagger UI of a gateway with a described service behind it. @param more members of its route */
+async function openDocs(t: Test, more: Partial<RouteConfig> = {}): Promise<WatchedPage & { upstream: FakeUpstream }> {
   const upstream = await startFakeUpstream()
   t.teardown(() => upstream.close())
   const folder = temporaryFolder(t)
   const openapi = join(folder, 'orders.yaml')
   const config = join(folder, 'cardea.config.yaml')
   await writeFile(openapi, document)
-  await writeFile(config, JSON.stringify({ routes: [{ prefix: '/orders', upstream: upstream.url, openapi }] }))
+  await writeFile(config, JSON.stringify({ routes: [{ prefix: '/orders', upstream: upstream.url, openapi, ...more }] }))
   const gateway = await GatewayProcess.start({
     CARDEA_CONFIG: config,
     CARDEA_DATA_DIR: join(folder, 'data'),
@@ -72,10 +78,13 @@ async function signIn(page: Page): Promise<string> {
   return /"access_token": "([^"]+)"/.exec(body)?.[1] ?? ''
 }
 
+/** Enters a token, in the place of the one before. */
 async function authorize(page: Page, accessToken: string): Promise<void> {
   await page.getByRole('button', { name: 'Authorize' }).first().click()
   const dialog = page.locator('.modal-ux')
   const form = dialog.locator('form', { hasText: 'bearer' })
+  const before = form.getByRole('button', { name: 'Remove authorization' })
+  if ((await before.count()) > 0) await before.click()
   await form.locator('input').fill(accessToken)
   await form.getByRole('button', { name: 'Apply credentials' }).click()
   await dialog.getByRole('button', { name: 'Close', exact: true }).first().click()
@@ -115,3 +124,32 @@ t.test(
     t.strictSame(faults, [])
   },
 )
+
+t.test('a forwarded operation whose route takes the cookie: with the cookie alone, and with a token', async (t) => {
+  const { upstream, page, context, faults } = await openDocs(t, { accessCookie: true })
+  const forwarded = await openOperation(page, 'readOrder')
+  await forwarded.locator('.parameters input').fill('7')
+  t.equal((await execute(forwarded)).status, '401')
+  const accessToken = await signIn(page)
+  t.match(await context.cookies(), [
+    { name: '__Host-cardea_refresh' },
+    { name: '__Host-cardea_access', value: accessToken, httpOnly: true, secure: true, sameSite: 'Strict' },
+  ])
+  t.equal((await execute(forwarded)).status, '200', 'by the cookie')
+  const changing = await openOperation(page, 'changeOrder')
+  await changing.locator('.parameters input').fill('7')
+  t.equal((await execute(changing)).status, '200', 'a method that writes, too')
+  t.match(
+    upstream.received.map(({ method, headers }) => [method, headers['x-auth-subject'], headers.cookie]),
+    [
+      ['GET', 'admin', undefined],
+      ['POST', 'admin', undefined],
+    ],
+  )
+  await authorize(page, 'no token')
+  t.equal((await execute(forwarded)).status, '401', 'a wrong token is not made good by the cookie')
+  await context.clearCookies()
+  await authorize(page, accessToken)
+  t.equal((await execute(forwarded)).status, '200', 'by the token')
+  t.strictSame(faults, [])
+})

@@ -30,7 +30,7 @@ t.test('the smallest route is valid and protected', async (t) => {
     bodyLimitBytes: 10_485_760,
     maxConcurrent: 256,
   })
-  t.match(route, { forwardAuthorization: false, identityHeaders: true, audience: {} })
+  t.match(route, { forwardAuthorization: false, identityHeaders: true, credential: { accessCookie: false } })
 })
 
 t.test('the schema refuses what is not a route', async (t) => {

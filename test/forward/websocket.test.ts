@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import type { RouteConfig } from '../../plugins/forward/index.ts'
 import { eventually } from '../eventually.ts'
-import { bearer, type Gateway, startGateway } from '../gateway.ts'
+import { bearer, cookiesSetBy, type Gateway, password, startGateway } from '../gateway.ts'
 
 interface Scene {
   gateway: Gateway
@@ -114,6 +114,23 @@ t.test('a browser’s token comes among the subprotocols, and the service never 
   t.equal(await statusOf(connect('/ws', {}, ['chat', 'bearer'])), 401)
   t.equal(await statusOf(connect('/ws', bearer({ access_token }), ['bearer', access_token])), 400)
   t.notMatch(JSON.stringify(gateway.log), access_token)
+})
+
+t.test('a browser’s cookie opens one where the route takes it, from our own page or an allowed one', async (t) => {
+  const { gateway, port, received, connect } = await sceneOf(t, { accessCookie: true })
+  const login = await gateway.post('/auth/login', { username: 'alice', password })
+  const cookie = Object.entries(cookiesSetBy(login)).map(([name, { value }]) => `${name}=${value}`)
+  const pages = ['https://app.test', 'https://gateway.test', `http://127.0.0.1:${port}`]
+  for (const origin of pages) {
+    const socket = connect('/ws', { origin, cookie: ['a=1', ...cookie].join('; ') }, ['chat'])
+    t.equal(await statusOf(socket), 101, origin)
+    t.equal(await echoOf(socket, 'hello'), 'hello')
+  }
+  t.match(received[0], { 'x-auth-subject': 'alice', cookie: 'a=1' })
+  const closed = once(connect('/ws', { 'sec-fetch-site': 'same-origin', cookie: cookie.join('; ') }), 'close')
+  await eventually('all are open', () => received.length === pages.length + 1)
+  await gateway.app.sessions.end(login.json().session_id, 'revoked_by_admin')
+  await closed
 })
 
 t.test('pages of other origins open none, not even where everybody may', async (t) => {

@@ -4,6 +4,8 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import authenticate, { type AuthorizeOptions, type Policy, requires } from '../../plugins/authenticate.ts'
+import browserOrigin from '../../plugins/browser-origin.ts'
+import cookies from '../../plugins/cookies.ts'
 import errors from '../../plugins/errors.ts'
 import accessTokens, { type AccessTokensPluginOptions } from '../../plugins/jwt/index.ts'
 import revocation from '../../plugins/revocation/index.ts'
@@ -80,6 +82,8 @@ export async function openGateway(
   await app.register(sessionStore, { store, secrets, policy })
   await app.register(revocation, { keepForSeconds: 300, maxStalenessMs, onStale: 'reject' })
   await app.register(accessTokens, { ...tokenOptions, clock, ...options })
+  await app.register(cookies)
+  await app.register(browserOrigin, { ownOrigin: issuer, allowedOrigins: [] })
   await app.register(authenticate)
   addRoutes(app)
   await app.ready()
@@ -90,11 +94,17 @@ function addRoutes(app: FastifyInstance): void {
   for (const [path, policy] of Object.entries(policies)) {
     app.get(path, { onRequest: requires(policy) }, ({ access }) => ({ access }))
   }
-  const forOrders: AuthorizeOptions = { audience: 'orders' }
-  app.get('/for-orders', (request) => {
-    app.authorize(request, 'authenticated', forOrders)
-    return { access: request.access }
-  })
+  const particular: Record<string, AuthorizeOptions> = {
+    '/for-orders': { audience: 'orders' },
+    '/by-cookie': { accessCookie: true },
+    '/writes-by-cookie': { accessCookie: true, isRead: false },
+  }
+  for (const [path, options] of Object.entries(particular)) {
+    app.get(path, (request) => {
+      app.authorize(request, 'authenticated', options)
+      return { access: request.access }
+    })
+  }
   app.get('/sign-in/:sub', async (request) => {
     // Boundary: the route's pattern has this one parameter.
     const { sub } = request.params as { sub: string }

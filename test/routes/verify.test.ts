@@ -1,6 +1,7 @@
 // Forward-auth: what /auth/verify answers to a proxy, by each convention, and that nothing but the token says who is asking.
 import t from 'tap'
 import type { RouteConfig } from '../../plugins/forward/index.ts'
+import { startCookieGateway } from '../cookie-gateway.ts'
 import { bearer, type Gateway, startGateway } from '../gateway.ts'
 
 const upstream = 'http://127.0.0.1:9'
@@ -149,4 +150,32 @@ t.test('it asks the store nothing, marks the delivery, and hears of an end at on
   t.match(await gateway.store.sessions.read(tokens.session_id), { delivered: true })
   await gateway.app.sessions.end(tokens.session_id, 'revoked_by_admin')
   t.match(await ask(gateway, '/orders', bearer(tokens)), { statusCode: 401 })
+})
+
+t.test('a cookie counts where the covering route takes it, by the method of the original request', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const { access: cookie } = await enter()
+  const typed = { cookie, 'sec-fetch-site': 'none' }
+  const own = { cookie, 'sec-fetch-site': 'same-origin' }
+  t.match(await ask(gateway, '/files/1', own, 'POST'), { statusCode: 200, headers: { 'x-auth-subject': 'alice' } })
+  t.match(await ask(gateway, '/files/1', typed, 'GET'), { statusCode: 200 })
+  t.match((await ask(gateway, '/files/1', typed, 'POST')).json(), { status: 403, code: 'origin_refused' })
+  t.match((await ask(gateway, '/files/1', { cookie })).json(), { status: 403, code: 'origin_refused' })
+  t.match(await ask(gateway, '/plain/1', own), { statusCode: 401 })
+  t.match(await ask(gateway, '/nowhere', own), { statusCode: 401 })
+  t.match(await gateway.app.inject({ url: '/auth/verify', headers: own }), { statusCode: 401 })
+  t.match(await ask(gateway, '/staff', own), { statusCode: 403 })
+  t.match(await ask(gateway, '/other', own), { statusCode: 401 })
+  t.match(await ask(gateway, '/open', own), { statusCode: 200, headers: silence })
+  const envoy = { url: '/auth/verify/files/1', headers: typed }
+  t.match(await gateway.app.inject({ method: 'GET', ...envoy }), { statusCode: 200 })
+  t.match(await gateway.app.inject({ method: 'POST', ...envoy }), { statusCode: 403 })
+})
+
+t.test('two cookies are refused with 403, so that nginx takes it for an answer', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const [{ access }, { access: other, accessToken: access_token }] = [await enter(), await enter('root')]
+  const headers = { cookie: `${access}; ${other}`, 'sec-fetch-site': 'same-origin' }
+  t.match((await ask(gateway, '/files', headers)).json(), { status: 403, code: 'target_refused' })
+  t.match(await ask(gateway, '/files', { ...headers, ...bearer({ access_token }) }), { statusCode: 200 })
 })

@@ -2,6 +2,7 @@
 // names that are no other service's. Made only where the document is served.
 import type { Policy } from '../../authenticate.ts'
 import { type ErrorCode, refusals } from '../../errors.ts'
+import type { CompiledRoute } from '../route.ts'
 import type { CompiledDocument, DescribedOperation } from './compile.ts'
 import { Copier, type Kind } from './copy.ts'
 import { finishSchema } from './dialect.ts'
@@ -17,11 +18,14 @@ export interface PublishedPart {
 
 /**
  * Writes the part of a document.
- * @param prefix of the route: it names everything that could be named alike elsewhere
+ * @param route its prefix names everything that could be named alike elsewhere
  */
-export function publish(document: CompiledDocument, prefix: string): PublishedPart {
-  return new Publication(document, prefix).part()
+export function publish(document: CompiledDocument, route: PublishedRoute): PublishedPart {
+  return new Publication(document, route).part()
 }
+
+/** What of a route is published. */
+export type PublishedRoute = Pick<CompiledRoute, 'prefix' | 'credential'>
 
 const sections: Partial<Record<Kind, string>> = {
   schema: 'schemas',
@@ -35,6 +39,7 @@ const sections: Partial<Record<Kind, string>> = {
 class Publication {
   readonly #document: CompiledDocument
   readonly #prefix: string
+  readonly #schemes: readonly string[]
   readonly #namespace: string
   readonly #copier: Copier
   readonly #names = new Set<string>()
@@ -42,9 +47,10 @@ class Publication {
   readonly #tags = new Map<string, string>()
   readonly #components: Record<string, JsonObject> = {}
 
-  constructor(document: CompiledDocument, prefix: string) {
+  constructor(document: CompiledDocument, { prefix, credential }: PublishedRoute) {
     this.#document = document
     this.#prefix = prefix
+    this.#schemes = credential.accessCookie ? ['bearer', 'accessCookie'] : ['bearer']
     // Unreserved characters and `_` only, as names of components may have; `_2F` for a slash keeps /a/b apart from /a.b.
     this.#namespace = prefix === '/' ? '_2F' : prefix.slice(1).replaceAll(/[_~/]/g, escapeCharacter)
     const dialect = { isOld: document.isOld, forRequests: false, onWarning: () => {} }
@@ -78,7 +84,7 @@ class Publication {
       operationId: this.#operationId(textIn(node, 'operationId') ?? `${method.toLowerCase()}_${path}`),
       tags: [this.#tag(textIn({ first: listIn(node, 'tags')[0] }, 'first'))],
       parameters: parameters.map((place) => this.#copy(place.node, 'parameter', place.file)),
-      security: securityOf(policies),
+      security: securityOf(policies, this.#schemes),
       responses: { ...refusals(...refused(policies)), ...objectIn(copied, 'responses') },
     }
   }
@@ -127,10 +133,11 @@ function escapeCharacter(character: string): string {
 }
 
 // OpenAPI 3.1 section 4.8.30: for a scheme that is not of OAuth, the list names roles that are needed; ours names scopes.
-function securityOf(policies: readonly Policy[]): object[] {
+function securityOf(policies: readonly Policy[], schemes: readonly string[]): object[] {
   if (policies.every((policy) => policy === 'public')) return []
-  const scopes = policies.flatMap((policy) => (typeof policy === 'string' ? [] : (policy.scopes ?? [])))
-  return [{ bearer: [...new Set(scopes)] }]
+  const scopes = new Set(policies.flatMap((policy) => (typeof policy === 'string' ? [] : (policy.scopes ?? []))))
+  // Any one of them is enough, and each has to bring all scopes.
+  return schemes.map((scheme) => ({ [scheme]: [...scopes] }))
 }
 
 function refused(policies: readonly Policy[]): ErrorCode[] {

@@ -1,0 +1,123 @@
+// The access token's cookie on the routes that give and end sessions: set while some route takes it, cleared with the session,
+// and never there otherwise.
+import { decodeJwt } from 'jose'
+import t from 'tap'
+import { accessCookieName, refreshCookieName } from '../../plugins/cookies.ts'
+import { hashPassword } from '../../plugins/credentials/password.ts'
+import { startCookieGateway } from '../cookie-gateway.ts'
+import { browserHeaders, cheapCost, cookiesSetBy, password, startGateway } from '../gateway.ts'
+
+const attributes = ['HttpOnly', 'Path=/', 'SameSite=Strict', 'Secure']
+const both = [refreshCookieName, accessCookieName]
+const form = { grant_type: 'refresh_token' }
+
+t.test('a login by cookie sets the access token of the body, for as long as it lives', async (t) => {
+  const { gateway } = await startCookieGateway(t)
+  const answer = await gateway.post('/auth/login', { username: 'alice', password })
+  const { access_token, expires_in } = answer.json()
+  const set = cookiesSetBy(answer)
+  t.strictSame(Object.keys(set), both)
+  t.strictSame(set[accessCookieName], {
+    value: access_token,
+    attributes: [...attributes, `Max-Age=${expires_in}`].sort(),
+  })
+})
+
+t.test('a refresh by cookie replaces it, with the scope and the audience that were asked for', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const { cookie, accessToken } = await enter()
+  const more = { resource: 'https://orders.test', scope: 'orders:read' }
+  const answer = await gateway.post('/auth/token', { ...form, ...more }, { headers: browserHeaders(cookie) })
+  const { access_token, expires_in } = answer.json()
+  t.match(decodeJwt(access_token), { aud: 'https://orders.test', scope: 'orders:read' })
+  t.not(access_token, accessToken)
+  const set = cookiesSetBy(answer)
+  t.strictSame(set[accessCookieName], {
+    value: access_token,
+    attributes: [...attributes, `Max-Age=${expires_in}`].sort(),
+  })
+})
+
+t.test('tokens in the body come without cookies', async (t) => {
+  const { gateway } = await startCookieGateway(t)
+  const { refresh_token } = await gateway.signIn()
+  t.strictSame(cookiesSetBy(await gateway.post('/auth/login', { username: 'alice', password, delivery: 'body' })), {})
+  t.strictSame(cookiesSetBy(await gateway.post('/auth/token', { ...form, refresh_token })), {})
+})
+
+t.test('where no route takes it, it is never set nor cleared, whatever a browser still has', async (t) => {
+  const { post } = await startGateway(t, { config: { routes: [{ prefix: '/plain', upstream: 'http://127.0.0.1:9' }] } })
+  const old = `${accessCookieName}=old`
+  const login = await post('/auth/login', { username: 'alice', password }, { headers: browserHeaders(old) })
+  const set = cookiesSetBy(login)
+  t.strictSame(Object.keys(set), [refreshCookieName])
+  const headers = browserHeaders(`${refreshCookieName}=${set[refreshCookieName]?.value}; ${old}`)
+  t.strictSame(Object.keys(cookiesSetBy(await post('/auth/token', form, { headers }))), [refreshCookieName])
+  t.strictSame(Object.keys(cookiesSetBy(await post('/auth/logout', undefined, { headers }))), [refreshCookieName])
+  const change = { username: 'alice', password, delivery: 'body' }
+  t.strictSame(cookiesSetBy(await post('/auth/login', change, { headers: browserHeaders(old) })), {})
+})
+
+t.test('logout, a change to tokens in the body and the end of the session clear both', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const cleared = async (url: string, body: object | undefined, cookie: string, status: number) => {
+    const answer = await gateway.post(url, body, { headers: browserHeaders(cookie) })
+    t.equal(answer.statusCode, status)
+    const set = cookiesSetBy(answer)
+    t.strictSame(Object.keys(set), both, `${url} ${status}`)
+    for (const { value, attributes: given } of Object.values(set)) {
+      t.equal(value, '')
+      t.strictSame(given, [...attributes, 'Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'Max-Age=0'].sort())
+    }
+  }
+  await cleared('/auth/logout', undefined, (await enter()).cookie, 204)
+  const change = { username: 'root', password, delivery: 'body' }
+  await cleared('/auth/login', change, (await enter()).cookie, 200)
+  await cleared('/auth/login', change, (await enter()).access, 200)
+  const over = await enter()
+  await gateway.app.sessions.end(over.sid, 'revoked_by_admin')
+  await cleared('/auth/token', form, over.cookie, 400)
+})
+
+t.test('a refusal that may pass keeps both', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const { access, refresh, cookie } = await enter()
+  const forged = `${refresh.slice(0, -4)}AAAA; ${access}`
+  const refused = [
+    await gateway.post('/auth/token', form, { headers: browserHeaders(forged) }),
+    await gateway.post('/auth/token', { ...form, scope: 'more' }, { headers: browserHeaders(cookie) }),
+    await gateway.post('/auth/login', { username: 'alice', password: 'wrong' }, { headers: browserHeaders(cookie) }),
+  ]
+  for (const answer of refused) {
+    t.not(answer.statusCode, 200)
+    t.strictSame(cookiesSetBy(answer), {})
+  }
+})
+
+t.test('C-04: a token too long for a cookie is in the body alone, clears an older cookie, and is said', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const roles = Array.from({ length: 40 }, (_, i) => `role-${i}-${'x'.repeat(80)}`)
+  const passwordHash = await hashPassword(password, cheapCost)
+  await gateway.store.users.add({ sub: 'many', passwordHash, roles, scope: '' })
+  const other = await enter('alice')
+  const headers = browserHeaders(other.cookie)
+  const answer = await gateway.post('/auth/login', { username: 'many', password }, { headers })
+  const { access_token } = answer.json()
+  t.ok(access_token.length > 4096)
+  t.match(cookiesSetBy(answer), { [refreshCookieName]: { value: /./ }, [accessCookieName]: { value: '' } })
+  t.match(
+    gateway.log.filter(({ level }) => level === 40),
+    [{ bytes: accessCookieName.length + access_token.length, mostCookieBytes: 4096, msg: /too long/ }],
+  )
+  const bearerOnly = { authorization: `Bearer ${access_token}` }
+  t.equal((await gateway.app.inject({ url: '/files/1', headers: bearerOnly })).statusCode, 200)
+})
+
+t.test('logout ends the session of the refresh cookie, not of the access token’s', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const [mine, other] = [await enter(), await enter()]
+  const headers = browserHeaders(`${mine.refresh}; ${other.access}`)
+  t.equal((await gateway.post('/auth/logout', undefined, { headers })).statusCode, 204)
+  t.equal((await gateway.app.sessions.read(mine.sid))?.endReason, 'logout')
+  t.equal((await gateway.app.sessions.read(other.sid))?.revokedAt, undefined)
+})
