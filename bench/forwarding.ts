@@ -41,11 +41,11 @@ export async function measureForwarding(
   return targets.map(({ name }, i) => summarise(name, measured[i] ?? [], first))
 }
 
-/** One round of one target. */
-export async function fire(target: Target, path: string, seconds: number): Promise<Round> {
+/** One round of one target. @param core that the load is held to; the bench's own when absent */
+export async function fire(target: Target, path: string, seconds: number, core?: string): Promise<Round> {
   const before = costOf(target.pid)
   const startedAt = performance.now()
-  const answered = await saturate(target, path, seconds)
+  const answered = await saturate(target, path, seconds, core)
   const wallMs = performance.now() - startedAt
   const after = costOf(target.pid)
   const cpuMs = (after?.cpuMs ?? Number.NaN) - (before?.cpuMs ?? Number.NaN)
@@ -57,7 +57,8 @@ export async function fire(target: Target, path: string, seconds: number): Promi
   }
 }
 
-function summarise(name: string, rounds: Round[], first: Round[]): Measured {
+/** What is said of the rounds of one target beside those of the first. */
+export function summarise(name: string, rounds: Round[], first: Round[]): Measured {
   const { middle, ratios } = compareRounds(rounds, first)
   const throughput = ratios((round) => round.requestsPerSecond)
   const cpu = ratios((round) => 1 / round.cpuUs)

@@ -3,6 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import autocannon from 'autocannon'
+import { onCore } from './processes.ts'
 
 export interface Target {
   name: string
@@ -27,10 +28,11 @@ export const loadGenerator = hasWrk ? 'wrk' : 'autocannon'
 
 /**
  * Keeps every connection busy.
+ * @param core that the load is held to, if it is a program; this process' own when absent
  * @throws Error when an answer was not 2xx
  */
-export function saturate(target: Target, path: string, seconds: number): Promise<Answered> {
-  return hasWrk ? runWrk(target, path, seconds) : runAutocannon(target, path, seconds)
+export function saturate(target: Target, path: string, seconds: number, core?: string): Promise<Answered> {
+  return hasWrk ? runWrk(target, path, seconds, core) : runAutocannon(target, path, seconds)
 }
 
 async function runAutocannon({ name, url, headers }: Target, path: string, duration: number): Promise<Answered> {
@@ -40,10 +42,11 @@ async function runAutocannon({ name, url, headers }: Target, path: string, durat
   return { requests: requests.total, requestsPerSecond: requests.average, p50Ms: latency.p50, p99Ms: latency.p99 }
 }
 
-async function runWrk({ name, url, headers }: Target, path: string, seconds: number): Promise<Answered> {
+async function runWrk({ name, url, headers }: Target, path: string, seconds: number, core?: string): Promise<Answered> {
   const fields = Object.entries(headers).flatMap(([field, value]) => ['-H', `${field}: ${value}`])
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...fields, url + path]
-  const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [program = 'wrk', ...rest] = [...(core === undefined ? [] : onCore(core)), 'wrk', ...args]
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
   const said = await text(child.stdout)
   if (/Non-2xx|Socket errors/.test(said)) throw new Error(`${name}: ${said}`)
   return {

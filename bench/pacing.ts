@@ -1,20 +1,15 @@
-// Targets under requests at a set pace (paced-load.ts): what one adds to the latency of another, and how evenly workers share
-// their connections after a while. Called by the tables of forwarding.
+// Targets under requests at a set pace (paced-load.ts): what one adds to the latency of another. Called by the tables of
+// forwarding.
 import type { ChildProcess } from 'node:child_process'
-import { setTimeout as delay } from 'node:timers/promises'
 import { undisturbed } from './disturbance.ts'
 import type { Target } from './load.ts'
 import { median } from './median.ts'
 import type { PacedOrder, PacedResult } from './paced-load.ts'
-import { costsOf } from './process-cost.ts'
 import { startAside } from './processes.ts'
 
 /** Short rounds, and many: a hitch of the machine spoils one of them and the median does not see it. */
 const rounds = 15
 const seconds = 0.5
-
-/** So long do workers get to share out new connections before it is measured how evenly they do, s. */
-const settlingSeconds = 2
 
 /** What was added, ms: medians over rounds of the difference within a round. */
 export interface Added {
@@ -53,26 +48,6 @@ export async function measureAdded(
     floorP99Ms: middle((before, _, after) => after.p99Ms - before.p99Ms),
     lateP99Ms: middle((_, through) => through.lateP99Ms),
   }
-}
-
-/**
- * Of a target with workers that could do more than is asked: the share of its CPU that the busiest one takes. Each round has
- * connections of its own, opened at once.
- * @returns the median over rounds; NaN where the system does not tell
- */
-export async function measureBusiest(target: Target, path: string, requestsPerSecond: number): Promise<number> {
-  const load = startAside('bench/paced-load.ts')
-  const shares: number[] = []
-  for (let round = 0; round < rounds; round++) {
-    const done = order(load, target, { path, requestsPerSecond, seconds: settlingSeconds + seconds })
-    await delay(settlingSeconds * 1000)
-    const before = costsOf(target.pid)
-    await done
-    const spentMs = costsOf(target.pid).map(({ cpuMs }, i) => cpuMs - (before[i]?.cpuMs ?? 0))
-    shares.push(Math.max(...spentMs) / spentMs.reduce((sum, ms) => sum + ms, 0))
-  }
-  load.disconnect()
-  return median(shares)
 }
 
 async function order(

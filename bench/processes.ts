@@ -121,7 +121,8 @@ function spawnOn(core: string, program: string, args: string[], env: NodeJS.Proc
   )
 }
 
-function onCore(core: string): string[] {
+/** What a command begins with that is to be held to a core, or to several as taskset names them; nothing where that cannot be. */
+export function onCore(core: string): string[] {
   return canPin ? ['taskset', '-c', core] : []
 }
 

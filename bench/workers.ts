@@ -1,45 +1,96 @@
-// One worker beside two. Called by run.ts. Load and service need a core of their own, so there is none for a second worker: two
-// share the core that one has to itself, both busy to the end, and what they do there they would do twice with a core each. And
-// how evenly they share the connections says when the busier one is full.
-import { measureForwarding } from './forwarding.ts'
+// Two workers beside one. Called by run.ts. Load and service need CPU as well, and two cores are all there is, so everything is
+// doubled: one core with a worker, a load and a service on it; both cores with two workers, two loads and two services. What the
+// machine itself gives for its second core is said by two gateways that share nothing, on the same cores in the same rounds.
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fire, type Round, summarise } from './forwarding.ts'
 import { printTable } from './forwarding-tables.ts'
 import { signIn, startGateway, writeConfig } from './gateway.ts'
 import type { Target } from './load.ts'
-import { measureBusiest } from './pacing.ts'
-import { otherCore, start, stopAll } from './processes.ts'
+import { measuredCore, otherCore, start, stopAll } from './processes.ts'
 import { withRedis } from './redis-tables.ts'
-import type { Rounds } from './rounds.ts'
+import { inRounds, type Rounds } from './rounds.ts'
 
 const path = '/svc/small'
+const cores = [measuredCore, otherCore]
+const bothCores = cores.join()
+/** Of each round: new connections are spread evenly after a second or two. */
+const shortestRoundSeconds = 5
 
-/** Prints one worker beside two on the same core. */
+/** What is loaded at the same time: each target by a load on the core that it names. */
+interface Row {
+  name: string
+  loaded: { target: Target; core: string }[]
+}
+
+/** Prints one worker on a core beside two on two, and beside two gateways. */
 export function printWorkers(folder: string, rounds: Rounds): Promise<void> {
-  return withRedis(({ url }) => measureWorkers(folder, rounds, url))
+  return withRedis(async ({ url }) => {
+    const services: string[] = []
+    for (const core of cores) services.push(await start('bench/upstream.ts', [], core))
+    const gateway = await gatewaysOf(folder, url, services)
+    const alone = await gateway('alone', 1, measuredCore, [0])
+    const two = await gateway('two', 2, bothCores, [0, 1])
+    const left = await gateway('left', 1, bothCores, [0, 1])
+    const right = await gateway('right', 1, bothCores, [0, 1])
+    await measureRows(rounds, [
+      { name: 'one core: 1 worker', loaded: [{ target: alone, core: measuredCore }] },
+      { name: 'two cores: 2 workers', loaded: cores.map((core) => ({ target: two, core })) },
+      {
+        name: 'two cores: 2 gateways that share nothing',
+        loaded: [
+          { target: left, core: measuredCore },
+          { target: right, core: otherCore },
+        ],
+      },
+    ])
+    stopAll()
+  })
 }
 
-async function measureWorkers(folder: string, rounds: Rounds, redisUrl: string): Promise<void> {
-  const service = await start('bench/upstream.ts', [], otherCore)
-  const env = { CARDEA_CONFIG: await writeConfig(folder, service), REDIS_URL: redisUrl }
-  const one = await startTarget(folder, { ...env, CARDEA_WORKERS: '1' })
-  const two = await startTarget(folder, { ...env, CARDEA_WORKERS: '2' })
-  const measured = await measureForwarding([one, two], path, rounds)
-  printTable('forwarding, 200-byte answers, workers on one core', measured)
-  const [ofOne, ofTwo] = measured
-  if (ofOne === undefined || ofTwo === undefined) return
-  // Few enough for one alone: nobody takes more because the other has no time.
-  const busiest = await measureBusiest(two, path, ofOne.requestsPerSecond / 2)
-  const even = 2 * ofTwo.ratio
-  const uneven = ofTwo.ratio / busiest
-  console.log(
-    `With a core each, two workers do ${even.toFixed(2)} times what one does when both are busy to the end; ` +
-      `${uneven.toFixed(2)} times until the busier one is, which has ${Math.round(busiest * 100)} % of the work.\n`,
+// Each has a config of its own: one that is written anew would be read anew.
+async function gatewaysOf(folder: string, redisUrl: string, services: readonly string[]) {
+  return async (name: string, workers: number, core: string, served: readonly number[]): Promise<Target> => {
+    const own = join(folder, name)
+    await mkdir(own)
+    const upstreams = JSON.stringify(served.map((i) => services[i]))
+    const env = {
+      CARDEA_CONFIG: await writeConfig(own, upstreams),
+      CARDEA_WORKERS: String(workers),
+      REDIS_URL: redisUrl,
+    }
+    const running = await startGateway({ folder: own, core, env })
+    const { access_token } = await signIn(running.url)
+    return { name, headers: { authorization: `Bearer ${access_token}` }, ...running }
+  }
+}
+
+async function measureRows({ rounds, seconds }: Rounds, rows: readonly Row[]): Promise<void> {
+  const fireAt = rows.map((row) => () => fireAll(row, Math.max(shortestRoundSeconds, seconds)))
+  for (const fireRow of fireAt) await fireRow()
+  const measured = await inRounds(fireAt, rounds)
+  const [first = []] = measured
+  printTable(
+    'forwarding, 200-byte answers, with load and service on the same cores',
+    rows.map(({ name }, i) => summarise(name, measured[i] ?? [], first)),
   )
-  stopAll()
 }
 
-async function startTarget(folder: string, env: Record<string, string>): Promise<Target> {
-  const running = await startGateway({ folder, env })
-  const { access_token } = await signIn(running.url)
-  const name = `${env['CARDEA_WORKERS']} of Cardea's workers`
-  return { name, headers: { authorization: `Bearer ${access_token}` }, ...running }
+// As many requests as all loads had answered, the latency of the slower one, and the CPU of each process once.
+async function fireAll({ loaded }: Row, seconds: number): Promise<Round> {
+  const all = await Promise.all(loaded.map(({ target, core }) => fire(target, path, seconds, core)))
+  const sum = (of: (round: Round) => number) => all.reduce((total, round) => total + of(round), 0)
+  const most = (of: (round: Round) => number) => Math.max(...all.map(of))
+  const targets = new Set(loaded.map(({ target }) => target.pid)).size
+  const share = targets / loaded.length
+  const requests = sum((round) => round.requests)
+  return {
+    requests,
+    requestsPerSecond: sum((round) => round.requestsPerSecond),
+    p50Ms: most((round) => round.p50Ms),
+    p99Ms: most((round) => round.p99Ms),
+    cpuUs: (sum((round) => round.cpuUs * round.requests) * share) / requests,
+    busy: sum((round) => round.busy) * share,
+    residentBytes: sum((round) => round.residentBytes) * share,
+  }
 }
