@@ -9,11 +9,20 @@ const unbrokenBytes = 4096
 /** The log on standard output. @param level least level that is logged */
 export function openLog(level: string): Logger {
   standardOutput ??= gathered(pino.destination({ dest: 1, sync: true }))
-  return pino({ level }, standardOutput)
+  return pino({ level, serializers: { err: wordsOf } }, standardOutput)
 }
 
 // One for the process: each app of a reload has a log of its own, and their lines stay in order.
 let standardOutput: DestinationStream | undefined
+
+/**
+ * What the log says of an error: its words and its code. Libraries hang more on theirs, a command with its arguments or a request
+ * with its fields, and there may be a password or a token among them.
+ */
+export function wordsOf(error: Error & { code?: unknown }): object {
+  const { type, message, stack } = pino.stdSerializers.err(error)
+  return { type, message, ...(typeof error.code === 'string' && { code: error.code }), stack }
+}
 
 /**
  * A destination whose lines wait until the turn of the event loop is over, or the process is.

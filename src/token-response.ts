@@ -1,5 +1,6 @@
 // The token response of RFC 6749 section 5.1, for login and refresh alike: the access token in the body, the refresh token
-// where the client wants it; with cookies the access token in one as well, where some route takes it from there. It must never put a refresh token into the body of a cookie client's answer.
+// where the client wants it; with cookies the access token in one as well, where some route takes it from there. It must never
+// put a refresh token into the body of a cookie client's answer.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { setAccessCookie, setRefreshCookie } from '../plugins/cookies.ts'
 import { problem } from '../plugins/errors.ts'

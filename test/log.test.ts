@@ -1,10 +1,11 @@
-// The log on its way out: what one turn logs leaves together, whole lines stay whole, and nothing is left behind by a process
-// that ends.
+// The log on its way out: what one turn logs leaves together, whole lines stay whole, nothing is left behind by a process that
+// ends, and of an error nothing is said but words.
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { setImmediate as turn } from 'node:timers/promises'
+import { pino } from 'pino'
 import t from 'tap'
-import { gathered } from '../src/log.ts'
+import { gathered, wordsOf } from '../src/log.ts'
 
 function written() {
   const writes: string[] = []
@@ -40,6 +41,24 @@ t.test(
     t.equal(writes.length, 5)
   },
 )
+
+t.test('of an error its words are logged, and nothing that a library has hung on it', async (t) => {
+  const lines: string[] = []
+  const log = pino({ serializers: { err: wordsOf } }, { write: (line: string) => void lines.push(line) })
+  const cause = Object.assign(new Error('refused'), { command: { name: 'auth', args: ['open sesame'] } })
+  const err = Object.assign(new TypeError('the store is away', { cause }), {
+    code: 'ECONNREFUSED',
+    password: 'open sesame',
+  })
+  log.error({ err }, 'a failure')
+  const [line = ''] = lines
+  t.notMatch(line, 'open sesame')
+  t.match(JSON.parse(line), {
+    err: { type: 'TypeError', message: /the store is away.*refused/, code: 'ECONNREFUSED', stack: /log\.test/ },
+  })
+  log.error({ err: 'only words' }, 'no error at all')
+  t.match(JSON.parse(lines[1] ?? ''), { msg: 'no error at all' })
+})
 
 for (const end of ['process.exit(3)', "throw new Error('a surprise')"]) {
   t.test(`a process that ends by ${end} has written what it logged in that turn`, async (t) => {

@@ -28,7 +28,8 @@ const login: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, options)
       summary: 'Sign in',
       description:
         'Starts a session. With delivery `cookie` the refresh token is set as an HttpOnly cookie and is not in the answer; ' +
-        'with `body` it is. Where some route takes the access token from a cookie, that is set, too. A session whose refresh cookie comes along is ended: a sign-in never continues an old one.',
+        'with `body` it is. Where some route takes the access token from a cookie, that is set, too. A session whose refresh ' +
+        'cookie comes along is ended: a sign-in never continues an old one.',
       security: [],
       querystring: noQuery,
       body: loginBody,
