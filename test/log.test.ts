@@ -2,7 +2,6 @@
 // ends, and of an error nothing is said but words.
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
-import { setImmediate as turn } from 'node:timers/promises'
 import { pino } from 'pino'
 import t from 'tap'
 import { gathered, wordsOf } from '../src/log.ts'
@@ -17,10 +16,10 @@ t.test('the lines of one turn leave in one write, in order, when it is over', as
   log.write('one\n')
   log.write('two\n')
   t.strictSame(writes, [])
-  await turn()
+  await new Promise(setImmediate)
   t.strictSame(writes, ['one\ntwo\n'])
   log.write('three\n')
-  await turn()
+  await new Promise(setImmediate)
   t.strictSame(writes, ['one\ntwo\n', 'three\n'])
 })
 
@@ -32,7 +31,7 @@ t.test(
       (length) => `${'é'.repeat(length >> 1)}${'x'.repeat(length & 1)}\n`,
     )
     for (const line of lines) log.write(line)
-    await turn()
+    await new Promise(setImmediate)
     t.equal(writes.join(''), lines.join(''))
     for (const one of writes) {
       t.ok(one.endsWith('\n'))
