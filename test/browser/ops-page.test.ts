@@ -126,8 +126,9 @@ t.test('events arrive at the top, wait while paused, are filtered, and go back p
   t.equal(await rows.count(), 200, 'and never more than the limit')
 
   await page.goto(`${sample.url}/ops#/events`)
-  await page.getByRole('link', { name: 'Older' }).click()
+  await page.getByRole('link', { name: 'Older' }).press('Enter')
   await page.getByText('Older events.').waitFor()
+  t.match(await page.locator(':focus').innerText(), /^Older events/, 'the focus is at the head of the page')
   await eventually('the page behind is asked for', () => sample.asked.at(-1)?.includes('before=e351') === true)
   await page.getByLabel('Reason').selectOption('login_failed')
   await page.getByRole('row').filter({ hasText: 'Sign-in failed' }).first().waitFor()
@@ -135,6 +136,41 @@ t.test('events arrive at the top, wait while paused, are filtered, and go back p
   t.equal(await page.getByRole('row').filter({ hasText: 'Refreshed' }).count(), 0)
   await page.goBack()
   await page.getByText('Older events.').waitFor()
+  t.strictSame(faults, [])
+})
+
+t.test('signals go back page by page, of one severity if asked, and the way back is the browser’s', async (t) => {
+  const { sample, page, faults } = await openView(t, browser, '#/signals', {}, (sample) => {
+    const [alarm, warning] = [sample.signals[0] ?? never(), sample.signals[1] ?? never()]
+    sample.signals = Array.from({ length: 130 }, (_, i) => ({
+      ...(i % 2 === 0 ? alarm : warning),
+      id: `s${i}`,
+      what: `Signal number ${i}.`,
+    }))
+  })
+  const shown = () => page.getByRole('heading', { level: 2 }).allInnerTexts()
+  const arrive = (first: string) => page.getByRole('heading', { name: first, exact: true }).waitFor()
+  await arrive('Signal number 0.')
+  t.equal((await shown()).length, 50, 'one page, however many there are')
+  await page.getByRole('link', { name: 'Older' }).press('Enter')
+  await arrive('Signal number 50.')
+  t.equal((await shown()).at(-1), 'Signal number 99.')
+  t.match(await page.locator(':focus').innerText(), /^Older signals/, 'the focus is at the head of the page')
+  await page.getByRole('link', { name: 'Older' }).click()
+  await arrive('Signal number 100.')
+  await page.getByText('That is all that is kept.').waitFor()
+  t.equal((await shown()).length, 30)
+  await page.goBack()
+  await arrive('Signal number 50.')
+  await page.getByRole('button', { name: 'alarm' }).click()
+  await arrive('Signal number 2.')
+  t.strictSame((await shown()).slice(0, 2), ['Signal number 0.', 'Signal number 2.'])
+  t.equal(await page.locator(':focus').innerText(), 'alarm', 'a choice keeps the focus')
+  await page.getByRole('link', { name: 'Older' }).click()
+  await arrive('Signal number 128.')
+  sample.signals = []
+  await page.getByRole('link', { name: 'Back to now' }).click()
+  await page.getByText('No signals of severity “alarm”').waitFor()
   t.strictSame(faults, [])
 })
 
@@ -163,6 +199,7 @@ t.test('a node that lags or falls silent is named, and what that means is said',
   })
   await page.getByText('gate-b, gate-c: news of revocations is late there.').waitFor()
   await page.getByRole('link', { name: 'See the nodes' }).click()
+  await page.getByRole('heading', { name: 'Nodes' }).waitFor()
   t.match(await page.getByRole('row').filter({ hasText: 'gate-b' }).innerText(), /behind.*12\.0 s/s)
   t.match(await page.getByRole('row').filter({ hasText: 'gate-c' }).innerText(), /not heard.*cannot reach the store/s)
   t.match(await page.getByRole('row').filter({ hasText: 'gate-a' }).innerText(), /up to date/)

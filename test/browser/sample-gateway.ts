@@ -60,7 +60,7 @@ export class SampleGateway {
   addTo(app: FastifyInstance): void {
     addSignIn(app)
     app.get('/admin/overview', () => this.overview)
-    app.get('/admin/signals', () => ({ signals: this.signals }))
+    app.get<{ Querystring: Record<string, string> }>('/admin/signals', ({ query }) => this.#signalPage(query))
     app.get<{ Querystring: { window: string } }>('/admin/usage/history', ({ query }) =>
       query.window === 'day' ? sampleHistory(this.#nowMs, 900, 96, 2100) : sampleHistory(this.#nowMs, 60, 60, 140),
     )
@@ -111,6 +111,12 @@ export class SampleGateway {
       .filter((one) => (!reason || one.reason === reason) && (!sub || one.sub === sub) && (!sid || one.sid === sid))
     const events = found.slice(0, Number(limit))
     return { events, next: found.length > events.length ? (events.at(-1)?.id ?? null) : null }
+  }
+
+  #signalPage({ severity, before = '0', limit = '50' }: Record<string, string>) {
+    const found = this.signals.filter((one) => !severity || one.severity === severity)
+    const end = Number(before) + Number(limit)
+    return { signals: found.slice(Number(before), end), next: end < found.length ? String(end) : null }
   }
 
   // Looks at so many users and no further.

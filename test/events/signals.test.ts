@@ -21,7 +21,7 @@ async function withSignals(t: Test, config: Partial<Config> = {}) {
     gateway.post('/auth/token', { grant_type: 'refresh_token', refresh_token: token }, options)
   const signals = async (): Promise<Signal[]> => {
     await gateway.app.events.recorder.flush()
-    return (await gateway.app.events.store.signals(200)).reverse()
+    return (await gateway.app.events.store.signals({}, { limit: 200 })).signals.reverse()
   }
   const rules = async () => (await signals()).map(({ rule }) => rule)
   return { ...gateway, refresh, signals, rules }

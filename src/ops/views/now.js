@@ -20,7 +20,7 @@ import { Summary } from './summary.js'
 const everyMinuteMs = 60_000
 const overviewEveryMs = 10_000
 const latestEvents = 8
-const latestSignals = 3
+const latestSignals = '3'
 
 const signIns = [
   { key: 'signed-in', title: 'Signed in', colour: '--rotated', reasons: ['login_ok'], means: 'new sessions' },
@@ -39,7 +39,7 @@ export function NowView() {
   const [window, setWindow] = useState(/** @type {'hour' | 'day'} */ ('hour'))
   const history = useLoaded(window, () => readHistory(window), everyMinuteMs)
   const overview = useLoaded('overview', readOverview, overviewEveryMs)
-  const signals = useLoaded('signals', () => readSignals(latestSignals), everyMinuteMs)
+  const signals = useLoaded('signals', () => readSignals({ limit: latestSignals }), everyMinuteMs)
   const events = useLoaded('events', () => readEvents({ limit: String(latestEvents) }))
   useEffect(() => onUsage((usage) => history.change((old) => withUsage(old, usage))), [])
   useEffect(() => onEvent((event) => take(event, events, signals)), [])
