@@ -89,7 +89,7 @@ t.test('a live reader on one node sees what happens on the other', async (t) => 
 
 t.test('a revocation counts where it was made, and how long it took where it is heard of', async (t) => {
   const [one, two] = await startTwo(t)
-  const heard = ({ totals }: Gateway) => totals.propagation.counts.reduce((sum, count) => sum + count, 0)
+  const heard = ({ totals }: Gateway) => totals.propagation.times.counts.reduce((sum, count) => sum + count, 0)
   const made = ({ totals }: Gateway) => totals.revocations.get('session')
   const alice = bearer(await one.signIn())
   await one.app.inject({ method: 'POST', url: '/auth/logout', headers: alice })
