@@ -78,11 +78,22 @@ t.test('refreshes, logins, ages, rotations and sessions alive are counted', asyn
 })
 
 t.test('what this node revokes is counted by kind, with the time until it knew', async (t) => {
-  const { signIn, app, read } = await withMetrics(t)
+  const { signIn, app, read, post } = await withMetrics(t)
   const alice = await signIn()
   await app.inject({ method: 'POST', url: '/auth/logout', headers: bearer(alice) })
   t.equal(await read('cardea_revocations_total{kind="session"}'), 1)
   t.equal(await read('cardea_revocation_propagation_seconds_count'), 1)
+  const admin = bearer(await signIn('root'))
+  await signIn()
+  for (const body of [
+    { kind: 'subject', sub: 'alice' },
+    { kind: 'token', jti: 'a'.repeat(22) },
+    { kind: 'everyone' },
+  ]) {
+    t.equal((await post('/admin/revocations', body, { headers: admin })).statusCode, 200)
+    t.equal(await read(`cardea_revocations_total{kind="${body.kind}"}`), 1, body.kind)
+  }
+  t.equal(await read('cardea_revocations_total{kind="session"}'), 2)
   t.ok((await read('cardea_revocation_log_age_seconds')) >= 0)
 })
 
