@@ -109,6 +109,8 @@ export class RedisEvents implements EventStore {
   }
 
   async #read(stream: string, { before, after, limit }: EventRange): Promise<[id: string, text: string][]> {
+    // Redis calls it an error to ask for what is before its first place.
+    if (before !== undefined && /^0+-0+$/.test(before)) return []
     const [newest, oldest] = [before === undefined ? '+' : `(${before}`, after === undefined ? '-' : `(${after}`]
     return readEntries(await this.#link.command('XREVRANGE', [stream, newest, oldest, 'COUNT', limit]))
   }

@@ -85,6 +85,16 @@ function testPages(t: Test, open: OpenEvents, clock: Clock): void {
     t.strictSame(after.events, first.events)
   })
 
+  t.test('before the first place there is nothing', async (t) => {
+    const events = await open(t)
+    await events.append(batchOf(clock, { events: [eventOf('a')], signals: [signalOf('first', clock.nowMs)] }), limits)
+    for (const before of ['0-0', '000-0', '0-00']) {
+      t.strictSame(await events.page({}, { before, limit: 5 }), { events: [], next: undefined })
+      t.strictSame(await events.page({ sub: 'a' }, { before, limit: 5 }), { events: [], next: undefined })
+      t.strictSame(await events.signals({}, { before, limit: 5 }), { signals: [], next: undefined })
+    }
+  })
+
   t.test('a filter finds its own by session, subject and reason, and looks at a bounded number', async (t) => {
     const events = await open(t)
     await events.append(batchOf(clock, { events: [{ ...eventOf('ana', 'reused'), sid: sidOf(7) }] }), limits)
