@@ -40,7 +40,15 @@ t.test('a reuse is a signal that says what, how often, and why it matters', asyn
       severity: 'alarm',
       sid: alice.session_id,
       sub: 'alice',
-      numbers: { client: 'curl/8.1', network: '127.0.0.0/24' },
+      numbers: {
+        generation_presented: 1,
+        generation_newest: 2,
+        token_age_seconds: 60,
+        client: 'curl/8.1',
+        network: '127.0.0.0/24',
+        client_before: 'Firefox 128 on Linux',
+        network_before: '127.0.0.0/24',
+      },
       threshold: 1,
       why: ruleTable.reuse.why,
       action: 'report',
@@ -72,6 +80,13 @@ t.test('a retry from where the session was is none, one from elsewhere is a sign
   t.strictSame(await rules(), [])
   await refresh(alice.refresh_token, curl)
   t.strictSame(await rules(), ['retry_elsewhere'])
+})
+
+t.test('a token ahead of the store is a signal that says how far', async (t) => {
+  const { app, signals } = await withSignals(t)
+  const seen = { reason: 'ahead_refused', granted: false, sub: 'alice', sid: 'A'.repeat(32) } as const
+  app.usage.record(undefined, { ...seen, generation: 9, issuedAtSeconds: Date.parse('2026-11-01T11:59:00Z') / 1000 })
+  t.match(await signals(), [{ rule: 'ahead', numbers: { generation_presented: 9, token_age_seconds: 60 } }])
 })
 
 t.test('refreshing far more often than access tokens expire is a signal, once', async (t) => {
@@ -112,7 +127,7 @@ t.test('failed sign-ins of one subject, of one network, and many sign-ins are si
   for (let i = 0; i < thresholds.many_sessions.threshold; i += 1) await signIn('alice', firefox)
   t.match(await signals(), [
     { rule: 'login_failures_subject', sub: 'alice', numbers: { count: 5, of: 'alice' } },
-    { rule: 'login_failures_address', numbers: { count: 20, of: '127.0.0.0/24' } },
+    { rule: 'login_failures_address', sub: undefined, numbers: { count: 20, of: '127.0.0.0/24' } },
     { rule: 'many_sessions', sub: 'alice', numbers: { count: 20 } },
   ])
 })
