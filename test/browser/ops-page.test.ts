@@ -260,6 +260,30 @@ const views: [hash: string, heading: string][] = [
   ['#/system', 'System'],
 ]
 
+t.test(
+  'on the smallest phone every view is in reach, and a long name without a blank stays in its place',
+  async (t) => {
+    const client = 'x'.repeat(64)
+    const small = { viewport: { width: 320, height: 640 } }
+    const { page } = await openView(t, browser, '#/events', small, (sample) => {
+      sample.events = sample.events.map((event) => ({ ...event, client }))
+      sample.sessions = sample.sessions.map((session) => session && { ...session, device: client })
+    })
+    for (const title of ['Now', 'Signals', 'Sessions', 'Events', 'System']) {
+      const box = await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: title }).boundingBox()
+      t.ok(box && box.x >= 0 && box.x + box.width <= 320, `${title}: ${JSON.stringify(box)}`)
+    }
+    await page.getByText(client).first().waitFor()
+    const cut = `[...document.querySelectorAll('.table-events td')].filter((cell) => cell.scrollWidth > cell.clientWidth)`
+    t.strictSame(await page.evaluate(`${cut}.map((cell) => cell.innerText)`), [])
+    await show(page, '#/sessions?after=0', 'Sessions')
+    const subject = page.locator('.table .subject').first()
+    await subject.waitFor()
+    const { height = 0 } = (await subject.boundingBox()) ?? {}
+    t.ok(height < 30, `a subject is on one line: ${height}`)
+  },
+)
+
 async function seriousFaults(page: Page): Promise<string[]> {
   // Boundary: what axe-core answers; only names and places are looked at.
   const found = (await page.evaluate(`${axe}; axe.run({ resultTypes: ['violations'] })`)) as {
