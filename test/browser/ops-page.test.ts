@@ -276,6 +276,7 @@ t.test(
     await page.getByText(client).first().waitFor()
     const cut = `[...document.querySelectorAll('.table-events td')].filter((cell) => cell.scrollWidth > cell.clientWidth)`
     t.strictSame(await page.evaluate(`${cut}.map((cell) => cell.innerText)`), [])
+  t.strictSame(await seriousFaults(page), [])
     await show(page, '#/sessions?after=0', 'Sessions')
     const subject = page.locator('.table .subject').first()
     await subject.waitFor()
@@ -312,6 +313,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
       }
       await page.keyboard.press('?')
       t.strictSame(await seriousFaults(page), [], 'dialog')
+      await page.keyboard.press('Escape')
+      sample.isStreamRefused = true
+      sample.cutStreams()
+      await page.locator('.not-live').waitFor()
+      t.strictSame(await seriousFaults(page), [], 'not live')
       t.strictSame(faults, [])
     },
   )

@@ -129,9 +129,14 @@ export class SampleGateway {
 
   #open(stream: ServerResponse): void {
     stream.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    // As the real one does: a stream that falls silent counts as a dead one.
+    const beat = setInterval(() => stream.write(': here\n\n'), 2000).unref()
     stream.write(': here\n\n')
     this.#streams.add(stream)
-    stream.on('close', () => this.#streams.delete(stream))
+    stream.on('close', () => {
+      clearInterval(beat)
+      this.#streams.delete(stream)
+    })
   }
 }
 
