@@ -276,7 +276,7 @@ t.test(
     await page.getByText(client).first().waitFor()
     const cut = `[...document.querySelectorAll('.table-events td')].filter((cell) => cell.scrollWidth > cell.clientWidth)`
     t.strictSame(await page.evaluate(`${cut}.map((cell) => cell.innerText)`), [])
-  t.strictSame(await seriousFaults(page), [])
+    t.strictSame(await seriousFaults(page), [])
     await show(page, '#/sessions?after=0', 'Sessions')
     const subject = page.locator('.table .subject').first()
     await subject.waitFor()
