@@ -82,11 +82,15 @@ t.test('a retry from where the session was is none, one from elsewhere is a sign
   t.strictSame(await rules(), ['retry_elsewhere'])
 })
 
-t.test('a token ahead of the store is a signal that says how far', async (t) => {
+t.test('a token ahead of the store is a signal that says which, and so is one that was adopted', async (t) => {
   const { app, signals } = await withSignals(t)
   const seen = { reason: 'ahead_refused', granted: false, sub: 'alice', sid: 'A'.repeat(32) } as const
   app.usage.record(undefined, { ...seen, generation: 9, issuedAtSeconds: Date.parse('2026-11-01T11:59:00Z') / 1000 })
-  t.match(await signals(), [{ rule: 'ahead', numbers: { generation_presented: 9, token_age_seconds: 60 } }])
+  app.usage.record(undefined, { ...seen, reason: 'ahead_healed', granted: true, generation: 9 })
+  t.match(await signals(), [
+    { rule: 'ahead', severity: 'alarm', numbers: { generation_presented: 9, token_age_seconds: 60 } },
+    { rule: 'healed', severity: 'info', numbers: { generation: 9 } },
+  ])
 })
 
 t.test('refreshing far more often than access tokens expire is a signal, once', async (t) => {
