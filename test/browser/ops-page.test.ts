@@ -192,6 +192,35 @@ t.test('live counts move the numbers; the same numbers are there as a table', as
   await page.getByText('in the last day.').waitFor()
 })
 
+t.test('the first line says the worst of the last hour, however many lesser signals came after it', async (t) => {
+  const { sample, page } = await openView(t, browser, '#/system', {}, (sample) => {
+    const of = (id: string, severity: 'info' | 'warning' | 'alarm', minutesAgo: number, what: string) => ({
+      ...(sample.signals[0] ?? never()),
+      ...{ id, severity, what, at: new Date(Date.now() - minutesAgo * 60_000).toISOString() },
+    })
+    const infos = Array.from({ length: 9 }, (_, i) => of(`i${i}`, 'info', 1, 'A session is used from another network.'))
+    sample.signals = [...infos, of('w', 'warning', 20, 'A warning.'), of('a', 'alarm', 40, 'The store lost writes.')]
+  })
+  const reasons = { rotated: Array.from({ length: 60 }, () => 1) }
+  await page.route('**/usage/history*', (route) =>
+    route.fulfill({ json: { step_seconds: 60, from: new Date(Date.now() - 3_540_000).toISOString(), reasons } }),
+  )
+  const sees = async (text: string) => {
+    await page.goto(`${sample.url}/ops#/system`)
+    await page.goto(`${sample.url}/ops#/now`)
+    await page.locator('.summary-text').getByText(text).waitFor()
+  }
+  await sees('The store lost writes.')
+  t.match(await page.getByRole('link', { name: 'See it' }).getAttribute('href'), 'severity=alarm')
+  const alarm = sample.signals.at(-1) ?? never()
+  alarm.at = new Date(Date.now() - 70 * 60_000).toISOString()
+  await sees('No reuse; there are signals to look at.')
+  await page.getByRole('button', { name: 'Last day' }).click()
+  await page.locator('.summary-text').getByText('The store lost writes.').waitFor()
+  sample.signals = sample.signals.slice(0, 9)
+  await sees('Quiet: no reuse')
+})
+
 t.test('a node that lags or falls silent is named, and what that means is said', async (t) => {
   const { page } = await openView(t, browser, '#/now', {}, ({ overview: { nodes } }) => {
     if (nodes[1]) nodes[1].revocation_log_age_ms = 12_000
