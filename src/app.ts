@@ -160,6 +160,7 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
     keepForSeconds: config.accessTtlSeconds + clockToleranceSeconds,
     maxStalenessMs: config.maxStalenessMs,
     onStale: config.onStale,
+    onLearned: (one, isFresh) => totals.propagation.learn(app, one, isFresh, clock()),
   })
   await app.register(accessTokens, {
     secrets,

@@ -138,6 +138,7 @@ export class Gateway {
     const before = this.#current
     this.#current = next
     this.#server.serveBy(side)
+    this.#totals.propagation.adopt(app, Date.now())
     tellPrimary(app.metrics.registry)
     for (const note of documents.notes) app.log.warn(note)
     for (const { sentence } of documents.missing) app.log.warn(sentence)

@@ -135,6 +135,19 @@ const ownSessionSchema = Type.Object(
   closed,
 )
 
+export const ownSession = Type.Object(
+  {
+    ...ownSessionSchema.properties,
+    ended: Type.Optional(
+      Type.Object(
+        { at: time('When it ended.'), sentence: Type.String({ description: 'Why, in words.' }) },
+        { ...closed, description: 'Absent while it lives.' },
+      ),
+    ),
+  },
+  closed,
+)
+
 export const sessionList = Type.Object({ sessions: Type.Array(ownSessionSchema) }, closed)
 
 export const adminSessionSchema = Type.Object(

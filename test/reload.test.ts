@@ -289,5 +289,12 @@ t.test(
     t.strictSame(await counted(), [1, 1, 1, 1, 1, 1, 1, 1])
     await live()
     t.strictSame(await counted(), [2, 2, 2, 2, 2, 2, 2, 2])
+    half.destroy()
+    write('/two')
+    await eventually('it is reloaded', async () => (await statusOf(gateway, '/one')) === 404)
+    await live()
+    // An app that has ended may hear of one more, which it was waiting for.
+    await live()
+    t.strictSame(await counted(), [4, 4, 4, 4, 4, 4, 4, 4])
   },
 )

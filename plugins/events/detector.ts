@@ -57,8 +57,8 @@ export class Detector {
     else if (reason === 'retried_concurrent' || reason === 'retried_lost_answer') this.#seeRetry(event, session)
     else if (reason === 'login_ok') this.#seeLogin(event, session)
     else if (reason === 'login_failed' || reason === 'login_limited') this.#seeFailedLogin(event)
-    else if (reason === 'reused') this.#raise('reuse', event, sid, this.#whereabouts(event))
-    else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, {})
+    else if (reason === 'reused') this.#seeReuse(event, session)
+    else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, presentedIn(event))
     else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
   }
 
@@ -84,19 +84,25 @@ export class Detector {
     if (days >= this.#threshold('dormant_woke')) this.#raise('dormant_woke', event, sid, { days: Math.floor(days) })
   }
 
+  #seeReuse(event: RecordedEvent, session: Session | undefined): void {
+    const { sid } = event
+    if (sid === undefined) return
+    this.#raise('reuse', event, sid, { ...presentedIn(event), ...this.#elsewhere(event, sid, session) })
+  }
+
   #seeRetry(event: RecordedEvent, session: Session | undefined): void {
     const { sid } = event
     if (sid === undefined) return
-    const { client, network } = this.#trailOf(event, sid, session)
-    const seen = this.#whereabouts(event)
-    if (seen.client === client && seen.network === network) return
-    this.#raise('retry_elsewhere', event, sid, { ...seen, client_before: client, network_before: network })
+    const seen = this.#elsewhere(event, sid, session)
+    if (seen.client === seen.client_before && seen.network === seen.network_before) return
+    this.#raise('retry_elsewhere', event, sid, seen)
   }
 
   #seeFailedLogin(event: RecordedEvent): void {
     const { network } = this.#whereabouts(event)
     if (event.sub !== undefined) this.#countUp('login_failures_subject', event, event.sub, burstMs)
-    if (network !== '') this.#countUp('login_failures_address', event, network, burstMs)
+    // It is about the network, not about whoever came last.
+    if (network !== '') this.#countUp('login_failures_address', { ...event, sub: undefined }, network, burstMs)
   }
 
   #seeLogin(event: RecordedEvent, session: Session | undefined): void {
@@ -125,6 +131,12 @@ export class Detector {
     return { client, network: this.#options.networkOf(address) }
   }
 
+  /** Where it came from, and where its session was last. */
+  #elsewhere(event: RecordedEvent, sid: string, session: Session | undefined) {
+    const { client, network } = this.#trailOf(event, sid, session)
+    return { ...this.#whereabouts(event), client_before: client, network_before: network }
+  }
+
   #threshold(rule: RuleName): number {
     return this.#options.thresholds[rule] ?? ruleTable[rule].threshold
   }
@@ -145,5 +157,14 @@ export class Detector {
       ...(sub !== undefined && { sub }),
       ...(sid !== undefined && { sid }),
     })
+  }
+}
+
+// Which refresh token was presented, and which is the newest of its session, as far as it is known.
+function presentedIn({ generation, session, tokenAgeSeconds }: RecordedEvent): Signal['numbers'] {
+  return {
+    ...(generation !== undefined && { generation_presented: generation }),
+    ...(session && { generation_newest: session.generation }),
+    ...(tokenAgeSeconds !== undefined && { token_age_seconds: tokenAgeSeconds }),
   }
 }

@@ -32,9 +32,6 @@ async function metrics(app: FastifyInstance, { totals }: MetricsOptions): Promis
   addForwarding(app, registry)
   addStore(registry, totals.storeLatency)
   addGateway(app, registry, totals)
-  app.addHook('onReady', async () => {
-    totals.newest = app
-  })
   app.decorate('metrics', { registry, text: () => registry.metrics() })
 }
 

@@ -65,10 +65,6 @@ function addTokens(app: FastifyInstance, registry: Registry, { tokenAges, rotati
 function addRevocations(app: FastifyInstance, registry: Registry, totals: Totals): void {
   const { revocations, propagation } = totals
   app.sessions.onRevoked(({ kind }) => countUp(revocations, kind))
-  app.revocation.onNews(({ at }) => {
-    // An app that another one has followed hears the same.
-    if (totals.newest === app) propagation.observe(Math.max(0, app.events.clock() - at) / 1000)
-  })
   const made = {
     name: 'cardea_revocations_total',
     help: 'Revocations this node made, by kind.',
@@ -77,7 +73,7 @@ function addRevocations(app: FastifyInstance, registry: Registry, totals: Totals
   addRead(registry, made, () => [...revocations].map(([kind, value]) => ({ labels: { kind }, value })))
   const name = 'cardea_revocation_propagation_seconds'
   const help = 'From a revocation, on whichever node, to this one knowing of it, by both clocks.'
-  addRead(registry, { name, help, type: 'histogram' }, () => histogramValues(name, propagation, {}))
+  addRead(registry, { name, help, type: 'histogram' }, () => histogramValues(name, propagation.times, {}))
   addStatus(app, registry)
 }
 

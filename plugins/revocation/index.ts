@@ -19,6 +19,11 @@ export interface RevocationOptions {
   maxStalenessMs: number
   /** What to do then: refuse (503), or honour tokens until they expire. */
   onStale: 'reject' | 'serve'
+  /**
+   * Hears whatever is revoked, here or elsewhere, once, when this app learns of it. It must neither throw nor wait.
+   * @param isFresh it was just written; else it was loaded, at start or after a gap
+   */
+  onLearned?: (revocation: Entry, isFresh: boolean) => void
 }
 
 /** What this node knows of the log. */
@@ -49,11 +54,6 @@ export interface Revocation {
    * It must neither throw nor wait.
    */
   onRevoked(listener: (revocations: readonly Entry[]) => void): void
-  /**
-   * Calls `listener` with what was just revoked, here or elsewhere, once, when this node learns of it; not with what it loads
-   * at start or after a gap. It must neither throw nor wait.
-   */
-  onNews(listener: (revocation: Entry) => void): void
 }
 
 const waitMs = 1_000
@@ -65,11 +65,10 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
   const keepForMs = options.keepForSeconds * 1000 + clockMarginMs
   const list = new RevocationList(keepForMs)
   const listeners: ((revocations: readonly Entry[]) => void)[] = []
-  const newsListeners: ((revocation: Entry) => void)[] = []
   const onRevoked = (revocations: readonly Entry[], isFresh: boolean) => {
     const news = revocations.filter((one) => list.add(one))
     for (const listener of listeners) listener(revocations)
-    if (isFresh) for (const one of news) for (const listener of newsListeners) listener(one)
+    for (const one of news) options.onLearned?.(one, isFresh)
   }
   const follower = followerOf(app, keepForMs, onRevoked)
   const isSilent = () => follower.ageMs > options.maxStalenessMs
@@ -82,7 +81,6 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
       return { ageMs, entries: list.size, position, isStale: isSilent(), unknownEntries, reloads }
     },
     onRevoked: (listener) => void listeners.push(listener),
-    onNews: (listener) => void newsListeners.push(listener),
   })
   await follower.start()
   const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()

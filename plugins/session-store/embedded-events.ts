@@ -11,6 +11,8 @@ import {
   forgetNodeAfterMs,
   type NodeReport,
   type Signal,
+  type SignalFilter,
+  type SignalPage,
   scanLimit,
   signalLimit,
   signalRepeatMs,
@@ -127,10 +129,16 @@ export class EmbeddedEvents implements EventStore {
     )
   }
 
-  async signals(limit: number): Promise<Signal[]> {
-    return this.#database.read(() =>
-      this.#statements.signals.all(limit).map((row) => readSignal(String(row['signal']))),
-    )
+  async signals({ severity }: SignalFilter, { before, limit }: Omit<EventRange, 'after'>): Promise<SignalPage> {
+    const newest = positionOf(before) ?? Number.MAX_SAFE_INTEGER
+    // One more than asked for tells whether there is a next page.
+    const query = { newest, severity: severity ?? null, limit: limit + 1 }
+    const rows = this.#database.read(() => this.#statements.signals.all(query))
+    const shown = rows.slice(0, limit)
+    return {
+      signals: shown.map((row) => readSignal(String(row['signal']))),
+      next: rows.length > limit ? idOf(shown.at(-1)?.['position']) : undefined,
+    }
   }
 
   async heartbeat(report: NodeReport): Promise<void> {
@@ -186,7 +194,10 @@ function prepareStatements(database: Database) {
     findSignal: prepare('SELECT 1 FROM signals WHERE id = ? AND at > ? LIMIT 1'),
     appendSignal: prepare('INSERT INTO signals (id, at, signal) VALUES (?, ?, ?)'),
     trimSignals: prepare('DELETE FROM signals WHERE position <= (SELECT max(position) FROM signals) - ?'),
-    signals: prepare('SELECT signal FROM signals ORDER BY position DESC LIMIT ?'),
+    signals: prepare(`
+      SELECT position, signal FROM signals
+      WHERE position < :newest AND (:severity IS NULL OR signal ->> 'severity' = :severity)
+      ORDER BY position DESC LIMIT :limit`),
     timeline: prepare('SELECT entries, purgeAt FROM timelines WHERE sid = ?'),
     setTimeline: prepare('INSERT OR REPLACE INTO timelines VALUES (?, ?, ?)'),
     page: prepare(`

@@ -76,7 +76,7 @@ export class EmbeddedSessions implements SessionStore {
     return this.#announce(this.#database.writeDurably(() => this.#end(sid, reason)))
   }
 
-  async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome> {
+  async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome & { at: number }> {
     const outcome = this.#database.writeDurably(() => this.#endAll(sub, reason, exceptSid))
     this.#log.wake()
     return outcome
@@ -149,13 +149,13 @@ export class EmbeddedSessions implements SessionStore {
     return { revocations: this.#revokeAll([session], reason, now) }
   }
 
-  #endAll(sub: string, reason: EndReason, exceptSid: string | undefined): EndOutcome {
+  #endAll(sub: string, reason: EndReason, exceptSid: string | undefined): EndOutcome & { at: number } {
     const now = this.#clock()
     const ending = this.#live(sub, now).filter((session) => session.sid !== exceptSid)
     const revocations = this.#revokeAll(ending.reverse(), reason, now)
     // The subject itself, unless one session stays: tokens of sessions that the store does not know (any more) end too.
     if (exceptSid === undefined) this.#log.append({ kind: 'subject', sub, at: now, reason })
-    return { revocations }
+    return { revocations, at: now }
   }
 
   #endEveryone(reason: EndReason): NotBefore {

@@ -112,6 +112,17 @@ export interface EventPage {
   next: string | undefined
 }
 
+export interface SignalFilter {
+  severity?: Signal['severity'] | undefined
+}
+
+export interface SignalPage {
+  /** Newest first; as many as were asked for, as long as there are. */
+  signals: Signal[]
+  /** Give this as `before` for the next page; undefined at the end. */
+  next: string | undefined
+}
+
 /** Events that one page may look at for a filter. */
 export const scanLimit = 5000
 
@@ -173,8 +184,8 @@ export interface EventStore {
   countActive(now: number): Promise<{ hour: number; day: number }>
   /** The timelines of sessions, oldest entry first; an empty one for a session without. At most `timelineBatchLimit`. */
   timelines(sids: readonly string[]): Promise<TimelineEntry[][]>
-  /** Newest first. */
-  signals(limit: number): Promise<Signal[]>
+  /** Signals, newest first, in the order in which the store took them. */
+  signals(filter: SignalFilter, range: Omit<EventRange, 'after'>): Promise<SignalPage>
   heartbeat(report: NodeReport): Promise<void>
   nodes(now: number): Promise<NodeReport[]>
 }

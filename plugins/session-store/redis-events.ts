@@ -10,6 +10,8 @@ import {
   forgetNodeAfterMs,
   type NodeReport,
   type Signal,
+  type SignalFilter,
+  type SignalPage,
   type StoredEvent,
   scanLimit,
   signalLimit,
@@ -93,7 +95,7 @@ export class RedisEvents implements EventStore {
     for (let scanned = 0; scanned < scanLimit; ) {
       const isFiltered = Object.values(filter).some((value) => value !== undefined)
       const count = isFiltered ? scanStep : limit - found.length
-      const events = await this.#read(last, after, count)
+      const events = await this.#read(this.#names.events(), { before: last, after, limit: count })
       scanned += events.length
       for (const [id, text] of events) {
         last = id
@@ -107,13 +109,11 @@ export class RedisEvents implements EventStore {
     return { events: found, next: last }
   }
 
-  async #read(
-    before: string | undefined,
-    after: string | undefined,
-    count: number,
-  ): Promise<[id: string, text: string][]> {
+  async #read(stream: string, { before, after, limit }: EventRange): Promise<[id: string, text: string][]> {
+    // Redis calls it an error to ask for what is before its first place.
+    if (before !== undefined && /^0+-0+$/.test(before)) return []
     const [newest, oldest] = [before === undefined ? '+' : `(${before}`, after === undefined ? '-' : `(${after}`]
-    return readEntries(await this.#link.command('XREVRANGE', [this.#names.events(), newest, oldest, 'COUNT', count]))
+    return readEntries(await this.#link.command('XREVRANGE', [stream, newest, oldest, 'COUNT', limit]))
   }
 
   async history(window: UsageWindow, now: number): Promise<UsageHistory> {
@@ -144,9 +144,23 @@ export class RedisEvents implements EventStore {
     return text === null ? [] : readTimeline(String(text))
   }
 
-  async signals(limit: number): Promise<Signal[]> {
-    const reply = await this.#link.command('XREVRANGE', [this.#names.events('signals'), '+', '-', 'COUNT', limit])
-    return readEntries(reply).map(([, text]) => readSignal(text))
+  async signals({ severity }: SignalFilter, { before, limit }: Omit<EventRange, 'after'>): Promise<SignalPage> {
+    const found: { id: string; signal: Signal }[] = []
+    let last = before
+    // To the end of the stream if need be, which `signalLimit` is near. One more than asked for tells whether there is a next page.
+    while (found.length <= limit) {
+      const count = severity === undefined ? limit + 1 : scanStep
+      const entries = await this.#read(this.#names.events('signals'), { before: last, limit: count })
+      const read = entries.map(([id, text]) => ({ id, signal: readSignal(text) }))
+      found.push(...read.filter(({ signal }) => severity === undefined || signal.severity === severity))
+      if (entries.length < count) break
+      last = entries.at(-1)?.[0]
+    }
+    const shown = found.slice(0, limit)
+    return {
+      signals: shown.map(({ signal }) => signal),
+      next: found.length > limit ? shown.at(-1)?.id : undefined,
+    }
   }
 
   async heartbeat(report: NodeReport): Promise<void> {

@@ -174,7 +174,7 @@ export class RedisSessions implements SessionStore {
     return { revocations: outcome === 'ended' ? revocations : [] }
   }
 
-  async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome> {
+  async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome & { at: number }> {
     const subject = this.#options.names.subject(sub)
     const except = exceptSid === undefined ? undefined : this.#parts(exceptSid)
     // Another subject's sid protects nothing, but it is an exception asked for: no field has one character.
@@ -184,7 +184,7 @@ export class RedisSessions implements SessionStore {
     const [at, ...ended] = await this.#write(scripts.endAll, [subject], args)
     const revocations = await this.#announce(subject, ended)
     if (exceptSid === undefined) await this.#settle([{ kind: 'subject', sub, at: Number(at), reason }], subject)
-    return { revocations }
+    return { revocations, at: Number(at) }
   }
 
   async endEveryone(reason: EndReason): Promise<{ at: number }> {

@@ -135,8 +135,10 @@ export class Sessions {
    * @returns how many ended
    */
   async endAll(sub: string, reason: EndReason, exceptSid?: string, request?: FastifyRequest): Promise<number> {
-    const { revocations } = await this.#options.store.endAll(sub, reason, exceptSid)
+    const { revocations, at } = await this.#options.store.endAll(sub, reason, exceptSid)
     this.#announce(revocations, request)
+    // Tokens of sessions that the store does not know any more end here at once as well, not when the log comes round.
+    if (exceptSid === undefined) this.#tell({ kind: 'subject', sub, at, reason })
     return revocations.length
   }
 

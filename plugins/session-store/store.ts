@@ -158,8 +158,8 @@ export interface SessionStore {
   markDelivered(marks: readonly DeliveryMark[]): Promise<void>
   /** Ends one session: a tombstone stays until its absolute expiry. Idempotent; the first reason stays. */
   end(sid: string, reason: EndReason): Promise<EndOutcome>
-  /** Ends all live sessions of a subject, but `exceptSid`. */
-  endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome>
+  /** Ends all live sessions of a subject, but `exceptSid`; without one the log names the subject, too. `at`: when, ms. */
+  endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome & { at: number }>
   /**
    * Ends every session of everybody that began before now: no refresh of one succeeds after this has answered, and the log
    * says so to every node.

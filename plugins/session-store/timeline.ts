@@ -40,7 +40,12 @@ export function readTimeline(text: string): TimelineEntry[] {
     const until = at + Number(duration) * 1000
     return { at, until, count: Number(count), reason, generation: Number(generation), node, client, network }
   })
-  return entries.reverse().sort((a, b) => a.at - b.at)
+  return entries.reverse().sort((a, b) => a.at - b.at || Number(isAfterTheEnd(a)) - Number(isAfterTheEnd(b)))
+}
+
+// Of two nodes' steps in one second, this one can only have come after the end.
+function isAfterTheEnd({ reason }: TimelineEntry): boolean {
+  return reason === 'session_ended'
 }
 
 function numbersOf(line: string | undefined, signature: string): number[] | undefined {

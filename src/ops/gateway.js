@@ -25,10 +25,10 @@ export const readOverview = () => read('overview')
 export const readHistory = (window) => read('usage/history', { window })
 
 /**
- * @param {number} limit
- * @returns {Promise<{ signals: import('./wire.ts').Signal[] }>}
+ * @param {Record<string, string | undefined>} filter `severity`, `before`, `limit`
+ * @returns {Promise<import('./wire.ts').SignalPage>}
  */
-export const readSignals = (limit) => read('signals', { limit: String(limit) })
+export const readSignals = (filter) => read('signals', filter)
 
 /**
  * @param {Record<string, string | undefined>} filter `sid`, `sub`, `reason`, `before`, `limit`

@@ -83,6 +83,16 @@ export function sentenceOf(history, window) {
   return `Refreshes in the last ${window}: ${parts.join(', ')}.`
 }
 
+const shortCounts = new Intl.NumberFormat(undefined, { notation: 'compact' })
+
+/**
+ * A count for the axis of the chart, which has room for five characters.
+ * @param {number} count
+ */
+export function shortCount(count) {
+  return shortCounts.format(count)
+}
+
 /** @param {History} history */
 function stepsOf(history) {
   return Math.max(0, ...Object.values(history.reasons).map((counts) => counts.length))

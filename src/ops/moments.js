@@ -5,6 +5,8 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
+const aheadMs = 10_000
+
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 const dayAndTime = new Intl.DateTimeFormat(undefined, {
   day: 'numeric',
@@ -38,7 +40,8 @@ export function utcTime(atMs) {
  */
 export function distance(atMs, nowMs) {
   const words = length(Math.abs(nowMs - atMs))
-  if (words === 'a moment') return 'just now'
+  // What happened since the clock's last tick, or by a clock that is a little ahead, is not in the future.
+  if (words === 'a moment' || (atMs > nowMs && atMs - nowMs < aheadMs)) return 'just now'
   return atMs > nowMs ? `in ${words}` : `${words} ago`
 }
 

@@ -81,6 +81,12 @@ export interface Signal {
   action: 'report' | 'revoke' | 'login'
 }
 
+/** GET /admin/signals: newest first. */
+export interface SignalPage {
+  signals: Signal[]
+  next: string | null
+}
+
 export interface TimelineEntry {
   at: string
   until?: string

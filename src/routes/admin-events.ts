@@ -14,6 +14,11 @@ import { adminRefusals, adminSchema } from './admin-route.ts'
 
 const closed = { additionalProperties: false }
 
+const place = Type.String({
+  pattern: '^[0-9]{1,15}-[0-9]{1,19}$',
+  description: '`next` of the page before: only what is older.',
+})
+
 const eventsQuery = Type.Object(
   {
     sid: Type.Optional(sid),
@@ -22,12 +27,7 @@ const eventsQuery = Type.Object(
     reason: Type.Optional(
       Type.Enum(Object.keys(reasonTable) as Reason[], { description: 'A word of the closed list.' }),
     ),
-    before: Type.Optional(
-      Type.String({
-        pattern: '^[0-9]{1,15}-[0-9]{1,19}$',
-        description: '`next` of the page before: only older events.',
-      }),
-    ),
+    before: Type.Optional(place),
     limit: Type.Optional(pageLimit),
   },
   closed,
@@ -63,7 +63,12 @@ const eventPage = Type.Object(
   closed,
 )
 
-const signalsQuery = Type.Object({ limit: Type.Optional(pageLimit) }, closed)
+const severity = Type.Enum(['info', 'warning', 'alarm'], { type: 'string', description: 'Only these.' })
+
+const signalsQuery = Type.Object(
+  { severity: Type.Optional(severity), before: Type.Optional(place), limit: Type.Optional(pageLimit) },
+  closed,
+)
 
 const signalSchema = Type.Object(
   {
@@ -85,7 +90,15 @@ const signalSchema = Type.Object(
   closed,
 )
 
-const signalList = Type.Object({ signals: Type.Array(signalSchema, { description: 'Newest first.' }) }, closed)
+const signalPage = Type.Object(
+  {
+    signals: Type.Array(signalSchema, { description: 'Newest first.' }),
+    next: Type.Union([Type.String(), Type.Null()], {
+      description: 'Give this as `before` for the next page; null on the last one.',
+    }),
+  },
+  closed,
+)
 
 export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/admin/events', {
@@ -124,9 +137,9 @@ export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
       description:
         'What rules found in the events, newest first: what was seen, against which threshold, why it matters.',
       querystring: signalsQuery,
-      response: { 200: signalList, ...refusals(...adminRefusals) },
+      response: { 200: signalPage, ...refusals(...adminRefusals) },
     },
-    handler: (request) => listSignals(app, request.query.limit),
+    handler: (request) => listSignals(app, request.query),
   })
 }
 
@@ -135,9 +148,9 @@ async function listEvents(app: FastifyInstance, { before, limit, ...filter }: St
   return { events: page.events.map(eventView), next: page.next ?? null }
 }
 
-async function listSignals(app: FastifyInstance, limit: string | undefined) {
-  const signals = await app.events.store.signals(Number(limit ?? defaultPageLimit))
-  return { signals: signals.map(signalView) }
+async function listSignals(app: FastifyInstance, { before, limit, ...filter }: Static<typeof signalsQuery>) {
+  const page = await app.events.store.signals(filter, { before, limit: Number(limit ?? defaultPageLimit) })
+  return { signals: page.signals.map(signalView), next: page.next ?? null }
 }
 
 function signalView({ at, ...signal }: Signal) {

@@ -4,11 +4,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { accessOf, requires } from '../../plugins/authenticate.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
+import { sentenceOf } from '../../plugins/events/index.ts'
 import type { AccessClaims } from '../../plugins/jwt/claims.ts'
 import { timelineBatchLimit } from '../../plugins/session-store/event-store.ts'
-import { ended, exceptQuery, noQuery, nothing, sessionList, sidParams } from '../schemas.ts'
+import type { Session } from '../../plugins/session-store/store.ts'
+import { ended, exceptQuery, noQuery, nothing, ownSession, sessionList, sidParams } from '../schemas.ts'
 import { sessionView } from '../session-view.ts'
-import { ownEntryView } from '../timeline-view.ts'
+import { endOf, ownEntryView } from '../timeline-view.ts'
 
 const shared = { tags: ['sessions'], security: [{ bearer: [] }] }
 const tokenRefusals = [
@@ -34,6 +36,19 @@ const sessions: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: sessionList, ...refusals(...tokenRefusals) },
     },
     handler: (request) => listOwn(app, accessOf(request)),
+  })
+
+  app.get('/auth/sessions/:sid', {
+    schema: {
+      ...shared,
+      operationId: 'readOwnSession',
+      summary: 'Read one of the caller’s sessions',
+      description: 'Also one that has ended: why, in plain words. For whoever was signed out and has signed in again.',
+      params: sidParams,
+      querystring: noQuery,
+      response: { 200: ownSession, ...refusals(...tokenRefusals, 'not_found') },
+    },
+    handler: (request) => readOwn(app, accessOf(request), request.params.sid),
   })
 
   app.delete('/auth/sessions', {
@@ -74,14 +89,31 @@ async function listOwn(app: FastifyInstance, access: AccessClaims) {
   return { sessions }
 }
 
+async function readOwn(app: FastifyInstance, access: AccessClaims, sid: string) {
+  const session = await findOwn(app, access, sid)
+  await app.events.recorder.settle()
+  const [entries = []] = await app.events.store.timelines([sid])
+  const end = endOf(session, entries, app.events.clock())
+  return {
+    ...sessionView(session, access.sid),
+    ...(end && { ended: { at: end.at, sentence: sentenceOf(end.reason) } }),
+    events: entries.map(ownEntryView),
+  }
+}
+
+async function findOwn(app: FastifyInstance, { sub }: AccessClaims, sid: string): Promise<Session> {
+  const session = await app.sessions.read(sid)
+  if (session?.sub !== sub) throw problem('not_found', { reason: 'session_not_own' })
+  return session
+}
+
 async function endAllOwn(app: FastifyInstance, request: FastifyRequest, exceptCurrent: boolean) {
   const { sub, sid } = accessOf(request)
   return { ended: await app.sessions.endAll(sub, 'revoked_by_user', exceptCurrent ? sid : undefined, request) }
 }
 
 async function endOwn(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, sid: string) {
-  const session = await app.sessions.read(sid)
-  if (session?.sub !== accessOf(request).sub) throw problem('not_found', { reason: 'session_not_own' })
+  await findOwn(app, accessOf(request), sid)
   await app.sessions.end(sid, 'revoked_by_user', request)
   reply.code(204)
   return null

@@ -126,8 +126,9 @@ t.test('events arrive at the top, wait while paused, are filtered, and go back p
   t.equal(await rows.count(), 200, 'and never more than the limit')
 
   await page.goto(`${sample.url}/ops#/events`)
-  await page.getByRole('link', { name: 'Older' }).click()
+  await page.getByRole('link', { name: 'Older' }).press('Enter')
   await page.getByText('Older events.').waitFor()
+  t.match(await page.locator(':focus').innerText(), /^Older events/, 'the focus is at the head of the page')
   await eventually('the page behind is asked for', () => sample.asked.at(-1)?.includes('before=e351') === true)
   await page.getByLabel('Reason').selectOption('login_failed')
   await page.getByRole('row').filter({ hasText: 'Sign-in failed' }).first().waitFor()
@@ -135,6 +136,41 @@ t.test('events arrive at the top, wait while paused, are filtered, and go back p
   t.equal(await page.getByRole('row').filter({ hasText: 'Refreshed' }).count(), 0)
   await page.goBack()
   await page.getByText('Older events.').waitFor()
+  t.strictSame(faults, [])
+})
+
+t.test('signals go back page by page, of one severity if asked, and the way back is the browser’s', async (t) => {
+  const { sample, page, faults } = await openView(t, browser, '#/signals', {}, (sample) => {
+    const [alarm, warning] = [sample.signals[0] ?? never(), sample.signals[1] ?? never()]
+    sample.signals = Array.from({ length: 130 }, (_, i) => ({
+      ...(i % 2 === 0 ? alarm : warning),
+      id: `s${i}`,
+      what: `Signal number ${i}.`,
+    }))
+  })
+  const shown = () => page.getByRole('heading', { level: 2 }).allInnerTexts()
+  const arrive = (first: string) => page.getByRole('heading', { name: first, exact: true }).waitFor()
+  await arrive('Signal number 0.')
+  t.equal((await shown()).length, 50, 'one page, however many there are')
+  await page.getByRole('link', { name: 'Older' }).press('Enter')
+  await arrive('Signal number 50.')
+  t.equal((await shown()).at(-1), 'Signal number 99.')
+  t.match(await page.locator(':focus').innerText(), /^Older signals/, 'the focus is at the head of the page')
+  await page.getByRole('link', { name: 'Older' }).click()
+  await arrive('Signal number 100.')
+  await page.getByText('That is all that is kept.').waitFor()
+  t.equal((await shown()).length, 30)
+  await page.goBack()
+  await arrive('Signal number 50.')
+  await page.getByRole('button', { name: 'alarm' }).click()
+  await arrive('Signal number 2.')
+  t.strictSame((await shown()).slice(0, 2), ['Signal number 0.', 'Signal number 2.'])
+  t.equal(await page.locator(':focus').innerText(), 'alarm', 'a choice keeps the focus')
+  await page.getByRole('link', { name: 'Older' }).click()
+  await arrive('Signal number 128.')
+  sample.signals = []
+  await page.getByRole('link', { name: 'Back to now' }).click()
+  await page.getByText('No signals of severity “alarm”').waitFor()
   t.strictSame(faults, [])
 })
 
@@ -156,6 +192,35 @@ t.test('live counts move the numbers; the same numbers are there as a table', as
   await page.getByText('in the last day.').waitFor()
 })
 
+t.test('the first line says the worst of the last hour, however many lesser signals came after it', async (t) => {
+  const { sample, page } = await openView(t, browser, '#/system', {}, (sample) => {
+    const of = (id: string, severity: 'info' | 'warning' | 'alarm', minutesAgo: number, what: string) => ({
+      ...(sample.signals[0] ?? never()),
+      ...{ id, severity, what, at: new Date(Date.now() - minutesAgo * 60_000).toISOString() },
+    })
+    const infos = Array.from({ length: 9 }, (_, i) => of(`i${i}`, 'info', 1, 'A session is used from another network.'))
+    sample.signals = [...infos, of('w', 'warning', 20, 'A warning.'), of('a', 'alarm', 40, 'The store lost writes.')]
+  })
+  const reasons = { rotated: Array.from({ length: 60 }, () => 1) }
+  await page.route('**/usage/history*', (route) =>
+    route.fulfill({ json: { step_seconds: 60, from: new Date(Date.now() - 3_540_000).toISOString(), reasons } }),
+  )
+  const sees = async (text: string) => {
+    await page.goto(`${sample.url}/ops#/system`)
+    await page.goto(`${sample.url}/ops#/now`)
+    await page.locator('.summary-text').getByText(text).waitFor()
+  }
+  await sees('The store lost writes.')
+  t.match(await page.getByRole('link', { name: 'See it' }).getAttribute('href'), 'severity=alarm')
+  const alarm = sample.signals.at(-1) ?? never()
+  alarm.at = new Date(Date.now() - 70 * 60_000).toISOString()
+  await sees('No reuse; there are signals to look at.')
+  await page.getByRole('button', { name: 'Last day' }).click()
+  await page.locator('.summary-text').getByText('The store lost writes.').waitFor()
+  sample.signals = sample.signals.slice(0, 9)
+  await sees('Quiet: no reuse')
+})
+
 t.test('a node that lags or falls silent is named, and what that means is said', async (t) => {
   const { page } = await openView(t, browser, '#/now', {}, ({ overview: { nodes } }) => {
     if (nodes[1]) nodes[1].revocation_log_age_ms = 12_000
@@ -163,6 +228,7 @@ t.test('a node that lags or falls silent is named, and what that means is said',
   })
   await page.getByText('gate-b, gate-c: news of revocations is late there.').waitFor()
   await page.getByRole('link', { name: 'See the nodes' }).click()
+  await page.getByRole('heading', { name: 'Nodes' }).waitFor()
   t.match(await page.getByRole('row').filter({ hasText: 'gate-b' }).innerText(), /behind.*12\.0 s/s)
   t.match(await page.getByRole('row').filter({ hasText: 'gate-c' }).innerText(), /not heard.*cannot reach the store/s)
   t.match(await page.getByRole('row').filter({ hasText: 'gate-a' }).innerText(), /up to date/)
@@ -223,6 +289,31 @@ const views: [hash: string, heading: string][] = [
   ['#/system', 'System'],
 ]
 
+t.test(
+  'on the smallest phone every view is in reach, and a long name without a blank stays in its place',
+  async (t) => {
+    const client = 'x'.repeat(64)
+    const small = { viewport: { width: 320, height: 640 } }
+    const { page } = await openView(t, browser, '#/events', small, (sample) => {
+      sample.events = sample.events.map((event) => ({ ...event, client }))
+      sample.sessions = sample.sessions.map((session) => session && { ...session, device: client })
+    })
+    for (const title of ['Now', 'Signals', 'Sessions', 'Events', 'System']) {
+      const box = await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: title }).boundingBox()
+      t.ok(box && box.x >= 0 && box.x + box.width <= 320, `${title}: ${JSON.stringify(box)}`)
+    }
+    await page.getByText(client).first().waitFor()
+    const cut = `[...document.querySelectorAll('.table-events td')].filter((cell) => cell.scrollWidth > cell.clientWidth)`
+    t.strictSame(await page.evaluate(`${cut}.map((cell) => cell.innerText)`), [])
+    t.strictSame(await seriousFaults(page), [])
+    await show(page, '#/sessions?after=0', 'Sessions')
+    const subject = page.locator('.table .subject').first()
+    await subject.waitFor()
+    const { height = 0 } = (await subject.boundingBox()) ?? {}
+    t.ok(height < 30, `a subject is on one line: ${height}`)
+  },
+)
+
 async function seriousFaults(page: Page): Promise<string[]> {
   // Boundary: what axe-core answers; only names and places are looked at.
   const found = (await page.evaluate(`${axe}; axe.run({ resultTypes: ['violations'] })`)) as {
@@ -251,6 +342,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
       }
       await page.keyboard.press('?')
       t.strictSame(await seriousFaults(page), [], 'dialog')
+      await page.keyboard.press('Escape')
+      sample.isStreamRefused = true
+      sample.cutStreams()
+      await page.locator('.not-live').waitFor()
+      t.strictSame(await seriousFaults(page), [], 'not live')
       t.strictSame(faults, [])
     },
   )

@@ -14,7 +14,7 @@ t.test('all live sessions are paged by subject: one page is held, the way back a
   t.equal(await rows.count(), 25, 'of seventy, a page')
   t.match(await rows.first().innerText(), /^a\.petrov/)
   await section.getByText('Sessions of a.petrov to lucia.marin.').waitFor()
-  await page.getByRole('heading', { name: 'Active just now' }).waitFor()
+  await page.getByRole('heading', { name: 'Seen last' }).waitFor()
 
   await section.getByRole('link', { name: 'Next page' }).focus()
   await page.keyboard.press('Enter')
@@ -22,7 +22,7 @@ t.test('all live sessions are paged by subject: one page is held, the way back a
   t.equal(await page.locator(':focus').innerText(), 'All live sessions', 'the focus does not fall to the top')
   t.equal(await page.getByRole('status').innerText(), 'Sessions of lucia.marin to svc-reports.')
   t.equal(await rows.count(), 25)
-  t.equal(await page.getByRole('heading', { name: 'Active just now' }).count(), 0)
+  t.equal(await page.getByRole('heading', { name: 'Seen last' }).count(), 0)
   await section.getByRole('link', { name: 'Next page' }).click()
   await section.getByText('That is all of them.').waitFor()
   t.equal(await rows.count(), 20)

@@ -1,5 +1,7 @@
 // A lifelike day of a gateway, the same in every run but for its times: who signed in from where, what became of it, what was
 // suspicious. Served by sample-gateway.ts for tests of the page alone and for the pictures in README.
+import { sentenceOf } from '../../plugins/events/index.ts'
+import { type RuleName, ruleTable } from '../../plugins/events/rules.ts'
 import type {
   HappenedEvent,
   History,
@@ -91,46 +93,31 @@ function key(kid: string, state: 'next' | 'current' | 'retiring', createdAt: num
 }
 
 export function sampleSignals(nowMs: number): Signal[] {
+  const signal = (id: string, rule: RuleName, minutesAgo: number, rest: Pick<Signal, 'numbers'> & Partial<Signal>) => {
+    const { severity, threshold, what, why } = ruleTable[rule]
+    return { id, rule, at: at(nowMs - minutesAgo * minuteMs), severity, threshold, what, why, ...rest }
+  }
   return [
-    {
-      id: 's3',
-      rule: 'reuse',
-      at: at(nowMs - 17 * minuteMs),
+    signal('s3', 'reuse', 17, {
       sub: 'jonas.lind',
       sid: reusedSid,
-      severity: 'alarm',
-      what: 'A superseded refresh token of jonas.lind was presented from another network',
-      numbers: { generation_presented: 11, generation_current: 14, seconds_superseded: 2710 },
-      threshold: 1,
-      why: 'The client had gone on three generations ago, so an honest client cannot have sent it: the token was probably copied.',
+      numbers: {
+        ...{ generation_presented: 11, generation_newest: 14, token_age_seconds: 2710 },
+        ...{ client: 'curl/8.14', network: '192.0.2.0/24' },
+        ...{ client_before: 'Chrome 156 on Windows', network_before: '198.51.100.0/24' },
+      },
       action: 'revoke',
-    },
-    {
-      id: 's2',
-      rule: 'refresh_rate',
-      at: at(nowMs - 41 * minuteMs),
+    }),
+    signal('s2', 'refresh_rate', 41, {
       sub: 'svc-reports',
       sid: liveSid,
-      severity: 'warning',
-      what: 'A session of svc-reports refreshes 58 times as often as its tokens expire',
-      numbers: { refreshes: 58, minutes: 5 },
-      threshold: 10,
-      why: 'Access tokens live for five minutes. A client that asks far more often is in a loop, or several share one token.',
-      action: 'report',
-    },
-    {
-      id: 's1',
-      rule: 'login_failures_subject',
-      at: at(nowMs - 3 * hourMs),
+      numbers: { refreshes: 11, window_seconds: 300 },
+    }),
+    signal('s1', 'login_failures_subject', 3 * 60, {
       sub: 'mira.okafor',
-      severity: 'info',
-      what: 'Sign-ins as mira.okafor failed 9 times in a minute',
-      numbers: { failures: 9, addresses: 2 },
-      threshold: 8,
-      why: 'Somebody is guessing, or a stored password is out of date. The limit on tries holds either way.',
-      action: 'report',
-    },
-  ]
+      numbers: { count: 5, window_seconds: 600, of: 'mira.okafor' },
+    }),
+  ].map((one) => ({ action: 'report', ...one }))
 }
 
 const happenings: [reason: string, granted: boolean][] = [
@@ -207,71 +194,31 @@ export function sampleSession(nowMs: number, sid: string, sub: string): SessionR
 }
 
 export function sampleTimeline(nowMs: number, sid: string, sub: string): Timeline {
-  const entry = (more: Omit<TimelineEntry, 'at' | 'count'> & { minutesAgo: number; count?: number }): TimelineEntry => {
-    const { minutesAgo, count = 1, ...rest } = more
-    return {
-      at: at(nowMs - minutesAgo * minuteMs),
-      count,
-      node: 'gate-a',
-      client: 'Chrome 156 on Windows',
-      network: '198.51.100.0/24',
-      ...rest,
-    }
-  }
-  const isEnded = sid === reusedSid
+  type Step = Omit<TimelineEntry, 'at' | 'count' | 'sentence'> & { minutesAgo: number; count?: number }
+  const entry = ({ minutesAgo, count = 1, ...rest }: Step): TimelineEntry => ({
+    at: at(nowMs - minutesAgo * minuteMs),
+    count,
+    sentence: sentenceOf(rest.reason),
+    node: 'gate-a',
+    client: 'Chrome 156 on Windows',
+    network: '198.51.100.0/24',
+    ...rest,
+  })
+  const until = (minutesAgo: number) => at(nowMs - minutesAgo * minuteMs)
   const entries = [
-    entry({ minutesAgo: 240, reason: 'login_ok', sentence: 'Signed in with a password.', generation: 1 }),
-    entry({
-      minutesAgo: 235,
-      until: at(nowMs - 66 * minuteMs),
-      count: 9,
-      reason: 'rotated',
-      sentence: 'Refreshed regularly.',
-      generation: 10,
-    }),
-    entry({
-      minutesAgo: 62,
-      reason: 'retried_lost_answer',
-      sentence: 'An answer was lost on the way; the client asked again and got the same token.',
-      generation: 11,
-    }),
-    entry({
-      minutesAgo: 61,
-      until: at(nowMs - 22 * minuteMs),
-      count: 3,
-      reason: 'rotated',
-      sentence: 'Refreshed regularly.',
-      generation: 14,
-    }),
+    entry({ minutesAgo: 240, reason: 'login_ok', generation: 1 }),
+    entry({ minutesAgo: 235, until: until(66), count: 9, reason: 'rotated', generation: 9 }),
+    entry({ minutesAgo: 62, reason: 'retried_lost_answer', generation: 9 }),
+    entry({ minutesAgo: 61, until: until(22), count: 4, reason: 'rotated', generation: 13 }),
   ]
-  if (!isEnded) return { sid, sub, entries }
-  const sentence = 'An old refresh token of this session came back 45 minutes after it had been replaced.'
+  if (sid !== reusedSid) return { sid, sub, entries }
+  const thief = { minutesAgo: 17, node: 'gate-c', client: 'curl/8.14', network: '192.0.2.0/24' }
+  const reason = 'revoked_by_reuse'
   return {
     sid,
     sub,
-    ended: {
-      at: at(nowMs - 17 * minuteMs),
-      reason: 'revoked_by_reuse',
-      sentence: 'Logged out because an old refresh token came back: it may have been stolen.',
-    },
-    entries: [
-      ...entries,
-      entry({
-        minutesAgo: 17,
-        reason: 'reused',
-        sentence,
-        generation: 11,
-        node: 'gate-c',
-        client: 'curl/8.14',
-        network: '192.0.2.0/24',
-      }),
-      entry({
-        minutesAgo: 17,
-        reason: 'revoked_by_reuse',
-        sentence: 'The session was ended in the same step, with all of its tokens.',
-        node: 'gate-c',
-      }),
-    ],
+    ended: { at: until(17), reason, sentence: sentenceOf(reason) },
+    entries: [...entries, entry({ ...thief, reason: 'reused', generation: 11 }), entry({ ...thief, reason })],
   }
 }
 

@@ -60,7 +60,7 @@ export class SampleGateway {
   addTo(app: FastifyInstance): void {
     addSignIn(app)
     app.get('/admin/overview', () => this.overview)
-    app.get('/admin/signals', () => ({ signals: this.signals }))
+    app.get<{ Querystring: Record<string, string> }>('/admin/signals', ({ query }) => this.#signalPage(query))
     app.get<{ Querystring: { window: string } }>('/admin/usage/history', ({ query }) =>
       query.window === 'day' ? sampleHistory(this.#nowMs, 900, 96, 2100) : sampleHistory(this.#nowMs, 60, 60, 140),
     )
@@ -113,6 +113,12 @@ export class SampleGateway {
     return { events, next: found.length > events.length ? (events.at(-1)?.id ?? null) : null }
   }
 
+  #signalPage({ severity, before = '0', limit = '50' }: Record<string, string>) {
+    const found = this.signals.filter((one) => !severity || one.severity === severity)
+    const end = Number(before) + Number(limit)
+    return { signals: found.slice(Number(before), end), next: end < found.length ? String(end) : null }
+  }
+
   // Looks at so many users and no further.
   #sessionPage(from: number, limit: number) {
     const looked = this.sessions.slice(from, from + Math.min(limit, 20))
@@ -123,9 +129,14 @@ export class SampleGateway {
 
   #open(stream: ServerResponse): void {
     stream.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    // As the real one does: a stream that falls silent counts as a dead one.
+    const beat = setInterval(() => stream.write(': here\n\n'), 2000).unref()
     stream.write(': here\n\n')
     this.#streams.add(stream)
-    stream.on('close', () => this.#streams.delete(stream))
+    stream.on('close', () => {
+      clearInterval(beat)
+      this.#streams.delete(stream)
+    })
   }
 }
 

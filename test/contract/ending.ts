@@ -45,7 +45,7 @@ export function testEnding(t: Test, open: OpenStore, clock: Clock): void {
     const tombstone = await scene.read(session)
     clock.advance(second)
     t.strictSame(await scene.store.sessions.end(session.sid, 'revoked_by_admin'), { revocations: [] })
-    t.strictSame(await scene.store.sessions.endAll('ana', 'user_disabled'), { revocations: [] })
+    t.strictSame(await scene.store.sessions.endAll('ana', 'user_disabled'), { revocations: [], at: clock.nowMs })
     t.strictSame(await scene.read(session), tombstone)
   })
 
@@ -62,7 +62,7 @@ export function testEnding(t: Test, open: OpenStore, clock: Clock): void {
     const scene = await openScene(t, open, clock)
     const session = await scene.login()
     t.strictSame(await scene.store.sessions.end('AAAAAAAAunknown00000000000000000', 'logout'), { revocations: [] })
-    t.strictSame(await scene.store.sessions.endAll('nobody', 'logout'), { revocations: [] })
+    t.strictSame(await scene.store.sessions.endAll('nobody', 'logout'), { revocations: [], at: clock.nowMs })
     t.strictSame(await scene.read(session), session)
   })
 

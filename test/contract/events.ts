@@ -6,6 +6,7 @@ import {
   type EventBatch,
   type EventStoreLimits,
   type Signal,
+  signalLimit,
   type TimelineMark,
   timelineBatchLimit,
 } from '../../plugins/session-store/event-store.ts'
@@ -82,6 +83,16 @@ function testPages(t: Test, open: OpenEvents, clock: Clock): void {
     t.match(second, { events: [{ sub: 'b' }, { sub: 'a' }], next: undefined })
     const after = await events.page({}, { after: second.events[0]?.id, limit: 50 })
     t.strictSame(after.events, first.events)
+  })
+
+  t.test('before the first place there is nothing', async (t) => {
+    const events = await open(t)
+    await events.append(batchOf(clock, { events: [eventOf('a')], signals: [signalOf('first', clock.nowMs)] }), limits)
+    for (const before of ['0-0', '000-0', '0-00']) {
+      t.strictSame(await events.page({}, { before, limit: 5 }), { events: [], next: undefined })
+      t.strictSame(await events.page({ sub: 'a' }, { before, limit: 5 }), { events: [], next: undefined })
+      t.strictSame(await events.signals({}, { before, limit: 5 }), { signals: [], next: undefined })
+    }
   })
 
   t.test('a filter finds its own by session, subject and reason, and looks at a bounded number', async (t) => {
@@ -194,8 +205,42 @@ function testSignals(t: Test, open: OpenEvents, clock: Clock): void {
     t.strictSame(await events.append(batchOf(clock, { node: 'two', signals: [one, other] }), limits), {
       newSignals: ['s2'],
     })
-    t.strictSame(await events.signals(10), [other, one], 'newest first')
-    t.strictSame(await events.signals(1), [other])
+    t.strictSame(await events.signals({}, { limit: 10 }), { signals: [other, one], next: undefined }, 'newest first')
+  })
+
+  t.test('signals come back a page at a time, each once, of one severity if asked', async (t) => {
+    const events = await open(t)
+    const severities = ['alarm', 'info'] as const
+    const found = Array.from({ length: 1200 }, (_, i) => ({
+      ...signalOf(`page ${i}`, clock.nowMs),
+      severity: severities[i % 2] ?? 'info',
+    }))
+    for (let i = 0; i < found.length; i += 200) {
+      await events.append(batchOf(clock, { signals: found.slice(i, i + 200) }), limits)
+    }
+    const first = await events.signals({}, { limit: 3 })
+    t.strictSame(first.signals, found.slice(-3).reverse())
+    t.match(first.next, /^\d{1,15}-\d{1,19}$/)
+    await events.append(batchOf(clock, { signals: [signalOf('newer', clock.nowMs)] }), limits)
+    t.strictSame((await events.signals({}, { before: first.next, limit: 3 })).signals, found.slice(-6, -3).reverse())
+    const alarms = await events.signals({ severity: 'alarm' }, { before: first.next, limit: 2 })
+    t.strictSame(alarms.signals, [found.at(-4), found.at(-6)])
+    t.equal((await events.signals({ severity: 'warning' }, { limit: 2 })).next, undefined)
+
+    const ids: string[] = []
+    for (let before: string | undefined = '999999999999999-0'; before !== undefined; ) {
+      const page = await events.signals({}, { before, limit: 200 })
+      ids.push(...page.signals.map(({ id }) => id))
+      before = page.next
+    }
+    t.equal(new Set(ids).size, ids.length)
+    t.ok(ids.length >= signalLimit && ids.length <= signalLimit + 201, `about ${signalLimit}: ${ids.length}`)
+    const last = await events.signals({}, { limit: ids.length })
+    t.strictSame(
+      [last.signals.length, last.next],
+      [ids.length, undefined],
+      'a page that ends with the last has no next',
+    )
   })
 }
 

@@ -68,7 +68,7 @@ export function testEveryone(t: Test, open: OpenStore, clock: Clock): void {
       t.match(await scene.rotate(session), { outcome: 'revoked', reason: 'revoked_by_admin' })
     }
     for (const sub of ['ana', 'bo']) t.strictSame(await scene.store.sessions.list(sub), [])
-    t.strictSame(await scene.store.sessions.endAll('ana', 'logout'), { revocations: [] })
+    t.strictSame(await scene.store.sessions.endAll('ana', 'logout'), { revocations: [], at: clock.nowMs })
     t.strictSame(await entriesOf(scene, 'everyone'), [{ kind: 'everyone', at, reason: 'revoked_by_admin' }])
     t.strictSame(await entriesOf(scene, 'session'), [], 'nobody is named')
   })

@@ -61,7 +61,7 @@ export function testExpiry(t: Test, open: OpenStore, clock: Clock): void {
     t.strictSame(await scene.rotate(first), expired)
     t.strictSame(await scene.rotate({ ...newest, generation: 7 }), expired)
     t.strictSame(await scene.store.sessions.end(first.sid, 'logout'), { revocations: [] })
-    t.strictSame(await scene.store.sessions.endAll('ana', 'logout'), { revocations: [] })
+    t.strictSame(await scene.store.sessions.endAll('ana', 'logout'), { revocations: [], at: clock.nowMs })
     t.strictSame(await scene.read(first), expired.session)
   })
 

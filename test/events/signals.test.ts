@@ -21,7 +21,7 @@ async function withSignals(t: Test, config: Partial<Config> = {}) {
     gateway.post('/auth/token', { grant_type: 'refresh_token', refresh_token: token }, options)
   const signals = async (): Promise<Signal[]> => {
     await gateway.app.events.recorder.flush()
-    return (await gateway.app.events.store.signals(200)).reverse()
+    return (await gateway.app.events.store.signals({}, { limit: 200 })).signals.reverse()
   }
   const rules = async () => (await signals()).map(({ rule }) => rule)
   return { ...gateway, refresh, signals, rules }
@@ -40,7 +40,15 @@ t.test('a reuse is a signal that says what, how often, and why it matters', asyn
       severity: 'alarm',
       sid: alice.session_id,
       sub: 'alice',
-      numbers: { client: 'curl/8.1', network: '127.0.0.0/24' },
+      numbers: {
+        generation_presented: 1,
+        generation_newest: 2,
+        token_age_seconds: 60,
+        client: 'curl/8.1',
+        network: '127.0.0.0/24',
+        client_before: 'Firefox 128 on Linux',
+        network_before: '127.0.0.0/24',
+      },
       threshold: 1,
       why: ruleTable.reuse.why,
       action: 'report',
@@ -72,6 +80,17 @@ t.test('a retry from where the session was is none, one from elsewhere is a sign
   t.strictSame(await rules(), [])
   await refresh(alice.refresh_token, curl)
   t.strictSame(await rules(), ['retry_elsewhere'])
+})
+
+t.test('a token ahead of the store is a signal that says which, and so is one that was adopted', async (t) => {
+  const { app, signals } = await withSignals(t)
+  const seen = { reason: 'ahead_refused', granted: false, sub: 'alice', sid: 'A'.repeat(32) } as const
+  app.usage.record(undefined, { ...seen, generation: 9, issuedAtSeconds: Date.parse('2026-11-01T11:59:00Z') / 1000 })
+  app.usage.record(undefined, { ...seen, reason: 'ahead_healed', granted: true, generation: 9 })
+  t.match(await signals(), [
+    { rule: 'ahead', severity: 'alarm', numbers: { generation_presented: 9, token_age_seconds: 60 } },
+    { rule: 'healed', severity: 'info', numbers: { generation: 9 } },
+  ])
 })
 
 t.test('refreshing far more often than access tokens expire is a signal, once', async (t) => {
@@ -112,7 +131,7 @@ t.test('failed sign-ins of one subject, of one network, and many sign-ins are si
   for (let i = 0; i < thresholds.many_sessions.threshold; i += 1) await signIn('alice', firefox)
   t.match(await signals(), [
     { rule: 'login_failures_subject', sub: 'alice', numbers: { count: 5, of: 'alice' } },
-    { rule: 'login_failures_address', numbers: { count: 20, of: '127.0.0.0/24' } },
+    { rule: 'login_failures_address', sub: undefined, numbers: { count: 20, of: '127.0.0.0/24' } },
     { rule: 'many_sessions', sub: 'alice', numbers: { count: 20 } },
   ])
 })

@@ -1,13 +1,15 @@
 // The parts of the operators' page that need no browser: its words, its reading of the stream, its counting, its addresses.
 import t from 'tap'
+import { ruleTable } from '../../plugins/events/rules.ts'
 import { reasonTable } from '../../plugins/usage.ts'
 import { eventStreamReader } from '../../src/ops/event-stream.js'
-import { countsOf, rowsOf, sentenceOf, sum, timesOf, withUsage } from '../../src/ops/history.js'
+import { countsOf, rowsOf, sentenceOf, shortCount, sum, timesOf, withUsage } from '../../src/ops/history.js'
 import { distance, length, preciseLength, utcTime } from '../../src/ops/moments.js'
 import { lagOf } from '../../src/ops/nodes.js'
 import { fillPage } from '../../src/ops/pages.js'
 import { outcomes, reasons, reasonsOf, wordsOf } from '../../src/ops/reasons.js'
 import { linkTo, parseRoute } from '../../src/ops/route.js'
+import { doneOf, factsOf } from '../../src/ops/signals.js'
 
 t.test('every reason of the closed list has words on the page, and no other', async (t) => {
   t.strictSame(Object.keys(reasons).sort(), Object.keys(reasonTable).sort())
@@ -78,6 +80,29 @@ t.test('a page is filled from as many answers as it takes, in order, and given u
   t.strictSame(await fillPage(read, '99', 5), { rows: [], next: undefined })
 })
 
+t.test('what a signal did is said of the whole subject where it ended that, and its seconds are lengths', async (t) => {
+  for (const [rule, { ends }] of Object.entries(ruleTable)) {
+    const done = doneOf({ rule, action: 'revoke' })
+    t.equal(done, ends === 'subject' ? 'All sessions of the subject were ended' : 'The session was ended', rule)
+  }
+  t.equal(doneOf({ rule: 'reuse', action: 'report' }), 'Reported only')
+  t.match(doneOf({ rule: 'reuse', action: 'login' }), /^All sessions .* sign in again$/)
+  t.equal(doneOf({ rule: 'new', action: 'something_else' }), 'something_else')
+  const shown = factsOf({ count: 1200, window_seconds: 600, network_before: '192.0.2.0/24', token_age_seconds: 'none' })
+  t.strictSame(shown, [
+    ['count', (1200).toLocaleString()],
+    ['window', '10 min'],
+    ['network before', '192.0.2.0/24'],
+    ['token age', 'none'],
+  ])
+})
+
+t.test('a count on the axis of the chart is short, however great', async (t) => {
+  t.strictSame([0, 4, 999].map(shortCount), ['0', '4', '999'])
+  for (let count = 1; count < 1e12; count *= 7) t.ok(shortCount(count).length <= 5, shortCount(count))
+  t.not(shortCount(120_000), shortCount(20_000))
+})
+
 t.test('an address says which view, whatever stands in it', async (t) => {
   t.strictSame(parseRoute(''), { steps: ['now'], query: {} })
   t.strictSame(parseRoute('#/sessions/a%2Fb'), { steps: ['sessions', 'a/b'], query: {} })
@@ -99,6 +124,7 @@ t.test('lengths of time have one unit, and a node that lags is told from one tha
   t.equal(distance(0, 500), 'just now')
   t.equal(distance(0, 120_000), '2 min ago')
   t.equal(distance(120_000, 0), 'in 2 min')
+  t.equal(distance(4999, 0), 'just now', 'the clock of the page ticks every five seconds')
   t.equal(utcTime(0), '1970-01-01 00:00:00 UTC')
   const node = { node: 'a', started_at: '', revocation_entries: 0, version: '' }
   const seen = new Date(100_000).toISOString()

@@ -74,10 +74,31 @@ t.test('a filter that is none is refused', async (t) => {
   const bad = [
     '/admin/usage/history?window=week',
     '/admin/signals?limit=x',
+    '/admin/signals?before=1',
+    '/admin/signals?severity=bad',
+    '/admin/signals?severity=alarm&severity=info',
+    '/admin/signals?rule=reuse',
     '/admin/overview?x=1',
     '/admin/events/stream?x=1',
   ]
   for (const url of bad) t.equal((await app.inject({ url, headers: admin })).statusCode, 400, url)
+})
+
+t.test('signals come a page at a time, of one severity if asked', async (t) => {
+  const { read, flush, app, post } = await withAdmin(t)
+  for (const sub of ['ana', 'bob', 'eve']) {
+    for (let i = 0; i < 5; i += 1) await post('/auth/login', { username: sub, password: 'wrong' })
+  }
+  app.usage.record(undefined, { reason: 'reused', granted: false, sub: 'alice', sid: 'A'.repeat(32) })
+  await flush()
+  const first = await read('/admin/signals?limit=2')
+  t.match(first.signals, [{ rule: 'reuse' }, { rule: 'login_failures_subject', sub: 'eve' }])
+  t.match(await read(`/admin/signals?limit=2&before=${first.next}`), {
+    signals: [{ sub: 'bob' }, { sub: 'ana' }],
+    next: null,
+  })
+  t.match(await read('/admin/signals?severity=alarm&limit=1'), { signals: [{ rule: 'reuse' }], next: null })
+  t.strictSame(await read('/admin/signals?severity=info'), { signals: [], next: null })
 })
 
 t.test('only administrators read', async (t) => {

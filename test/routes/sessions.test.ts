@@ -77,6 +77,57 @@ t.test('a user ends one own session; another subject’s and an unknown one are 
   t.equal((await end(here.session_id)).statusCode, 401, 'the own session ended with it')
 })
 
+t.test('a user reads why an own session ended, in plain words; what is not theirs is as if it never was', async (t) => {
+  const { app, post, signIn, clock } = await startGateway(t)
+  const refresh = (refresh_token: string, options = {}) =>
+    post('/auth/token', { grant_type: 'refresh_token', refresh_token }, options)
+  const [lost, root] = [await signIn(), await signIn('root')]
+  const next = (await refresh(lost.refresh_token)).json()
+  await app.inject({ url: '/auth/sessions', headers: bearer(next) })
+  clock.advance(60_000)
+  await refresh(lost.refresh_token, { headers: { 'user-agent': 'curl/8.1' }, remoteAddress: '198.51.100.9' })
+  const here = bearer(await signIn())
+  const read = async (sid: string) => app.inject({ url: `/auth/sessions/${sid}`, headers: here })
+  const answer = await read(lost.session_id)
+  t.equal(answer.statusCode, 200)
+  const { ended, events, sid, current } = answer.json()
+  t.strictSame([sid, current], [lost.session_id, false])
+  t.strictSame(ended, {
+    at: '2026-11-01T12:01:00.000Z',
+    sentence: 'The session was ended because an old refresh token was used again.',
+  })
+  t.strictSame(
+    events.map(({ sentence, network }: Record<string, string>) => [sentence, network]),
+    [
+      ['Signed in.', '127.0.0.0/24'],
+      ['Refreshed.', '127.0.0.0/24'],
+      ['An old refresh token came back after its time: somebody may have copied it.', '198.51.100.0/24'],
+      ['The session was ended because an old refresh token was used again.', '198.51.100.0/24'],
+    ],
+  )
+  t.notMatch(answer.body, /reused|"node"|generation/)
+  const [foreign, unknown] = [await read(root.session_id), await read('A'.repeat(32))]
+  const same = ({ request_id: _, ...rest }: Record<string, unknown>) => rest
+  t.match(foreign.json(), { status: 404, code: 'not_found' })
+  t.strictSame(same(foreign.json()), same(unknown.json()))
+  t.equal((await app.inject({ url: `/auth/sessions/${lost.session_id}` })).statusCode, 401)
+  t.equal((await read(`${lost.session_id}?x=1`)).statusCode, 400)
+  clock.advance(40 * 60 * 1000)
+  t.equal((await read('x')).statusCode, 401, 'and an access token that has expired reads nothing')
+})
+
+t.test('a live own session is read without an end, an expired one with it', async (t) => {
+  const { app, signIn, clock } = await startGateway(t)
+  const old = await signIn()
+  const read = async () => {
+    const headers = bearer(await signIn())
+    return (await app.inject({ url: `/auth/sessions/${old.session_id}`, headers })).json()
+  }
+  t.match(await read(), { ended: undefined, events: [{ sentence: 'Signed in.' }] })
+  clock.advance(8 * 86_400_000)
+  t.match(await read(), { ended: { at: '2026-11-08T12:00:00.000Z', sentence: /not been used for too long/ } })
+})
+
 t.test('a user ends every other session, or all of them', async (t) => {
   const { app, signIn, events } = await startGateway(t)
   const [here, a, b, root] = [await signIn(), await signIn(), await signIn(), await signIn('root')]

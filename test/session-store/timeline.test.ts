@@ -30,6 +30,14 @@ t.test('what was handed over late is read in order of time', async (t) => {
   )
 })
 
+t.test('what can only have come after the end is read after it, though both were in one second', async (t) => {
+  const text = timelineOf(9, { reason: 'session_ended' }, { reason: 'reused' }, { reason: 'revoked_by_reuse' })
+  t.strictSame(
+    readTimeline(text).map(({ reason }) => reason),
+    ['reused', 'revoked_by_reuse', 'session_ended'],
+  )
+})
+
 t.test('beyond its limit the oldest entry leaves that is no sign-in at the beginning', async (t) => {
   const steps = ['a', 'b', 'c'].map((client) => ({ client }))
   const clients = (text: string) => readTimeline(text).map(({ client }) => client)

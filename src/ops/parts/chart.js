@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import { clock } from '../clock.js'
-import { countsOf, sentenceOf, timesOf } from '../history.js'
+import { countsOf, sentenceOf, shortCount, timesOf } from '../history.js'
 import { html } from '../html.js'
 import { localTime } from '../moments.js'
 import { useObservable } from '../observable.js'
@@ -94,7 +94,7 @@ function optionsFor(place, setHovered) {
         space: 64,
         values: (_own, at) => at.map(hourAndMinute),
       },
-      { ...axis, size: 48, font: '12px system-ui' },
+      { ...axis, size: 48, font: '12px system-ui', values: (_own, at) => at.map(shortCount) },
     ],
     series: [{}, ...series],
     hooks: {

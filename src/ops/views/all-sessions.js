@@ -1,10 +1,11 @@
 // All live sessions, subject after subject, a page at a time: there may be a million, and one page is all that is ever held.
 // The place is in the address, so the browser's way back is the way to the page before.
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { announce } from '../announce.js'
 import { readSessionPage } from '../gateway.js'
 import { html } from '../html.js'
 import { useLoaded } from '../loading.js'
+import { useFocusAtTurn } from '../page-turns.js'
 import { fillPage } from '../pages.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
 import { SessionTable } from '../parts/session-table.js'
@@ -32,24 +33,16 @@ export function AllSessions({ after }) {
 }
 
 /**
- * The link to the next page goes with its page: the focus is moved to the heading, and a screen reader hears where it is.
+ * When the page is turned, a screen reader hears where it is.
  * @param {string | undefined} after
  * @param {Page | undefined} page
  */
 function usePageTurns(after, page) {
-  const heading = useRef(/** @type {HTMLHeadingElement | null} */ (null))
-  const shown = useRef(after)
-  const isTurned = useRef(false)
-  // Before the next key can be pressed.
-  useLayoutEffect(() => {
-    if (shown.current === after) return
-    shown.current = after
-    isTurned.current = true
-    heading.current?.focus()
-  }, [after])
+  const heading = useFocusAtTurn(after)
+  const announced = useRef(after)
   useEffect(() => {
-    if (!page || !isTurned.current) return
-    isTurned.current = false
+    if (!page || announced.current === after) return
+    announced.current = after
     announce(rangeOf(page))
   }, [page])
   return heading

@@ -5,6 +5,7 @@ import { readEvents } from '../gateway.js'
 import { html } from '../html.js'
 import { onEvent } from '../live.js'
 import { useLoaded } from '../loading.js'
+import { useFocusAtTurn } from '../page-turns.js'
 import { EventTable } from '../parts/event-table.js'
 import { canonicalName } from '../parts/links.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
@@ -23,7 +24,8 @@ export function EventsView({ query }) {
   const { reason, sub, sid, before } = query
   const filter = { reason, sub, sid, before }
   const key = linkTo(['events'], filter)
-  return html`<${FilterForm} filter=${filter} /><${EventList} key=${key} filter=${filter} />`
+  const head = useFocusAtTurn(before)
+  return html`<${FilterForm} filter=${filter} /><${EventList} key=${key} filter=${filter} head=${head} />`
 }
 
 /** @param {{ filter: Filter }} props */
@@ -57,13 +59,13 @@ function FilterForm({ filter }) {
   </form>`
 }
 
-/** @param {{ filter: Filter }} props */
-function EventList({ filter }) {
+/** @param {{ filter: Filter, head: { current: HTMLElement | null } }} props */
+function EventList({ filter, head }) {
   const page = useLoaded(linkTo([], filter), () => readEvents({ ...filter, limit: pageSize }))
   const isFollowing = filter.before === undefined
   const arrivals = useArrivals(page, filter, isFollowing)
   return html`<div class="bar">
-      <p class="bar-note">${isFollowing ? followingWords(arrivals.isPaused) : 'Older events. They stay as they are.'}</p>
+      <p class="bar-note" tabindex="-1" ref=${head}>${isFollowing ? followingWords(arrivals.isPaused) : 'Older events. They stay as they are.'}</p>
       <span class="bar-buttons">
         ${
           isFollowing

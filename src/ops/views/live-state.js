@@ -23,13 +23,13 @@ export function LiveBanner() {
   if (state !== 'waiting' && !isTrying) return null
   const heard =
     heardAtMs === undefined ? 'Nothing was heard yet.' : `Last heard at ${localTime(heardAtMs, Date.now())}.`
-  return html`<div class="not-live">
+  return html`<section class="not-live" aria-label="Connection">
     <p>
       <strong>Not live.</strong> ${because} ${heard}
       <span aria-hidden="true"> ${isTrying ? 'Trying…' : html`<${Countdown} key=${retryAtMs} untilMs=${retryAtMs ?? 0} />`}</span>
     </p>
     <button type="button" class="button" disabled=${isTrying} onClick=${tryNow}>Try now</button>
-  </div>`
+  </section>`
 }
 
 /** @param {{ untilMs: number }} props */

@@ -20,7 +20,7 @@ import { Summary } from './summary.js'
 const everyMinuteMs = 60_000
 const overviewEveryMs = 10_000
 const latestEvents = 8
-const latestSignals = 3
+const latestSignals = '3'
 
 const signIns = [
   { key: 'signed-in', title: 'Signed in', colour: '--rotated', reasons: ['login_ok'], means: 'new sessions' },
@@ -39,12 +39,22 @@ export function NowView() {
   const [window, setWindow] = useState(/** @type {'hour' | 'day'} */ ('hour'))
   const history = useLoaded(window, () => readHistory(window), everyMinuteMs)
   const overview = useLoaded('overview', readOverview, overviewEveryMs)
-  const signals = useLoaded('signals', () => readSignals(latestSignals), everyMinuteMs)
+  const signals = useLoaded('signals', () => readSignals({ limit: latestSignals }), everyMinuteMs)
+  const worst = useLoaded('worst', readWorst, everyMinuteMs)
   const events = useLoaded('events', () => readEvents({ limit: String(latestEvents) }))
   useEffect(() => onUsage((usage) => history.change((old) => withUsage(old, usage))), [])
-  useEffect(() => onEvent((event) => take(event, events, signals)), [])
+  useEffect(
+    () =>
+      onEvent((event) => {
+        take(event, events)
+        if (event.reason !== 'reused') return
+        signals.reload()
+        worst.reload()
+      }),
+    [],
+  )
 
-  return html`<${Summary} history=${history} overview=${overview} signals=${signals} window=${window} />
+  return html`<${Summary} history=${history} overview=${overview} worst=${worst} window=${window} />
     <div class="bar">
       <h2>Refreshes by outcome</h2>
       <${WindowChoice} window=${window} choose=${setWindow} />
@@ -63,17 +73,21 @@ export function NowView() {
 
 /** @typedef {import('../wire.ts').History} History */
 
+/** The newest alarm and the newest warning, if there are any: lesser signals may have come after them. */
+async function readWorst() {
+  const pages = await Promise.all(['alarm', 'warning'].map((severity) => readSignals({ severity, limit: '1' })))
+  return pages.flatMap(({ signals }) => signals)
+}
+
 /**
  * @param {import('../wire.ts').HappenedEvent} event
  * @param {import('../loading.js').Loaded<import('../wire.ts').EventPage>} events
- * @param {{ reload: () => void }} signals
  */
-function take(event, events, signals) {
+function take(event, events) {
   events.change((old) => ({
     ...old,
     events: [event, ...old.events.filter(({ id }) => id !== event.id)].slice(0, latestEvents),
   }))
-  if (event.reason === 'reused') signals.reload()
 }
 
 /** @param {{ window: string, choose: (window: 'hour' | 'day') => void }} props */

@@ -95,7 +95,7 @@ function Entry({ entry }) {
   const { at, until, count, reason, sentence } = entry
   return html`<li class=${`entry entry-${toneOf(reason)}`}>
     <p class="entry-time">
-      <${Moment} at=${at} />${until && html` – <${Moment} at=${until} />`}
+      <${Moment} at=${at} />${until && until !== at && html` – <${Moment} at=${until} />`}
     </p>
     <div class="entry-body">
       <p class="entry-sentence">

@@ -1,4 +1,4 @@
-// Finding a session: by subject, by session identifier, among those that were active last, or page by page. The gateway is
+// Finding a session: by subject, by session identifier, among those that were seen last, or page by page. The gateway is
 // asked for one subject's sessions, or for a page, never for all: it may hold a million.
 import { useState } from 'preact/hooks'
 import { readEvents, readSessionsOf } from '../gateway.js'
@@ -86,10 +86,10 @@ function RecentSessions() {
   const events = useLoaded('recent', () => readEvents({ limit: recentEvents }))
   return html`<section class="panel">
     <div class="bar">
-      <h2>Active just now</h2>
+      <h2>Seen last</h2>
       <button type="button" class="button" onClick=${events.reload}>Look again</button>
     </div>
-    <p class="lead">The last sessions in the newest ${recentEvents} events.</p>
+    <p class="lead">The sessions of the newest ${recentEvents} events; some may have ended since.</p>
     <${WhenLoaded} loaded=${events} rows=${6} draw=${drawRecent} />
   </section>`
 }
@@ -101,9 +101,9 @@ function drawRecent({ events }) {
   if (rows.length === 0) {
     return html`<${Empty} title="No session yet">Somebody signs in at <code>POST /auth/login</code>; then it is here.<//>`
   }
-  return html`<div class="table-frame" role="region" aria-label="Active just now" tabindex="0">
+  return html`<div class="table-frame" role="region" aria-label="Seen last" tabindex="0">
     <table class="table">
-      <caption class="unseen">Sessions that were active last</caption>
+      <caption class="unseen">Sessions that were seen last</caption>
       <thead>
         <tr><th scope="col">Session</th><th scope="col">Subject</th><th scope="col">Last event</th><th scope="col">When</th><th scope="col">From</th></tr>
       </thead>

@@ -7,6 +7,9 @@ import { lagOf } from '../nodes.js'
 import { useObservable } from '../observable.js'
 import { linkTo } from '../route.js'
 
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
 /**
  * @template T
  * @typedef {import('../loading.js').Loaded<T>} Loaded
@@ -16,12 +19,12 @@ import { linkTo } from '../route.js'
  * @param {object} props
  * @param {Loaded<import('../wire.ts').History>} props.history
  * @param {Loaded<import('../wire.ts').Overview>} props.overview
- * @param {Loaded<{ signals: import('../wire.ts').Signal[] }>} props.signals
+ * @param {Loaded<import('../wire.ts').Signal[]>} props.worst the newest alarm and the newest warning
  * @param {string} props.window
  */
-export function Summary({ history, overview, signals, window }) {
+export function Summary({ history, overview, worst, window }) {
   const nowMs = useObservable(clock)
-  const { tone, text, link } = judge(history.value, overview.value, signals.value?.signals ?? [], window, nowMs)
+  const { tone, text, link } = judge(history.value, overview.value, worst.value ?? [], window, nowMs)
   const { active_sessions: active, nodes = [], store } = overview.value ?? {}
   return html`<section class=${`summary summary-${tone}`}>
     <p class="summary-text">${text} ${link && html`<a href=${link.to}>${link.text}</a>`}</p>
@@ -37,11 +40,11 @@ export function Summary({ history, overview, signals, window }) {
 /**
  * @param {import('../wire.ts').History | undefined} history
  * @param {import('../wire.ts').Overview | undefined} overview
- * @param {import('../wire.ts').Signal[]} signals
+ * @param {import('../wire.ts').Signal[]} worst
  * @param {string} window
  * @param {number} nowMs
  */
-function judge(history, overview, signals, window, nowMs) {
+function judge(history, overview, worst, window, nowMs) {
   const lagging = (overview?.nodes ?? []).filter((node) => lagOf(node, nowMs) !== undefined)
   if (lagging.length > 0) {
     const names = lagging.map(({ node }) => node).join(', ')
@@ -54,8 +57,12 @@ function judge(history, overview, signals, window, nowMs) {
     const text = `${reused === 1 ? 'One session was' : `${reused} sessions were`} ended by reuse in the last ${window}.`
     return { tone: 'alarm', text, link: { to: linkTo(['events'], { reason: 'reused' }), text: 'See which' } }
   }
-  const warnings = signals.filter(({ severity }) => severity !== 'info').length
-  if (warnings > 0) {
+  const recent = worst.filter(({ at }) => Date.parse(at) > nowMs - (window === 'day' ? dayMs : hourMs))
+  const alarm = recent.find(({ severity }) => severity === 'alarm')
+  if (alarm) {
+    return { tone: 'alarm', text: alarm.what, link: { to: linkTo(['signals'], { severity: 'alarm' }), text: 'See it' } }
+  }
+  if (recent.length > 0) {
     return {
       tone: 'notice',
       text: 'No reuse; there are signals to look at.',
