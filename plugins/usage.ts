@@ -1,8 +1,10 @@
 // What happens to sessions and tokens, as events with one reason each from a closed list: a log line and a counter.
 // Every plugin and route that grants or denies records here; nothing here ever holds a token, a cookie or a password.
+import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Counts, countUp, newCounts } from './counts.ts'
+import { type NetworkBits, networkNames } from './network.ts'
 import { rememberedLabel } from './session-store/device-label.ts'
 import { endsAt } from './session-store/rotation.ts'
 import type { Session } from './session-store/store.ts'
@@ -83,9 +85,10 @@ export interface RecordedEvent extends Omit<UsageEvent, 'issuedAtSeconds' | 'ses
   sessionEndsAt?: number | undefined
   /** Of the refresh token that was presented. */
   tokenAgeSeconds?: number | undefined
-  /** What the client calls itself; a label, never evidence. Without it and an address the gateway itself acted. */
+  /** What the client calls itself; a label, never evidence. Without it and a network the gateway itself acted. */
   client?: string | undefined
-  address?: string | undefined
+  /** As much of its address as events keep; '' for what is no address. */
+  network?: string | undefined
   /** Whose access token the request held, when it is not the event's own subject. */
   actor?: string | undefined
 }
@@ -96,21 +99,35 @@ const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_healed', 'ahead_re
 /** Levels of a log that writes ordinary events. */
 const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
 
+export interface UsageOptions {
+  /** This node in events; made of host and process when absent. */
+  node?: string | undefined
+  /** How much of an address events keep; 24 and 48 bits when absent. */
+  network?: NetworkBits
+  /** Of this node, ms. */
+  clock?: () => number
+  /** Goes on counting. */
+  counts?: Counts
+}
+
 type Listener = (event: RecordedEvent, session: Session | undefined) => void
 
 /** Counts and logs events. Recording never fails and never waits. */
 export class Usage {
+  /** This node, as operators know it. */
+  readonly node: string
+  /** As much of an address as events keep. */
+  readonly networkOf: (address: string) => string
   readonly #counts: Counts
   readonly #log: FastifyBaseLogger
   readonly #clock: () => number
   readonly #listeners: Listener[] = []
 
-  /**
-   * @param clock of this node, ms
-   * @param counts which it goes on counting
-   */
-  constructor(log: FastifyBaseLogger, clock: () => number = Date.now, counts = newCounts(Object.keys(reasonTable))) {
-    this.#counts = counts
+  constructor(log: FastifyBaseLogger, options: UsageOptions) {
+    const { node = ownName(), network = { ipv4: 24, ipv6: 48 }, clock = Date.now } = options
+    this.node = node
+    this.networkOf = networkNames(network)
+    this.#counts = options.counts ?? newCounts(Object.keys(reasonTable))
     this.#log = log
     this.#clock = clock
   }
@@ -124,8 +141,8 @@ export class Usage {
     const recorded = this.#complete(request, event)
     const log = request?.log ?? this.#log
     // A line that is not written anyway shall not be made: there is one for each refresh.
-    if (alarms.has(event.reason)) log.warn(lineOf(recorded), 'alarm')
-    else if (talkative.has(log.level)) log.info(lineOf(recorded), 'event')
+    if (alarms.has(event.reason)) log.warn(this.#lineOf(recorded), 'alarm')
+    else if (talkative.has(log.level)) log.info(this.#lineOf(recorded), 'event')
     for (const listener of this.#listeners) this.#tell(listener, recorded, event.session)
   }
 
@@ -150,7 +167,7 @@ export class Usage {
     const tokenAgeSeconds =
       issuedAtSeconds === undefined ? undefined : Math.max(0, Math.floor(at / 1000) - issuedAtSeconds)
     const client = request && rememberedLabel(request.headers['user-agent'] ?? '')
-    const address = request?.ip
+    const network = request && this.networkOf(request.ip)
     const actor = request && actorOf(request, event)
     return {
       at,
@@ -163,9 +180,14 @@ export class Usage {
       sessionEndsAt: session && endsAt(session),
       tokenAgeSeconds,
       client,
-      address,
+      network,
       actor,
     }
+  }
+
+  // The actor stands in the request's own log already.
+  #lineOf({ reason, at: _, actor: __, sessionEndsAt: ___, ...rest }: RecordedEvent): object {
+    return { event: reason, node: this.node, ...rest }
   }
 
   /** How often each reason was recorded since this process started. */
@@ -174,23 +196,19 @@ export class Usage {
   }
 }
 
-// The actor stands in the request's own log already.
-function lineOf({ reason, at: _, actor: __, sessionEndsAt: ___, ...rest }: RecordedEvent): object {
-  return { event: reason, ...rest }
-}
-
 function actorOf(request: FastifyRequest, { sub }: UsageEvent): string | undefined {
   const caller = request.access?.sub
   return caller === sub ? undefined : caller
 }
 
-interface UsageOptions {
-  clock?: () => number
-  counts?: Counts
+/** Host and process: two workers of one machine are two nodes. */
+function ownName(): string {
+  const host = hostname().replace(/[^A-Za-z0-9.-]/g, '-')
+  return `${host.slice(0, 24)}-${process.pid}`
 }
 
-async function usage(app: FastifyInstance, { clock, counts }: UsageOptions): Promise<void> {
-  app.decorate('usage', new Usage(app.log, clock, counts))
+async function usage(app: FastifyInstance, options: UsageOptions): Promise<void> {
+  app.decorate('usage', new Usage(app.log, options))
 }
 
 /** Fastify plugin: decorates `app.usage`. */

@@ -126,7 +126,12 @@ async function registerHttp(
   await app.register(errors)
   await app.register(requestGuard, { limits: config.limits })
   await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
-  await app.register(usage, { counts: options.totals.events, ...(options.clock && { clock: options.clock }) })
+  await app.register(usage, {
+    node: config.node,
+    network: config.events.network,
+    counts: options.totals.events,
+    ...(options.clock && { clock: options.clock }),
+  })
   await app.register(securityFields, { hsts: config.hsts })
   if (config.allowedOrigins.length > 0) await app.register(fastifyCors, corsOptions(config))
   await app.register(jsonBody)
@@ -178,10 +183,8 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
   await app.register(credentials, { ...config.hashing, ...cost, clock })
   await app.register(loginLimit, config.loginLimit)
   await app.register(events, {
-    node: config.node,
     version: apiInfo.version,
     limits: { events: config.events.kept, timelineEntries: config.events.timelineEntries },
-    network: config.events.network,
     accessTtlSeconds: config.accessTtlSeconds,
     signals: config.signals,
     totals,

@@ -58,7 +58,7 @@ export class Detector {
     else if (reason === 'login_ok') this.#seeLogin(event, session)
     else if (reason === 'login_failed' || reason === 'login_limited') this.#seeFailedLogin(event)
     else if (reason === 'reused') this.#seeReuse(event, session)
-    else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, presentedIn(event))
+    else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, presentedIn(event, session))
     else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
   }
 
@@ -66,7 +66,7 @@ export class Detector {
     const { sid, at, tokenAgeSeconds = 0 } = event
     if (sid === undefined) return
     const trail = this.#trailOf(event, sid, session)
-    const seen = this.#whereabouts(event)
+    const seen = whereabouts(event)
     if (seen.client !== trail.client) this.#raise('client_changed', event, sid, { ...seen, before: trail.client })
     if (seen.network !== trail.network) this.#raise('network_changed', event, sid, { ...seen, before: trail.network })
     trail.client = seen.client
@@ -87,7 +87,7 @@ export class Detector {
   #seeReuse(event: RecordedEvent, session: Session | undefined): void {
     const { sid } = event
     if (sid === undefined) return
-    this.#raise('reuse', event, sid, { ...presentedIn(event), ...this.#elsewhere(event, sid, session) })
+    this.#raise('reuse', event, sid, { ...presentedIn(event, session), ...this.#elsewhere(event, sid, session) })
   }
 
   #seeRetry(event: RecordedEvent, session: Session | undefined): void {
@@ -99,7 +99,7 @@ export class Detector {
   }
 
   #seeFailedLogin(event: RecordedEvent): void {
-    const { network } = this.#whereabouts(event)
+    const { network } = whereabouts(event)
     if (event.sub !== undefined) this.#countUp('login_failures_subject', event, event.sub, burstMs)
     // It is about the network, not about whoever came last.
     if (network !== '') this.#countUp('login_failures_address', { ...event, sub: undefined }, network, burstMs)
@@ -121,20 +121,16 @@ export class Detector {
   // Of a session that this node has not seen, its login says where it was.
   #trailOf(event: RecordedEvent, sid: string, session: Session | undefined): Trail {
     return this.#trails.touch(sid, () => {
-      const here = this.#whereabouts(event)
+      const here = whereabouts(event)
       if (!session) return { ...here, since: event.at, rotations: 0 }
       return { client: session.device, network: this.#options.networkOf(session.ip), since: event.at, rotations: 0 }
     })
   }
 
-  #whereabouts({ client = '', address = '' }: RecordedEvent): { client: string; network: string } {
-    return { client, network: this.#options.networkOf(address) }
-  }
-
   /** Where it came from, and where its session was last. */
   #elsewhere(event: RecordedEvent, sid: string, session: Session | undefined) {
     const { client, network } = this.#trailOf(event, sid, session)
-    return { ...this.#whereabouts(event), client_before: client, network_before: network }
+    return { ...whereabouts(event), client_before: client, network_before: network }
   }
 
   #threshold(rule: RuleName): number {
@@ -160,8 +156,12 @@ export class Detector {
   }
 }
 
+function whereabouts({ client = '', network = '' }: RecordedEvent): { client: string; network: string } {
+  return { client, network }
+}
+
 // Which refresh token was presented, and which is the newest of its session, as far as it is known.
-function presentedIn({ generation, session, tokenAgeSeconds }: RecordedEvent): Signal['numbers'] {
+function presentedIn({ generation, tokenAgeSeconds }: RecordedEvent, session: Session | undefined): Signal['numbers'] {
   return {
     ...(generation !== undefined && { generation_presented: generation }),
     ...(session && { generation_newest: session.generation }),

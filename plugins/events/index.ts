@@ -1,6 +1,5 @@
 // The plugin `events`: keeps what `app.usage` records in the store, for all nodes together, and finds what somebody should look
 // at. Nothing here stands between a request and its answer: recording is a few pushes, everything else happens beside.
-import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Counts, countUp } from '../counts.ts'
@@ -9,7 +8,6 @@ import { Detector } from './detector.ts'
 import { FollowUp } from './follow-up.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { LiveEvents } from './live.ts'
-import { type NetworkBits, networkNames } from './network.ts'
 import { Recorder, type RecorderOptions } from './recorder.ts'
 import type { Action, RuleName } from './rules.ts'
 import { eventView } from './view.ts'
@@ -25,11 +23,8 @@ declare module 'fastify' {
 }
 
 export interface EventsOptions {
-  /** This node in events; made of host and process when absent. */
-  node?: string | undefined
   version: string
   limits: EventStoreLimits
-  network: NetworkBits
   accessTtlSeconds: number
   /** By rule; the others report, at the thresholds of the table of rules. */
   signals: { actions: Partial<Record<RuleName, Action>>; thresholds: Partial<Record<RuleName, number>> }
@@ -54,10 +49,9 @@ export interface Events {
 async function events(app: FastifyInstance, options: EventsOptions): Promise<void> {
   const { clock, limits } = options
   const store = app.store.events
-  const node = options.node ?? defaultNode()
-  const networkOf = networkNames(options.network)
+  const { node, networkOf } = app.usage
   const followed = followSignals(app, options)
-  const recorder = new Recorder({ store, node, limits, networkOf, clock, lost: options.totals.lost, ...followed.hears })
+  const recorder = new Recorder({ store, node, limits, clock, lost: options.totals.lost, ...followed.hears })
   const live = new LiveEvents({ store, clock, view: eventView })
   const onSignal = (signal: Signal) => recorder.signal(signal)
   const { accessTtlSeconds, signals } = options
@@ -105,13 +99,6 @@ function reporting(app: FastifyInstance, node: string, { clock, version }: Event
     const revocationLogAgeMs = Math.min(Math.round(ageMs), Number.MAX_SAFE_INTEGER)
     return { node, seenAt: clock(), startedAt, version, revocationLogAgeMs, revocationEntries: entries }
   }
-}
-
-/** Host and process: two workers of one machine are two nodes. */
-function defaultNode(): string {
-  return `${hostname()
-    .replace(/[^A-Za-z0-9.-]/g, '-')
-    .slice(0, 24)}-${process.pid}`
 }
 
 /** Fastify plugin: decorates `app.events`. */

@@ -16,7 +16,6 @@ export interface RecorderOptions {
   /** This node, for operators. */
   node: string
   limits: EventStoreLimits
-  networkOf: (address: string) => string
   /** ms */
   clock: () => number
   /** Hears which signals nobody had found before. */
@@ -156,7 +155,7 @@ export class Recorder {
       run: this.#run,
       id: this.#batches,
       at: this.#options.clock(),
-      events: this.#events.splice(0, batchLimit).map((event) => toStored(event, this.#networkOf(event))),
+      events: this.#events.splice(0, batchLimit).map(toStored),
       signals: this.#signals.splice(0, batchLimit),
       counts,
       active,
@@ -187,13 +186,9 @@ export class Recorder {
     // Whoever acted from elsewhere does not show in the person's own timeline.
     const isOwn = actor === undefined
     const client = isOwn ? (event.client ?? '') : ''
-    const network = isOwn ? this.#networkOf(event) : ''
+    const network = isOwn ? (event.network ?? '') : ''
     const keepUntil = sessionEndsAt === undefined ? 0 : sessionEndsAt + keepTimelineMs
     return [{ sid, at, reason, generation, node: this.#options.node, client, network, keepUntil }]
-  }
-
-  #networkOf({ address }: RecordedEvent): string {
-    return address === undefined ? '' : this.#options.networkOf(address)
   }
 }
 
@@ -202,14 +197,14 @@ function hasAny(counts: Record<string, number>): boolean {
   return false
 }
 
-function toStored(event: RecordedEvent, network: string): NewEvent {
-  const { at, reason, granted, sub, sid, generation, client, tokenAgeSeconds, actor, detail } = event
+function toStored(event: RecordedEvent): NewEvent {
+  const { at, reason, granted, sub, sid, generation, client, network, tokenAgeSeconds, actor, detail } = event
   const stored: NewEvent = { at, reason, granted }
   if (sub !== undefined) stored.sub = sub
   if (sid !== undefined) stored.sid = sid
   if (generation !== undefined) stored.generation = generation
   if (client !== undefined && client !== '') stored.client = client
-  if (network !== '') stored.network = network
+  if (network !== undefined && network !== '') stored.network = network
   if (tokenAgeSeconds !== undefined) stored.tokenAgeSeconds = tokenAgeSeconds
   if (actor !== undefined) stored.actor = actor
   if (detail !== undefined) stored.detail = detail

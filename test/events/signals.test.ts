@@ -180,9 +180,9 @@ t.test('the memory of the rules is bounded, whoever signs in from wherever', asy
     onSignal: (signal) => void found.push(signal),
   })
   for (let i = 0; i < 120_000; i += 1) {
-    const [sub, sid, address] = [`user${i}`, `sid${i}`, `10.${i & 255}.${(i >> 8) & 255}.${i >> 16}`]
-    detector.see({ reason: 'login_failed', granted: false, at: i, sub, address, client: '' })
-    detector.see({ reason: 'rotated', granted: true, at: i, sub, sid, address, client: '' })
+    const [sub, sid, network] = [`user${i}`, `sid${i}`, `10.${i & 255}.${(i >> 8) & 255}.${i >> 16}`]
+    detector.see({ reason: 'login_failed', granted: false, at: i, sub, network, client: '' })
+    detector.see({ reason: 'rotated', granted: true, at: i, sub, sid, network, client: '' })
   }
   t.ok(detector.size > 40_000 && detector.size <= 90_000, `${detector.size} remembered`)
   t.strictSame(found, [])
