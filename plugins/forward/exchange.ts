@@ -67,6 +67,10 @@ export class Exchange implements Call, Watched {
     upstreams.send(this.#options.route, this.#instance, this.#message, this)
   }
 
+  onConnecting(connection: Connection): void {
+    this.#connection = connection
+  }
+
   onSending(connection: Connection): boolean {
     if (this.#phase === 'settled') return false
     this.#connection = connection

@@ -1,6 +1,7 @@
 // Bodies on their way through the gateway, both ways: held back, bounded, cut, abandoned.
 import { once } from 'node:events'
 import { request as httpRequest, type ServerResponse } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { eventually } from '../eventually.ts'
 import { drip, openRaw, sendRaw, statusesIn } from '../raw-client.ts'
@@ -147,6 +148,30 @@ t.test('a client that leaves frees the service at once, before and after the ans
     )
     await gateway.app.close()
     await upstream.close()
+  }
+})
+
+t.test('a client that leaves while the service is being connected to frees its place at once', async (t) => {
+  const held: Socket[] = []
+  const server = createServer((socket) => held.push(socket.on('error', () => {}).resume()))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  // Boundary: it listens on a port.
+  const upstream = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const timeouts = { connectMs: 60_000 }
+  const { port } = await gatewayFor(t, [
+    { prefix: '/x', upstream, policy: 'public', websocket: true, maxConcurrent: 1, timeouts },
+  ])
+  const handshake =
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+  for (const [at, more] of ['', 'Content-Length: 5\r\n', handshake, ''].entries()) {
+    const client = openRaw(port)
+    t.teardown(() => client.socket.destroy())
+    client.socket.write(`GET /x HTTP/1.1\r\nHost: x\r\n${more}\r\n`)
+    await eventually('it is being connected', () => held.length > at || client.text !== '', 2000)
+    client.socket.destroy()
+    await eventually('the service is free', () => held[at]?.destroyed === true, 2000)
   }
 })
 

@@ -18,6 +18,11 @@ export interface OutgoingRequest {
 /** One request and whoever waits for its answer. Told of exactly one end: `onEnd`, `onSwitch` or `onFailure`. */
 export interface Call {
   /**
+   * A connection is being made for the request.
+   * @param connection what it may be aborted by
+   */
+  onConnecting?(connection: Connection): void
+  /**
    * There is a connection, and the request leaves now.
    * @param connection what it may be paused, resumed and aborted by
    * @returns false to send nothing: nobody waits any more

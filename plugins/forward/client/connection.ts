@@ -51,6 +51,7 @@ export class Connection implements AnswerSink, Listed {
   open(socket: Socket, readyEvent: string, connectMs: number, request: OutgoingRequest, call: Call): void {
     this.#socket = socket
     this.#call = call
+    call.onConnecting?.(this)
     this.#connectTimer = setTimeout(() => this.#fail('unsent', 'connect_timeout'), connectMs)
     socket.once(readyEvent, () => {
       clearTimeout(this.#connectTimer)
