@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { eventually } from '../eventually.ts'
 import { drip, openRaw, sendRaw, statusesIn } from '../raw-client.ts'
-import { standsStill, startFakeUpstream, startStreamingUpstream } from '../upstream.ts'
+import { standsStill, startFakeUpstream, startRawUpstream, startStreamingUpstream } from '../upstream.ts'
 import { asAlice, gatewayFor, startGateway, upstreamFor } from './gateway.ts'
 
 t.test('a large body passes both ways, held back by a slow reader, in bounded memory', async (t) => {
@@ -122,6 +122,21 @@ t.test(
     t.equal(whole, 0)
   },
 )
+
+t.test('a head is passed on when it comes, however late its body is', async (t) => {
+  for (const fields of ['Content-Type: text/event-stream\r\n', 'Content-Length: 5\r\n', 'Content-Length: 50000\r\n']) {
+    const upstream = await startRawUpstream((socket) => socket.write(`HTTP/1.1 200 OK\r\n${fields}\r\n`))
+    t.teardown(() => upstream.close())
+    const { port } = await gatewayFor(t, [{ prefix: '/x', upstream: upstream.url, policy: 'public' }])
+    const client = openRaw(port)
+    t.teardown(() => client.socket.destroy())
+    client.socket.write('GET /x HTTP/1.1\r\nHost: x\r\n\r\n')
+    await eventually(`the head with ${fields}`, () => client.text.endsWith('\r\n\r\n'), 2000)
+    upstream.connections[0]?.write('first')
+    await eventually('the first part', () => /first(\r\n)?$/.test(client.text), 2000)
+    t.equal(client.text.match(/HTTP\/1\.1/g)?.length, 1)
+  }
+})
 
 t.test('a client that leaves frees the service at once, before and after the answer began', async (t) => {
   for (const begun of [false, true]) {

@@ -31,7 +31,8 @@ export class Connection implements AnswerSink, Listed {
   #connectTimer: NodeJS.Timeout | undefined
   #isConnected = false
   #keepsAlive = false
-  #hasHead = false
+  /** Whether anything of the answer has come. */
+  #hasBytes = false
   #isPaused = false
   #errorCode = 'closed'
 
@@ -110,6 +111,7 @@ export class Connection implements AnswerSink, Listed {
       this.#socket?.destroy()
       return false
     }
+    this.#hasBytes = true
     try {
       this.#afterRead(buffer, this.#parser.read(buffer, bytes), bytes)
     } catch (fault) {
@@ -126,7 +128,6 @@ export class Connection implements AnswerSink, Listed {
   }
 
   onHead(head: AnswerHead): void {
-    this.#hasHead = true
     this.#keepsAlive = head.keepsAlive
     this.keepAliveSeconds = head.keepAliveSeconds
     this.#call?.onHead(head)
@@ -147,7 +148,7 @@ export class Connection implements AnswerSink, Listed {
     if (socket === undefined) return
     const head = requestHead(request)
     const { body } = request
-    this.#hasHead = false
+    this.#hasBytes = false
     this.#parser.begin(request.method === 'HEAD')
     if (body === null) {
       socket.write(head, 'latin1')
@@ -162,7 +163,8 @@ export class Connection implements AnswerSink, Listed {
 
   #afterRead(buffer: Buffer, usedBytes: number, bytes: number): void {
     if (this.#switched !== undefined) this.#handOver(this.#switched, buffer.subarray(usedBytes, bytes))
-    else if (this.#call === undefined && !this.isClosed) this.#release(usedBytes < bytes)
+    else if (this.#call !== undefined) this.#call.onLull?.()
+    else if (!this.isClosed) this.#release(usedBytes < bytes)
   }
 
   // The answer is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
@@ -210,7 +212,7 @@ export class Connection implements AnswerSink, Listed {
   // How far it had come when it went.
   get #lossKind(): FailureKind {
     if (!this.#isConnected) return 'unsent'
-    return this.#hasHead ? 'broken' : 'closed'
+    return this.#hasBytes ? 'broken' : 'closed'
   }
 
   readonly #onBodyEnded = (fault: string | undefined): void => {
