@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 
 export interface ReloadingOptions {
@@ -16,6 +17,8 @@ export interface ReloadingOptions {
 
 /** A file is written in several steps; what is seen in between is not meant. */
 const settleMs = 100
+/** Files that never stand still are read as they are in the end. */
+const mostSettlings = 50
 
 /** Reloads when it is asked to, for the life of the process. */
 export class Reloading {
@@ -44,7 +47,7 @@ export class Reloading {
       return
     }
     this.#isBusy = true
-    this.#seen = this.#fingerprint()
+    await this.#settle()
     try {
       await this.#options.reload()
       this.#options.log().info('the config was read anew and holds from now on')
@@ -57,6 +60,15 @@ export class Reloading {
     if (this.#isWanted || this.#fingerprint() !== this.#seen) {
       this.#isWanted = false
       await this.#run()
+    }
+  }
+
+  // Whoever sends the signal may be writing still, or again: a half of a list of routes is a list of routes.
+  async #settle(): Promise<void> {
+    for (let rounds = 0; rounds < mostSettlings; rounds += 1) {
+      this.#seen = this.#fingerprint()
+      await delay(settleMs)
+      if (this.#fingerprint() === this.#seen) return
     }
   }
 
