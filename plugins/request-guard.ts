@@ -153,7 +153,7 @@ function closeIfUnread(request: FastifyRequest, reply: FastifyReply, payload: un
   const { raw } = request
   if (!raw.complete) {
     if (hasUnreadBody(raw)) reply.header('connection', 'close')
-    lingerAfterLast(raw.socket)
+    if (!reply.raw.shouldKeepAlive || reply.getHeader('connection') === 'close') lingerAfterLast(raw.socket)
   }
   done(null, payload)
 }
