@@ -5,6 +5,7 @@ import type { Listed } from '../../roster.ts'
 import { AnswerFault, type AnswerHead } from './answer-fields.ts'
 import { AnswerParser, type AnswerSink } from './answer-parser.ts'
 import { type Call, CallFailure, type FailureKind, type OutgoingRequest } from './call.ts'
+import { keepReading } from './last-words.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import { requestHead } from './request-head.ts'
 
@@ -59,6 +60,7 @@ export class Connection implements AnswerSink, Listed {
       this.#isConnected = true
       if (this.#call !== undefined) this.send(request, call)
     })
+    keepReading(socket, this.#onWriteFault)
     socket.on('error', this.#onError).on('end', this.#onEndOfInput).on('close', this.#onClosed)
   }
 
@@ -218,6 +220,14 @@ export class Connection implements AnswerSink, Listed {
   readonly #onBodyEnded = (fault: string | undefined): void => {
     if (fault === undefined) this.#body = undefined
     else this.#fail('unsendable', fault)
+  }
+
+  // What the service said before it closed may be here already: how it ends is for the reading to say. Its time runs on.
+  readonly #onWriteFault = (error: Error & { code?: string }): boolean => {
+    if (this.#call === undefined) return false
+    this.#errorCode = error.code ?? error.name
+    this.#body?.stop()
+    return true
   }
 
   readonly #onError = (error: Error & { code?: string }): void => {
