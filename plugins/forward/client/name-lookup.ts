@@ -3,7 +3,7 @@
 // name would keep all other services, and with them everything else that waits for a name, from being connected to.
 import dns, { type LookupAddress, type LookupOptions } from 'node:dns'
 
-type Told = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void
+type Told = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], ipVersion?: number) => void
 
 export class NameLookup {
   #waiting: Told[] | undefined
