@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorCode, errorTable, problemBody } from './errors.ts'
+import { endLingering } from './lingering.ts'
 
 interface ConnectionError extends Error {
   code?: string
@@ -54,13 +55,8 @@ export function writeToConnection(socket: Socket, code: ErrorCode): void {
     'X-Content-Type-Options: nosniff',
     'Connection: close',
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-  // Our end is closed; the rest is thrown away for a moment, or the reset would overtake the answer.
-  const linger = setTimeout(() => socket.destroy(), lingerMs).unref()
-  socket.once('close', () => clearTimeout(linger))
+  endLingering(socket, `${head.join('\r\n')}\r\n\r\n${body}`)
 }
-
-const lingerMs = 500
 
 /** Whether a request has arrived whole on a connection and its answer is on the way. */
 export function owesAnswer(socket: Socket): boolean {

@@ -24,14 +24,19 @@ const arrivalMs = 1000
 export function endArrivalsAtStop(app: FastifyInstance): void {
   const open = new Set<Socket>()
   let timer: NodeJS.Timeout | undefined
-  app.server.on('connection', (socket: Socket) => {
-    open.add(socket)
-    socket.once('close', () => open.delete(socket))
-  })
+  function forget(this: Socket): void {
+    open.delete(this)
+  }
+  app.server.on('connection', (socket: Socket) => open.add(socket.once('close', forget)))
   app.addHook('preClose', async () => {
     timer = setTimeout(() => endArrivals(open), arrivalMs).unref()
   })
-  app.addHook('onClose', async () => clearTimeout(timer))
+  // A connection may outlive the app, and the next one, and many more (src/app-server.ts).
+  app.addHook('onClose', async () => {
+    clearTimeout(timer)
+    for (const socket of open) socket.off('close', forget)
+    open.clear()
+  })
 }
 
 function endArrivals(open: ReadonlySet<Socket>): void {

@@ -5,6 +5,7 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { hasOpenAnswer } from './connection-refusal.ts'
+import { endLingering } from './lingering.ts'
 
 /** What a route takes over when it switches protocols. */
 export interface Handshake {
@@ -46,18 +47,8 @@ function route(app: FastifyInstance, request: IncomingMessage, socket: Socket, h
   response.assignSocket(socket)
   response.once('finish', () => {
     response.detachSocket(socket)
-    endAfterAnswer(socket)
+    endLingering(socket)
   })
   handshakes.set(request, { socket, head, response })
   app.routing(request, response)
-}
-
-const lingerMs = 500
-
-// What still comes is thrown away for a moment, or the reset would overtake the answer.
-function endAfterAnswer(socket: Socket): void {
-  socket.resume()
-  socket.end()
-  const linger = setTimeout(() => socket.destroy(), lingerMs).unref()
-  socket.once('close', () => clearTimeout(linger))
 }

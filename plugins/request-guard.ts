@@ -9,6 +9,7 @@ import { refuseConnection, writeToConnection } from './connection-refusal.ts'
 import { endArrivalsAtStop, longRunning } from './connections.ts'
 import { Problem, problem, toProblem, writeProblem } from './errors.ts'
 import { acceptHandshakes, handshakeOf } from './handshakes.ts'
+import { lingerAfterLast } from './lingering.ts'
 import { isHost, judgeFields, unframed } from './request-fields.ts'
 import { judgeTarget } from './request-target.ts'
 
@@ -150,7 +151,10 @@ function judgeUpgrade(request: FastifyRequest, protocols: string): void {
 // a client that was never told to continue may send its next request instead of the body.
 function closeIfUnread(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: SendDone): void {
   const { raw } = request
-  if (!raw.complete && hasUnreadBody(raw)) reply.header('connection', 'close')
+  if (!raw.complete) {
+    if (hasUnreadBody(raw)) reply.header('connection', 'close')
+    if (!reply.raw.shouldKeepAlive || reply.getHeader('connection') === 'close') lingerAfterLast(raw.socket)
+  }
   done(null, payload)
 }
 

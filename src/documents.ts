@@ -7,9 +7,11 @@ import {
   type CompiledDocument,
   DocumentError,
   describeRoute,
+  documentLimits,
   isDocumentUrl,
   readDocument,
   type SourceDocument,
+  trustAt,
 } from '../plugins/forward/openapi/index.ts'
 import { ConfigError } from './config.ts'
 
@@ -27,6 +29,7 @@ export interface Documents {
 
 /** Has documents, and remembers what services gave last: one that is away for a moment loses nothing by a reload. */
 export class DocumentSource {
+  /** By what it is and how its origin was verified: one route's authority speaks for no other route. */
   readonly #lastGood = new Map<string, SourceDocument>()
 
   /**
@@ -62,9 +65,9 @@ export class DocumentSource {
     const location = openapi.document
     const of = `the document of ${prefix}, ${location}`
     try {
-      const source = await readDocument(location)
+      const source = await readDocument(location, documentLimits, tlsOf(route, location))
       const document = await describeRoute(route, source)
-      this.#lastGood.set(location, source)
+      this.#lastGood.set(keyOf(route, location), source)
       return { prefix, document, notes: notesOf(of, document) }
     } catch (error) {
       if (!(error instanceof DocumentError)) throw error
@@ -75,7 +78,7 @@ export class DocumentSource {
 
   async #withoutNews(route: CompiledRoute, of: string, error: DocumentError): Promise<Found> {
     const { prefix, openapi } = route
-    const source = this.#lastGood.get(openapi?.document ?? '')
+    const source = this.#lastGood.get(keyOf(route, openapi?.document ?? ''))
     const missing = `${of}: ${error.message}`
     if (source === undefined) return { prefix, missing }
     const document = await describeRoute(route, source).catch(() => undefined)
@@ -91,6 +94,14 @@ interface Found {
   mistake?: string
   missing?: string
   notes?: string[]
+}
+
+function tlsOf(route: CompiledRoute, location: string) {
+  return isDocumentUrl(location) ? trustAt(route, location) : undefined
+}
+
+function keyOf(route: CompiledRoute, location: string): string {
+  return JSON.stringify([location, tlsOf(route, location)])
 }
 
 function notesOf(of: string, { warnings }: CompiledDocument): string[] {

@@ -3,19 +3,25 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from './config.ts'
 
 export interface ReloadingOptions {
   /** The log to speak to now. */
   log: () => FastifyBaseLogger
   /** Absolute paths of the files that the config is made from, now. */
   files: () => readonly string[]
-  /** Does it. @throws Error that says why nothing has changed */
-  reload: () => Promise<void>
+  /** Reads the config. @throws Error that says what is wrong with it */
+  read: () => Config
+  /** Serves by a config. @throws Error that says why nothing has changed */
+  use: (config: Config) => Promise<void>
 }
 
 /** A file is written in several steps; what is seen in between is not meant. */
 const settleMs = 100
+/** Files that never stand still are read as they are in the end. */
+const mostRounds = 50
 
 /** Reloads when it is asked to, for the life of the process. */
 export class Reloading {
@@ -44,9 +50,8 @@ export class Reloading {
       return
     }
     this.#isBusy = true
-    this.#seen = this.#fingerprint()
     try {
-      await this.#options.reload()
+      await this.#options.use(await this.#readWhole())
       this.#options.log().info('the config was read anew and holds from now on')
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
@@ -57,6 +62,22 @@ export class Reloading {
     if (this.#isWanted || this.#fingerprint() !== this.#seen) {
       this.#isWanted = false
       await this.#run()
+    }
+  }
+
+  // Whoever sends the signal may be writing still, or again: a half of a list of routes is a list of routes, and mistakes may be
+  // those of the moment.
+  async #readWhole(): Promise<Config> {
+    for (let rounds = 1; ; rounds += 1) {
+      this.#seen = this.#fingerprint()
+      await delay(settleMs)
+      const stoodStill = () => rounds === mostRounds || this.#fingerprint() === this.#seen
+      try {
+        const config = this.#options.read()
+        if (stoodStill()) return config
+      } catch (error) {
+        if (stoodStill()) throw error
+      }
     }
   }
 

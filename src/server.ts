@@ -51,8 +51,8 @@ async function serveAlone(
   Reloading.start({
     log: () => gateway.log,
     files: () => [newest.file, ...gateway.documentFiles],
-    reload: async () => {
-      const read = readAgain()
+    read: readAgain,
+    use: async (read) => {
       await gateway.reload(read)
       newest = read
       for (const note of read.notes) gateway.log.warn(note)

@@ -51,7 +51,7 @@ export async function superviseWorkers(config: Config, reload: () => Config): Pr
     () => workers.stopAtOnce(),
   )
   process.on('SIGUSR2', () => void workers.renew(reload))
-  Reloading.start({ log: () => log, files: () => workers.files, reload: () => workers.reload(reload()) })
+  Reloading.start({ log: () => log, files: () => workers.files, read: reload, use: (config) => workers.reload(config) })
   return { log, address }
 }
 

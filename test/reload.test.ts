@@ -12,7 +12,7 @@ import { freePort } from './free-port.ts'
 import { adminPassword, refresh, signIn } from './gateway-client.ts'
 import { GatewayProcess } from './gateway-process.ts'
 import { temporaryFolder } from './temporary-folder.ts'
-import { startFakeUpstream, startStreamingUpstream } from './upstream.ts'
+import { later, startFakeUpstream, startStreamingUpstream } from './upstream.ts'
 
 t.setTimeout(110_000)
 
@@ -85,6 +85,21 @@ t.test('ten reloads under load: no request fails, and a changed route is there w
   t.ok((tookMs.sort((one, other) => one - other)[4] ?? Infinity) < 1000, `after ${tookMs.map(Math.round)} ms`)
   t.equal(await statusOf(gateway, '/new0'), 404, 'what is gone is gone')
   t.equal(await gateway.stop(), 0)
+})
+
+t.test('a file that is still being written is not read, whoever asks for it', async (t) => {
+  const { gateway, file, write } = await start(t)
+  const statuses = new Set<number>()
+  for (let i = 0; i < 5; i += 1) {
+    writeFileSync(file, '')
+    gateway.kill('SIGHUP')
+    later(50, () => write('/one', `/new${i}`))
+    await eventually('the whole file holds', async () => {
+      statuses.add(await statusOf(gateway, '/one'))
+      return (await statusOf(gateway, `/new${i}`)) === 200
+    })
+  }
+  t.strictSame([...statuses], [200])
 })
 
 t.test('a bad file changes nothing and says everything that is wrong, as does one that needs a restart', async (t) => {

@@ -1,4 +1,5 @@
 // The head of a service's answer, handed to Node. Called by exchange.ts, once an answer.
+import { lingerAfterLast } from '../lingering.ts'
 import type { AnswerHead } from './client/answer-fields.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { answerFields } from './headers.ts'
@@ -20,6 +21,7 @@ export function writeAnswerHead(
   if (limitFields !== null) fields.push(...limitFields)
   // RFC 9112 section 9.6: who will not read the rest of a request says that the connection ends.
   if (upstreams.closing || leavesBodyUnread) fields.push('connection', 'close')
+  if (leavesBodyUnread) lingerAfterLast(request.socket)
   // Fields that hooks have set are of the gateway's own answers.
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   try {

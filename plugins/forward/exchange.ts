@@ -32,6 +32,8 @@ export class Exchange implements Call, Watched {
   #waitsForTurn = false
   #drainAwaited = false
   #shortBytes = -1
+  /** Whether Node still holds the head, to send it together with what comes next. */
+  #headWaits = false
   /** A body that came in one part, until its end is sure. */
   #shortBody: string | undefined
   /** When something last moved. */
@@ -67,6 +69,10 @@ export class Exchange implements Call, Watched {
     upstreams.send(this.#options.route, this.#instance, this.#message, this)
   }
 
+  onConnecting(connection: Connection): void {
+    this.#connection = connection
+  }
+
   onSending(connection: Connection): boolean {
     if (this.#phase === 'settled') return false
     this.#connection = connection
@@ -89,6 +95,7 @@ export class Exchange implements Call, Watched {
       return
     }
     this.#phase = 'receiving'
+    this.#headWaits = true
     this.#shortBytes = shortBytesOf(head)
     const sentMs = this.#sinceMs
     this.#progress()
@@ -103,11 +110,19 @@ export class Exchange implements Call, Watched {
       this.#shortBody = part.toString('latin1')
       return
     }
+    this.#headWaits = false
     if (this.#options.response.write(Buffer.from(part))) return
     this.#connection?.pause(this)
     if (this.#drainAwaited) return
     this.#drainAwaited = true
     this.#options.response.on('drain', this.#onDrained)
+  }
+
+  // Of a stream of events the first may be a long time coming, and its client waits for the head.
+  onLull(): void {
+    if (!this.#headWaits || this.#phase !== 'receiving') return
+    this.#headWaits = false
+    this.#options.response.flushHeaders()
   }
 
   onEnd(trailers: readonly string[]): void {
@@ -122,7 +137,9 @@ export class Exchange implements Call, Watched {
     if (this.#phase === 'awaiting') {
       if (this.#repeats(failure)) return
       if (failure.kind === 'unsent') upstreams.failed(route, this.#instance, 'unsent')
-      else if (failure.kind === 'closed') upstreams.failed(route, this.#instance, 'unavailable')
+      else if (failure.kind === 'closed' || failure.kind === 'broken') {
+        upstreams.failed(route, this.#instance, 'unavailable')
+      }
       if (this.#tryAnother(failure)) return
     }
     this.#instance.active -= 1

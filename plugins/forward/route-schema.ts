@@ -90,7 +90,12 @@ const tlsSchema = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false, description: 'For https upstreams; their certificates are always verified.' },
+  {
+    additionalProperties: false,
+    description:
+      'For https upstreams, and for a document whose URL is one of theirs; certificates are always verified. A document from ' +
+      'elsewhere is verified by the public authorities.',
+  },
 )
 
 const rateLimitSchema = Type.Object(

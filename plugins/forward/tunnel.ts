@@ -9,6 +9,7 @@ import type { AccessClaims } from '../jwt/index.ts'
 import { type AnswerHead, fieldValues } from './client/answer-fields.ts'
 import type { Call, CallFailure } from './client/call.ts'
 import type { Connection } from './client/connection.ts'
+import { EarlyBytes } from './early-bytes.ts'
 import type { Answer } from './exchange-options.ts'
 import { codeOf, reasonOf } from './failures.ts'
 import { answerFields } from './headers.ts'
@@ -39,6 +40,7 @@ export class Tunnel implements Call, Watched {
   readonly #options: TunnelOptions
   #connection: Connection | undefined
   #service: Socket | undefined
+  #early: EarlyBytes | undefined
   #isSettled = false
   /** When something last moved. */
   #sinceMs: number
@@ -56,6 +58,7 @@ export class Tunnel implements Call, Watched {
     instance.active += 1
     upstreams.watch(this)
     handshake.socket.once('close', this.#onClosed)
+    this.#early = new EarlyBytes(handshake.socket, handshake.head, this.#onClosed)
     const handshakeRequest = [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket']
     upstreams.send(route, instance, { method: 'GET', path, fields: handshakeRequest, body: null, bodyBytes: -1 }, this)
   }
@@ -90,6 +93,10 @@ export class Tunnel implements Call, Watched {
     } else if (nowMs - this.#sinceMs > route.websocketIdleMs) {
       this.#settle()
     }
+  }
+
+  onConnecting(connection: Connection): void {
+    this.#connection = connection
   }
 
   onSending(connection: Connection): boolean {
@@ -142,9 +149,16 @@ export class Tunnel implements Call, Watched {
     response.detachSocket(socket)
     service.once('close', this.#onClosed)
     socket.write(this.#switching(head), 'latin1')
-    if (handshake.head.length > 0) service.write(handshake.head)
+    const early = this.#takeEarly()
+    if (early.length > 0) service.write(early)
     socket.pipe(service)
     service.pipe(socket)
+  }
+
+  #takeEarly(): Buffer {
+    const bytes = this.#early?.take() ?? Buffer.alloc(0)
+    this.#early = undefined
+    return bytes
   }
 
   #switching(head: AnswerHead): string {
@@ -180,6 +194,7 @@ export class Tunnel implements Call, Watched {
   #refuse(code: ErrorCode, reason: string, cause?: Error): void {
     const { handshake, answer } = this.#options
     handshake.socket.off('close', this.#onClosed)
+    this.#takeEarly()
     this.#forget()
     this.#connection?.abort(this, reason)
     answer.send(problem(code, { reason, cause }))

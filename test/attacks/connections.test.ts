@@ -6,7 +6,7 @@ import t from 'tap'
 import { eventually } from '../eventually.ts'
 import { gatewayFor, startGateway, upstreamFor } from '../forward/gateway.ts'
 import { openRaw, sendRaw, statusesIn } from '../raw-client.ts'
-import { startRawUpstream } from '../upstream.ts'
+import { later, startRawUpstream } from '../upstream.ts'
 
 const host = 'Host: gateway\r\n'
 
@@ -56,6 +56,29 @@ t.test('a service that closes every connection gets a safe request twice and no 
   for (let round = 1; round <= 3; round += 1) {
     t.equal((await fetch(`${url}/x`)).status, 502)
     t.equal(service.heads.length, round * 2)
+  }
+})
+
+t.test('what a service has begun to answer is not asked again, whatever it was', async (t) => {
+  const beginnings = ['H', 'HTTP/1.1 200 OK\r\nContent-', 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n']
+  for (const beginning of beginnings) {
+    const service = await startRawUpstream((socket, head) => {
+      socket.write(beginning, () =>
+        head.includes('/reset') ? later(20, () => socket.resetAndDestroy()) : socket.end(),
+      )
+    })
+    const good = await upstreamFor(t)
+    t.teardown(() => service.close())
+    const { port } = await gatewayFor(t, [
+      { prefix: '/x', upstream: [service.url, good.url], policy: 'public', ejection: { failures: 2, firstMs: 60_000 } },
+    ])
+    for (const path of ['/x/end', '/x', '/x/reset', '/x']) {
+      const { text } = await sendRaw(port, `GET ${path} HTTP/1.1\r\n${host}Connection: close\r\n\r\n`)
+      t.equal(statusesIn(text).at(-1), path === '/x' ? 200 : 502, `${beginning} ${path}`)
+    }
+    t.equal(service.heads.length, 2, 'each was sent once')
+    for (let i = 0; i < 2; i += 1) await sendRaw(port, `GET /x HTTP/1.1\r\n${host}Connection: close\r\n\r\n`)
+    t.equal(service.heads.length, 2, 'and both count as failures of the service')
   }
 })
 

@@ -18,6 +18,11 @@ export interface OutgoingRequest {
 /** One request and whoever waits for its answer. Told of exactly one end: `onEnd`, `onSwitch` or `onFailure`. */
 export interface Call {
   /**
+   * A connection is being made for the request.
+   * @param connection what it may be aborted by
+   */
+  onConnecting?(connection: Connection): void
+  /**
    * There is a connection, and the request leaves now.
    * @param connection what it may be paused, resumed and aborted by
    * @returns false to send nothing: nobody waits any more
@@ -28,6 +33,8 @@ export interface Call {
   onHead(head: AnswerHead): void
   /** @param part only lent: to be copied by whoever keeps it */
   onBody(part: Buffer): void
+  /** All that has come was told, and the answer is not over. */
+  onLull?(): void
   /** @param trailers names in lower case and values in turn */
   onEnd(trailers: readonly string[]): void
   /** The service switched protocols; the socket is the caller's from now on. Only called where a switch was asked for. */
@@ -37,8 +44,8 @@ export interface Call {
 
 /**
  * How a call failed.
- * `unsent`: there was no connection, so nothing has left. `closed`: the service closed it before it answered. `broken`: it
- * closed in the middle of its answer. `malformed`: what it sent is no answer. `unsendable`: the request cannot be written.
+ * `unsent`: there was no connection, so nothing has left. `closed`: the service closed it without a byte of an answer. `broken`:
+ * it closed in the middle of its answer, interim ones included. `malformed`: what it sent is no answer. `unsendable`: the request cannot be written.
  * `aborted`: its caller gave up.
  */
 export type FailureKind = 'unsent' | 'closed' | 'broken' | 'malformed' | 'unsendable' | 'aborted'

@@ -5,6 +5,7 @@ import type { Listed } from '../../roster.ts'
 import { AnswerFault, type AnswerHead } from './answer-fields.ts'
 import { AnswerParser, type AnswerSink } from './answer-parser.ts'
 import { type Call, CallFailure, type FailureKind, type OutgoingRequest } from './call.ts'
+import { keepReading } from './last-words.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import { requestHead } from './request-head.ts'
 
@@ -31,7 +32,8 @@ export class Connection implements AnswerSink, Listed {
   #connectTimer: NodeJS.Timeout | undefined
   #isConnected = false
   #keepsAlive = false
-  #hasHead = false
+  /** Whether anything of the answer has come. */
+  #hasBytes = false
   #isPaused = false
   #errorCode = 'closed'
 
@@ -51,12 +53,14 @@ export class Connection implements AnswerSink, Listed {
   open(socket: Socket, readyEvent: string, connectMs: number, request: OutgoingRequest, call: Call): void {
     this.#socket = socket
     this.#call = call
+    call.onConnecting?.(this)
     this.#connectTimer = setTimeout(() => this.#fail('unsent', 'connect_timeout'), connectMs)
     socket.once(readyEvent, () => {
       clearTimeout(this.#connectTimer)
       this.#isConnected = true
       if (this.#call !== undefined) this.send(request, call)
     })
+    keepReading(socket, this.#onWriteFault)
     socket.on('error', this.#onError).on('end', this.#onEndOfInput).on('close', this.#onClosed)
   }
 
@@ -109,6 +113,7 @@ export class Connection implements AnswerSink, Listed {
       this.#socket?.destroy()
       return false
     }
+    this.#hasBytes = true
     try {
       this.#afterRead(buffer, this.#parser.read(buffer, bytes), bytes)
     } catch (fault) {
@@ -125,7 +130,6 @@ export class Connection implements AnswerSink, Listed {
   }
 
   onHead(head: AnswerHead): void {
-    this.#hasHead = true
     this.#keepsAlive = head.keepsAlive
     this.keepAliveSeconds = head.keepAliveSeconds
     this.#call?.onHead(head)
@@ -146,7 +150,7 @@ export class Connection implements AnswerSink, Listed {
     if (socket === undefined) return
     const head = requestHead(request)
     const { body } = request
-    this.#hasHead = false
+    this.#hasBytes = false
     this.#parser.begin(request.method === 'HEAD')
     if (body === null) {
       socket.write(head, 'latin1')
@@ -161,7 +165,8 @@ export class Connection implements AnswerSink, Listed {
 
   #afterRead(buffer: Buffer, usedBytes: number, bytes: number): void {
     if (this.#switched !== undefined) this.#handOver(this.#switched, buffer.subarray(usedBytes, bytes))
-    else if (this.#call === undefined && !this.isClosed) this.#release(usedBytes < bytes)
+    else if (this.#call !== undefined) this.#call.onLull?.()
+    else if (!this.isClosed) this.#release(usedBytes < bytes)
   }
 
   // The answer is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
@@ -209,12 +214,20 @@ export class Connection implements AnswerSink, Listed {
   // How far it had come when it went.
   get #lossKind(): FailureKind {
     if (!this.#isConnected) return 'unsent'
-    return this.#hasHead ? 'broken' : 'closed'
+    return this.#hasBytes ? 'broken' : 'closed'
   }
 
   readonly #onBodyEnded = (fault: string | undefined): void => {
     if (fault === undefined) this.#body = undefined
     else this.#fail('unsendable', fault)
+  }
+
+  // What the service said before it closed may be here already: how it ends is for the reading to say. Its time runs on.
+  readonly #onWriteFault = (error: Error & { code?: string }): boolean => {
+    if (this.#call === undefined) return false
+    this.#errorCode = error.code ?? error.name
+    this.#body?.stop()
+    return true
   }
 
   readonly #onError = (error: Error & { code?: string }): void => {

@@ -4,6 +4,7 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Connection } from './connection.ts'
+import { NameLookup } from './name-lookup.ts'
 
 /** Where a service is, from the config alone. */
 export interface ServiceAddress {
@@ -85,7 +86,9 @@ export class Connector {
 function tcpOf({ hostname, port, protocol }: URL) {
   const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
   const defaultPort = protocol === 'https:' ? 443 : 80
-  return { host, port: port === '' ? defaultPort : Number(port), noDelay: true, keepAlive: true, keepAliveInitialDelay }
+  const { lookup } = new NameLookup()
+  const place = { host, port: port === '' ? defaultPort : Number(port), lookup }
+  return { ...place, noDelay: true, keepAlive: true, keepAliveInitialDelay }
 }
 
 function read(socket: Socket, reader: Connection): Socket {

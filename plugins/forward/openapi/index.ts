@@ -5,6 +5,7 @@ import { type CompiledDocument, compileDocument } from './compile.ts'
 import type { DocumentLimits, SourceDocument } from './source.ts'
 
 export type { CompiledDocument, DescribedOperation } from './compile.ts'
+export { trustAt } from './download.ts'
 export { type PublishedPart, publish } from './publish.ts'
 export { DocumentError, documentLimits, isDocumentUrl, readDocument, type SourceDocument } from './source.ts'
 export type { DocumentLimits }

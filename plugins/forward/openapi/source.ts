@@ -4,6 +4,8 @@ import { readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parse as parseYaml } from 'yaml'
+import type { TlsConfig } from '../route.ts'
+import { download } from './download.ts'
 import { isObject } from './json.ts'
 
 /** A document cannot be had or used; the message is a sentence for whoever keeps the config or the document. */
@@ -39,16 +41,21 @@ export interface SourceDocument {
 
 /** Whether a place is a URL; else it is a path. */
 export function isDocumentUrl(location: string): boolean {
-  return /^https?:\/\//i.test(location)
+  return /^https?:\/\//i.test(location) && URL.canParse(location)
 }
 
 /**
  * Reads a document and every file its references name.
  * @param location an absolute path or an http(s) URL
+ * @param tls how its origin is verified, where not by the public authorities
  * @throws DocumentError: absent, too large, too late, not readable, or a reference that leads out of its folder or origin
  */
-export async function readDocument(location: string, limits: DocumentLimits = documentLimits): Promise<SourceDocument> {
-  const reading = isDocumentUrl(location) ? urlReader(location, limits) : await fileReader(location)
+export async function readDocument(
+  location: string,
+  limits: DocumentLimits = documentLimits,
+  tls: TlsConfig | undefined = undefined,
+): Promise<SourceDocument> {
+  const reading = isDocumentUrl(location) ? urlReader(location, limits, tls) : await fileReader(location)
   const files = new Map<string, unknown>()
   const budget = { bytes: limits.totalBytes, nodes: limits.nodes }
   const waiting = [reading.root]
@@ -95,42 +102,25 @@ function unreadable(place: string, error: unknown): never {
   throw new DocumentError(`${place} cannot be read (${code}).`)
 }
 
-function urlReader(location: string, limits: DocumentLimits): Reader {
+function urlReader(location: string, limits: DocumentLimits, tls: TlsConfig | undefined): Reader {
   const { origin, href } = new URL(location)
   const signal = AbortSignal.timeout(limits.timeoutMs)
   const read = async (url: string, mostBytes: number) => {
     if (new URL(url).origin !== origin) throw new DocumentError(`${url} is not fetched: it is not of ${origin}.`)
     try {
-      return await fetchBytes(url, mostBytes, signal)
+      return await download(url, { mostBytes, signal, tls })
     } catch (error) {
-      if (error instanceof DocumentError) throw error
       throw new DocumentError(`${url} cannot be fetched (${reasonOf(error)}).`)
     }
   }
   return { root: href, read }
 }
 
-async function fetchBytes(url: string, mostBytes: number, signal: AbortSignal): Promise<Buffer> {
-  const headers = { accept: 'application/json, application/yaml;q=0.9, */*;q=0.5' }
-  const answer = await fetch(url, { headers, signal, redirect: 'error' })
-  if (!answer.ok || answer.body === null) {
-    await answer.body?.cancel()
-    throw new DocumentError(`${url} answered ${answer.status}.`)
-  }
-  const parts: Uint8Array[] = []
-  let bytes = 0
-  for await (const part of answer.body) {
-    bytes += part.length
-    if (bytes > mostBytes) throw new DocumentError(`${url} is too large.`)
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
-}
-
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  return cause instanceof Error ? cause.message : error.message
+  // What the abort was for; and a name with several addresses fails with an error for each and no message of its own.
+  if (error.cause instanceof Error) return error.cause.message
+  return error.message === '' && 'code' in error ? String(error.code) : error.message
 }
 
 // JSON is YAML, but its own parser is a hundred times faster.

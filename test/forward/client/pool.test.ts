@@ -1,4 +1,5 @@
 // Connections to a service, over real sockets: which request is on which, how each end is told once, and what becomes of them.
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
@@ -116,7 +117,7 @@ t.test('bytes that come unasked end an idle connection', async (t) => {
 t.test('how a call fails says how far it had come', async (t) => {
   const failures: [string, Respond][] = [
     ['closed: other side closed', (socket) => void socket.end()],
-    ['closed: other side closed', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-')],
+    ['broken: other side closed', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-')],
     ['closed: ECONNRESET', (socket) => void socket.resetAndDestroy()],
     ['broken: other side closed', (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel')],
     ['malformed: status_line', (socket) => void socket.write('SSH-2.0-x\r\n')],
@@ -256,6 +257,25 @@ t.test('a switch hands the socket over with what came first, and never one that 
   t.equal(service.connections.length, 2)
   t.strictSame(call.ends, [])
   socket.destroy()
+})
+
+t.test('a name is asked for once at a time, however many wait for it, and again afterwards', async (t) => {
+  const service = await startRawUpstream((socket) => socket.write(answer('x', 'Connection: close\r\n')))
+  const pool = new Pool({ origin: `http://service.test:${service.port}`, connectMs: 1000, tls: undefined })
+  t.teardown(() => {
+    pool.destroy()
+    return service.close()
+  })
+  const asked: ((error: Error | null, addresses: object[]) => void)[] = []
+  t.capture(dns, 'lookup', (...[, , told]: [string, object, (typeof asked)[number]]) => void asked.push(told))
+  const together = [sendOn(pool, {}), sendOn(pool, {}), sendOn(pool, {})]
+  t.equal(asked.length, 1)
+  asked[0]?.(null, [{ address: '127.0.0.1', family: 4 }])
+  t.strictSame(await Promise.all(together.map(({ end }) => end)), ['answered', 'answered', 'answered'])
+  const unknown = [sendOn(pool, {}), sendOn(pool, {})]
+  t.equal(asked.length, 2)
+  asked[1]?.(Object.assign(new Error('unknown'), { code: 'ENOTFOUND' }), [])
+  t.strictSame(await Promise.all(unknown.map(({ end }) => end)), ['unsent: ENOTFOUND', 'unsent: ENOTFOUND'])
 })
 
 t.test('what is under way fails when the pool ends, and nothing begins afterwards', async (t) => {
