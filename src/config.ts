@@ -1,7 +1,7 @@
 // The config of the gateway: read from the file and the environment, judged as a whole, and handed on as plain data.
 // Called by the process and the command line. It writes nothing; a config with one mistake is no config at all.
 import { availableParallelism } from 'node:os'
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
+import { basename, isAbsolute, join, resolve } from 'node:path'
 import type { RouteConfig } from '../plugins/forward/route.ts'
 import type { RetryBinding } from '../plugins/session-store/retry-binding.ts'
 import type { Draft } from './config/draft.ts'
@@ -10,7 +10,7 @@ import type { Knob } from './config/knob.ts'
 import { configFileKnob, type KnobMember, type KnobValues, knobs } from './config/knobs.ts'
 import { type MonitoringConfig, monitoringOf } from './config/monitoring-config.ts'
 import { nearestName } from './config/nearest-name.ts'
-import { audiencesOfRoutes, withDocumentsFrom } from './config/route-rules.ts'
+import { audiencesOfRoutes, withFilesFrom } from './config/route-rules.ts'
 import { findConflicts } from './config/rules.ts'
 import { findMisfits, type Misfit } from './config/schema.ts'
 import { show } from './config/shown-value.ts'
@@ -67,7 +67,7 @@ export interface Config extends MonitoringConfig {
   /** How long requests in flight may take to finish when the gateway is stopped. */
   stopDelayMs: number
   reloadDelayMs: number
-  /** The config file, whether it is there or not; an absolute path, as those of documents in `routes` are. */
+  /** The config file, whether it is there or not; an absolute path, as those in `routes` are. */
   file: string
   routes: RouteConfig[]
   /** Sentences for the log: nothing is wrong, but somebody should know. */
@@ -224,7 +224,7 @@ function readRoutes({ file, wrong }: Sources): Pick<Draft, 'routes' | 'placeInRo
   const fitting = Array.isArray(all) && !unfit.has(undefined) ? [...all.entries()].filter(([at]) => !unfit.has(at)) : []
   return {
     // The schema has just been checked: this is where its type begins.
-    routes: fitting.map(([, route]) => route as RouteConfig),
+    routes: fitting.map(([, route]) => withFilesFrom(file?.folder ?? '', route as RouteConfig)),
     placeInRoutes: ([at, ...rest]) => file?.place(['routes', fitting[Number(at)]?.[0] ?? 0, ...rest]) ?? 'routes',
   }
 }
@@ -293,7 +293,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     stopDelayMs: all.stopDelayMs,
     reloadDelayMs: all.reloadDelayMs,
     file,
-    routes: withDocumentsFrom(dirname(file), routes),
+    routes,
     notes,
     ...monitoringOf(all),
   }

@@ -23,7 +23,7 @@ export interface Documents {
   missing: { prefix: string; sentence: string }[]
   /** What somebody should know of the documents that are used. */
   notes: string[]
-  /** Every file that was read: a change of one changes the routes. */
+  /** Every file that the routes are made from, their authorities too: a change of one changes them. */
   files: string[]
 }
 
@@ -44,7 +44,10 @@ export class DocumentSource {
       compiled: new Map(found.flatMap(({ prefix, document }) => (document ? [[prefix, document]] : []))),
       missing: found.flatMap(({ prefix, missing }) => (missing === undefined ? [] : { prefix, sentence: missing })),
       notes: found.flatMap(({ notes }) => notes ?? []),
-      files: found.flatMap(({ document }) => (document ? filesOf(document.source) : [])),
+      files: [
+        ...found.flatMap(({ document }) => (document ? filesOf(document.source) : [])),
+        ...configs.flatMap(({ tls }) => tls?.caFile ?? []),
+      ],
     }
   }
 

@@ -90,8 +90,8 @@ export class Gateway {
     return this.#serving.app.metrics.text()
   }
 
-  /** Every file that the documents of the routes are read from. */
-  get documentFiles(): readonly string[] {
+  /** Every file that the routes are made from: documents and authorities. */
+  get routeFiles(): readonly string[] {
     return this.#serving.documents.files
   }
 

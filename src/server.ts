@@ -50,7 +50,7 @@ async function serveAlone(
   let newest = config
   Reloading.start({
     log: () => gateway.log,
-    files: () => [newest.file, ...gateway.documentFiles],
+    files: () => [newest.file, ...gateway.routeFiles],
     read: readAgain,
     use: async (read) => {
       await gateway.reload(read)

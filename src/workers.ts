@@ -98,7 +98,7 @@ class Workers {
   readonly #log: FastifyBaseLogger
   /** The workers that are replaced when they end. */
   readonly #kept = new Set<Worker>()
-  #documentFiles: readonly string[] = []
+  #routeFiles: readonly string[] = []
   readonly #backOffs = new Set<NodeJS.Timeout>()
   #endings = 0
   #isRenewing = false
@@ -127,7 +127,7 @@ class Workers {
 
   /** What the config was read from. */
   get files(): readonly string[] {
-    return [this.#config.file, ...this.#documentFiles]
+    return [this.#config.file, ...this.#routeFiles]
   }
 
   /**
@@ -136,7 +136,7 @@ class Workers {
    */
   async reload(config: Config): Promise<void> {
     demandReloadable(this.#config, config)
-    this.#documentFiles = (await new DocumentSource().load(config.routes)).files
+    this.#routeFiles = (await new DocumentSource().load(config.routes)).files
     this.#config = config
     const answers = await Promise.all([...this.#kept].map((worker) => reloadOf(worker, config)))
     const refused = answers.filter((answer) => answer !== 'done')

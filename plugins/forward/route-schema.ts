@@ -80,7 +80,9 @@ const tlsSchema = Type.Object(
     caFile: Type.String({
       minLength: 1,
       maxLength: 1024,
-      description: 'PEM file with the authorities that are trusted for this service, in the place of the public ones.',
+      description:
+        'PEM file with the authorities that are trusted for this service, in the place of the public ones; a path relative to ' +
+        'this file.',
     }),
     serverName: Type.Optional(
       Type.String({

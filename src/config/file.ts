@@ -1,12 +1,15 @@
 // The config file: read, parsed (YAML 1.2, of which JSON is a part) and held together with its line numbers.
 // Called by the loader of the config. It judges the writing only, never the meaning, and bounds what a file can cost.
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { isMap, isNode, LineCounter, parseDocument } from 'yaml'
 
 /** Keys and list positions from the top of the file to a value. */
 export type Path = readonly (string | number)[]
 
 export interface ConfigFile {
+  /** Where the relative paths in it begin. */
+  folder: string
   /** What the file holds; an empty file holds an empty object. */
   value: unknown
   /** Where a value stands, for a person: `cardea.config.yaml:5 routes[0].policy`. */
@@ -42,14 +45,14 @@ export function readConfigFile(path: string, name: string): ReadOutcome {
         }
   }
   if (bytes.length > limitBytes) return { outcome: 'wrong', mistakes: [`${name} is larger than ${limitBytes} bytes`] }
-  return parseConfig(bytes, name)
+  return parseConfig(bytes, name, dirname(path))
 }
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }
 
-function parseConfig(bytes: Buffer, name: string): ReadOutcome {
+function parseConfig(bytes: Buffer, name: string, folder: string): ReadOutcome {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -65,7 +68,7 @@ function parseConfig(bytes: Buffer, name: string): ReadOutcome {
   if (mistakes.length > 0) return { outcome: 'wrong', mistakes }
   try {
     const value: unknown = document.toJS({ maxAliasCount: maxAliases }) ?? {}
-    return { outcome: 'read', file: { value, place: (path) => placeOf(document.contents, path, name, lineAt) } }
+    return { outcome: 'read', file: { folder, value, place: (path) => placeOf(document.contents, path, name, lineAt) } }
   } catch (error) {
     return { outcome: 'wrong', mistakes: [`${name}: ${error instanceof Error ? error.message : 'cannot be resolved'}`] }
   }

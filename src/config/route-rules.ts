@@ -52,15 +52,16 @@ export function audiencesOfRoutes(routes: readonly RouteConfig[], listed: readon
 }
 
 /**
- * Routes whose documents are named by absolute paths, or by URLs.
+ * A route whose files are named by absolute paths: its authority and, unless that is a URL, its document.
  * @param folder that the paths in the file are relative to
  */
-export function withDocumentsFrom(folder: string, routes: readonly RouteConfig[]): RouteConfig[] {
+export function withFilesFrom(folder: string, route: RouteConfig): RouteConfig {
   const located = (path: string) => (isDocumentUrl(path) ? path : resolve(folder, path))
-  return routes.map((route) => {
-    const { openapi } = route
-    if (openapi === undefined) return route
-    if (typeof openapi === 'string') return { ...route, openapi: located(openapi) }
-    return { ...route, openapi: { ...openapi, document: located(openapi.document) } }
-  })
+  const { openapi, tls } = route
+  return {
+    ...route,
+    ...(tls && { tls: { ...tls, caFile: resolve(folder, tls.caFile) } }),
+    ...(typeof openapi === 'string' && { openapi: located(openapi) }),
+    ...(typeof openapi === 'object' && { openapi: { ...openapi, document: located(openapi.document) } }),
+  }
 }
