@@ -5,7 +5,7 @@ import { type JsonFlawOptions, parseStrictJson } from '../../json-body.ts'
 import { memberOf, objectIn } from './json.ts'
 import { isJsonType, type MediaType, mediaTypeOf, takesIn } from './media-type.ts'
 import type { Place } from './references.ts'
-import type { Fault, RequestSchemas } from './schemas.ts'
+import type { Fault, RequestSchema, RequestSchemas } from './schemas.ts'
 
 /** The fields of a request that say what its body is, each as often as it came. */
 export interface BodyFields {
@@ -91,7 +91,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 // first and the other the last. The depth is bounded because a schema that refers to itself is judged by recursion.
 const jsonRules: JsonFlawOptions = { depthLimit: 100, refusedNames: new Set() }
 
-function faultOfJson(bytes: Buffer, faultOf: (value: unknown) => Fault | undefined): Fault | undefined {
+function faultOfJson(bytes: Buffer, faultOf: RequestSchema['faultOf']): Fault | undefined {
   let text: string
   try {
     text = decoder.decode(bytes)
@@ -99,7 +99,7 @@ function faultOfJson(bytes: Buffer, faultOf: (value: unknown) => Fault | undefin
     return { path: '', message: 'is not UTF-8' }
   }
   try {
-    return faultOf(parseStrictJson(text, jsonRules))
+    return faultOf(parseStrictJson(text, jsonRules), bytes.length)
   } catch {
     return { path: '', message: 'is not JSON that can be read in one way only' }
   }

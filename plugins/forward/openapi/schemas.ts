@@ -4,6 +4,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import addFormats from 'ajv-formats'
 import { Copier } from './copy.ts'
 import { type DialectOptions, finishSchema } from './dialect.ts'
+import { Effort, stepKeyword, TooMuchEffort } from './effort.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { boundBacktracking, expressionOf } from './pattern.ts'
 import { DocumentError, type SourceDocument } from './source.ts'
@@ -17,8 +18,11 @@ export interface Fault {
 export interface RequestSchema {
   /** The schema itself, in the words of 2020-12; its references are looked up with `definition`. */
   schema: unknown
-  /** @returns what is wrong, or undefined */
-  faultOf(value: unknown): Fault | undefined
+  /**
+   * @param bytes how long the value was, where it can be long: so much may be done to judge it
+   * @returns what is wrong, or undefined
+   */
+  faultOf(value: unknown, bytes?: number): Fault | undefined
 }
 
 export class RequestSchemas {
@@ -26,6 +30,7 @@ export class RequestSchemas {
   readonly #definitions = new Map<string, unknown>()
   readonly #copier: Copier
   readonly #ajv: Ajv2020
+  readonly #effort: Effort
   #count = 0
 
   constructor(document: SourceDocument, dialect: Omit<DialectOptions, 'forRequests'>) {
@@ -37,6 +42,7 @@ export class RequestSchemas {
       finish: (schema) => finishSchema(schema, { ...dialect, forRequests: true }),
     })
     this.#ajv = ajvFor(dialect)
+    this.#effort = new Effort(this.#ajv)
   }
 
   /**
@@ -47,12 +53,22 @@ export class RequestSchemas {
   take(schema: unknown, file: string): RequestSchema {
     const copied = this.#copier.copy(schema, 'schema', file, (reference, definition) => {
       this.#definitions.set(reference, definition)
-      if (isSchema(definition)) this.#ajv.addSchema(definition, reference)
+      if (isSchema(definition)) this.#ajv.addSchema(counted(definition), reference)
     })
     const validate = this.#compile(copied)
     return {
       schema: copied,
-      faultOf: (value) => (validate(value) ? undefined : faultFrom(validate.errors)),
+      faultOf: (value, bytes = 0) => this.#faultOf(validate, value, bytes),
+    }
+  }
+
+  #faultOf(validate: ValidateFunction, value: unknown, bytes: number): Fault | undefined {
+    this.#effort.begin(bytes)
+    try {
+      return validate(value) ? undefined : faultFrom(validate.errors)
+    } catch (error) {
+      if (!(error instanceof TooMuchEffort)) throw error
+      return { path: '', message: 'takes too much work to be judged' }
     }
   }
 
@@ -74,6 +90,10 @@ export class RequestSchemas {
       throw new DocumentError(`a schema cannot be compiled (${error instanceof Error ? error.message : String(error)})`)
     }
   }
+}
+
+function counted(definition: JsonObject | boolean): JsonObject | boolean {
+  return isObject(definition) ? { ...definition, [stepKeyword]: true } : definition
 }
 
 function isSchema(value: unknown): value is JsonObject | boolean {
