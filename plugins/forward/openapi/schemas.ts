@@ -106,6 +106,8 @@ function ajvFor({ onWarning }: Omit<DialectOptions, 'forRequests'>): Ajv2020 {
     // A document of somebody else's: what Ajv does not know is not an error.
     strict: false,
     strictNumbers: true,
+    // 4.35 is a multiple of 0.01, though not for a division of binary fractions.
+    multipleOfPrecision: 6,
     validateSchema: false,
     // One is enough to refuse, and a request must not choose how much work it is.
     allErrors: false,
