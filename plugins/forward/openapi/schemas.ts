@@ -7,6 +7,7 @@ import { type DialectOptions, finishSchema } from './dialect.ts'
 import { Effort, stepKeyword, TooMuchEffort } from './effort.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { boundBacktracking, expressionOf } from './pattern.ts'
+import { requireNothingReadOnly } from './read-only.ts'
 import { DocumentError, type SourceDocument } from './source.ts'
 
 /** What is wrong with a value: the place in it, a JSON pointer, and a sentence without a subject. */
@@ -31,6 +32,8 @@ export class RequestSchemas {
   readonly #copier: Copier
   readonly #ajv: Ajv2020
   readonly #effort: Effort
+  /** Copied, and still to be looked at with all that they refer to. */
+  #fresh: JsonObject[] = []
   #count = 0
 
   constructor(document: SourceDocument, dialect: Omit<DialectOptions, 'forRequests'>) {
@@ -39,7 +42,7 @@ export class RequestSchemas {
       document,
       keepsSiblings: !dialect.isOld,
       referenceTo: () => this.#newReference(),
-      finish: (schema) => finishSchema(schema, { ...dialect, forRequests: true }),
+      finish: (schema) => this.#noted(finishSchema(schema, { ...dialect, forRequests: true })),
     })
     this.#ajv = ajvFor(dialect)
     this.#effort = new Effort(this.#ajv)
@@ -51,10 +54,16 @@ export class RequestSchemas {
    * @throws DocumentError when it cannot be compiled
    */
   take(schema: unknown, file: string): RequestSchema {
+    const added: string[] = []
     const copied = this.#copier.copy(schema, 'schema', file, (reference, definition) => {
       this.#definitions.set(reference, definition)
-      if (isSchema(definition)) this.#ajv.addSchema(counted(definition), reference)
+      added.push(reference)
     })
+    for (const one of this.#fresh.splice(0)) requireNothingReadOnly(one, (reference) => this.definition(reference))
+    for (const reference of added) {
+      const definition = this.definition(reference)
+      if (isSchema(definition)) this.#ajv.addSchema(counted(definition), reference)
+    }
     const validate = this.#compile(copied)
     return {
       schema: copied,
@@ -75,6 +84,11 @@ export class RequestSchemas {
   /** What a reference of a taken schema stands for. */
   definition(reference: string): unknown {
     return this.#definitions.get(reference)
+  }
+
+  #noted(schema: JsonObject): JsonObject {
+    this.#fresh.push(schema)
+    return schema
   }
 
   #newReference(): string {
