@@ -8,7 +8,7 @@ import type { FastifyBaseLogger } from 'fastify'
 export interface ReloadingOptions {
   /** The log to speak to now. */
   log: () => FastifyBaseLogger
-  /** Absolute paths of the files that the config is made from, now. */
+  /** Absolute paths of the files that the config is made from, now; the config file first. */
   files: () => readonly string[]
   /** Does it. @throws Error that says why nothing has changed */
   reload: () => Promise<void>
@@ -22,6 +22,8 @@ export class Reloading {
   readonly #options: ReloadingOptions
   readonly #watched = new Set<string>()
   #seen: string
+  /** Whether there has been a config file with something in it. */
+  #isWritten: boolean
   #settling: NodeJS.Timeout | undefined
   #isBusy = false
   #isWanted = false
@@ -29,6 +31,7 @@ export class Reloading {
   private constructor(options: ReloadingOptions) {
     this.#options = options
     this.#seen = this.#fingerprint()
+    this.#isWritten = !this.#isBlank()
   }
 
   /** Begins to listen and to look. */
@@ -46,6 +49,7 @@ export class Reloading {
     this.#isBusy = true
     this.#seen = this.#fingerprint()
     try {
+      this.#demandWritten()
       await this.#options.reload()
       this.#options.log().info('the config was read anew and holds from now on')
     } catch (error) {
@@ -85,12 +89,29 @@ export class Reloading {
     for (const file of this.#options.files()) hash.update(`${file}\n`).update(contentOf(file)).update('\n')
     return hash.digest('base64url')
   }
+
+  // A file that is empty or gone is one that is being written, or that a full disk has cut: nobody means by it that nothing is to
+  // be forwarded any more.
+  #demandWritten(): void {
+    const isBlank = this.#isBlank()
+    if (isBlank && this.#isWritten) {
+      throw new Error(`${this.#options.files()[0]} is empty or gone: write \`routes: []\` to forward nothing`)
+    }
+    this.#isWritten = !isBlank
+  }
+
+  #isBlank(): boolean {
+    const [file = ''] = this.#options.files()
+    return ['', absent].includes(contentOf(file).toString().trim())
+  }
 }
+
+const absent = 'absent'
 
 function contentOf(file: string): Buffer | string {
   try {
     return readFileSync(file)
   } catch {
-    return 'absent'
+    return absent
   }
 }
