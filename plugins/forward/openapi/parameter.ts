@@ -81,7 +81,7 @@ export function compileParameter(place: Place, schemas: RequestSchemas): Paramet
 // OpenAPI 3.1 section 4.8.12.2: these are described elsewhere.
 const ignoredFields: ReadonlySet<string> = new Set(['accept', 'content-type', 'authorization'])
 // What the gateway writes is there whatever the client sends.
-const writtenFields = /^(?:x-request-id|x-auth-|x-forwarded-)/
+const writtenFields = /^(?:(?:host|content-length|connection|x-request-id)$|x-auth-|x-forwarded-)/
 
 // Whether a field of a client is there says nothing of the request that is sent where the gateway takes such fields out.
 function isIgnored(name: string, required: boolean): boolean {

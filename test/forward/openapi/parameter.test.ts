@@ -29,7 +29,16 @@ const document = documentOf(
       },
     },
     '/both': { get: { parameters: [query('it', { schema: { ...labels, properties: { n: { type: 'integer' } } } })] } },
-    '/fields': { get: { parameters: [field('X-Tenant', true), field('X-Request-Id', true), field('api_key', false)] } },
+    '/fields': {
+      get: {
+        parameters: [
+          field('X-Tenant', true),
+          field('X-Request-Id', true),
+          field('Host', true),
+          field('api_key', false),
+        ],
+      },
+    },
     '/taken': { get: { parameters: [field('api_key', true)] } },
   },
   { components: { securitySchemes: { key: { type: 'apiKey', in: 'query', name: 'key' } } } },
