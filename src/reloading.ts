@@ -10,7 +10,7 @@ import type { Config } from './config.ts'
 export interface ReloadingOptions {
   /** The log to speak to now. */
   log: () => FastifyBaseLogger
-  /** Absolute paths of the files that the config is made from, now. */
+  /** Absolute paths of the files that the config is made from, now; the config file first. */
   files: () => readonly string[]
   /** Reads the config. @throws Error that says what is wrong with it */
   read: () => Config
@@ -28,6 +28,8 @@ export class Reloading {
   readonly #options: ReloadingOptions
   readonly #watched = new Set<string>()
   #seen: string
+  /** Whether there has been a config file with something in it. */
+  #isWritten: boolean
   #settling: NodeJS.Timeout | undefined
   #isBusy = false
   #isWanted = false
@@ -35,6 +37,7 @@ export class Reloading {
   private constructor(options: ReloadingOptions) {
     this.#options = options
     this.#seen = this.#fingerprint()
+    this.#isWritten = !this.#isBlank()
   }
 
   /** Begins to listen and to look. */
@@ -51,7 +54,9 @@ export class Reloading {
     }
     this.#isBusy = true
     try {
-      await this.#options.use(await this.#readWhole())
+      const config = await this.#readWhole()
+      this.#demandWritten()
+      await this.#options.use(config)
       this.#options.log().info('the config was read anew and holds from now on')
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
@@ -106,12 +111,29 @@ export class Reloading {
     for (const file of this.#options.files()) hash.update(`${file}\n`).update(contentOf(file)).update('\n')
     return hash.digest('base64url')
   }
+
+  // A file that is empty or gone is one that is being written, or that a full disk has cut: nobody means by it that nothing is to
+  // be forwarded any more.
+  #demandWritten(): void {
+    const isBlank = this.#isBlank()
+    if (isBlank && this.#isWritten) {
+      throw new Error(`${this.#options.files()[0]} is empty or gone: write \`routes: []\` to forward nothing`)
+    }
+    this.#isWritten = !isBlank
+  }
+
+  #isBlank(): boolean {
+    const [file = ''] = this.#options.files()
+    return ['', absent].includes(contentOf(file).toString().trim())
+  }
 }
+
+const absent = 'absent'
 
 function contentOf(file: string): Buffer | string {
   try {
     return readFileSync(file)
   } catch {
-    return 'absent'
+    return absent
   }
 }

@@ -115,6 +115,14 @@ t.test('every file that a document names is there', async (t) => {
   }
 })
 
+t.test('the containers get the folder of the config, so that a file that is replaced is read anew', async (t) => {
+  const { services } = parse(read('docker-compose.yml'), { merge: true })
+  const { environment, volumes } = services.gateway
+  const mounted = volumes.map((volume: string) => volume.split(':'))
+  const [from, to] = mounted.find(([, place]: string[]) => environment.CARDEA_CONFIG.startsWith(`${place}/`)) ?? []
+  t.ok(existsSync(new URL(`${from}${environment.CARDEA_CONFIG.slice(String(to).length)}`, root)))
+})
+
 t.test('every knob, command, event and code that a document names exists', async (t) => {
   const names = new Set([...Object.values(knobs).map(({ name }) => name), configFileKnob.name])
   const commands = { ...configCommands, ...keyCommands, ...sessionCommands, ...userCommands }

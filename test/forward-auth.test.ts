@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import t from 'tap'
-import { bearer, type Gateway, ownOrigin, startGateway } from './gateway.ts'
+import { accessCookieName } from '../plugins/cookies.ts'
+import { bearer, cookiesSetBy, type Gateway, ownOrigin, password, startGateway } from './gateway.ts'
 import { startCaddy, startNginx } from './proxy-server.ts'
 import { sendRaw } from './raw-client.ts'
 import { type FakeUpstream, type Received, startFakeUpstream } from './upstream.ts'
@@ -122,6 +123,29 @@ for (const proxy of proxies) {
       t.strictSame(service.received, [])
     },
   )
+
+  t.test(`${proxy.name}: a page of its own address writes by the access cookie, and no other page does`, async (t) => {
+    const { url, gateway, service } = await behind(proxy, t)
+    const login = await gateway.post('/auth/login', { username: 'alice', password })
+    const cookie = `${accessCookieName}=${cookiesSetBy(login)[accessCookieName]?.value}`
+    const write = (origin: string) =>
+      fetch(`${url}/orders/files/1`, { method: 'POST', headers: { cookie, origin }, body: 'x' })
+    t.equal((await write(url)).status, 200)
+    t.equal(service.received.length, 1)
+    for (const origin of ['http://cardea', 'http://orders', 'https://evil.test', 'null']) {
+      t.equal((await write(origin)).status, 403, origin)
+    }
+    t.equal(service.received.length, 1)
+  })
+
+  t.test(`${proxy.name} asks about a handshake as about any other request`, async (t) => {
+    const { port, service, alice } = await behind(proxy, t)
+    const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+    const head = `GET /orders/1 HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n${key}`
+    const { text } = await sendRaw(port, `${head}Authorization: ${alice.authorization}\r\n\r\n`)
+    t.notMatch(text, /^HTTP\/1\.1 (?:40|50)/)
+    t.equal(service.received.length, 1)
+  })
 
   t.test(`${proxy.name} refuses what the gateway refuses`, async (t) => {
     const { url, port, service, alice } = await behind(proxy, t)

@@ -115,6 +115,12 @@ t.test('a bad file changes nothing and says everything that is wrong, as does on
   writeFileSync(file, 'dataDir: elsewhere\nstopDelay: 3s\nroutes: []\n')
   await eventually('it is refused', () => gateway.output.some((line) => line.includes('stopDelay is 3000 now')))
   t.equal(await statusOf(gateway, '/one'), 200)
+  const refusals = () => gateway.output.filter((line) => line.includes('is empty or gone')).length
+  writeFileSync(file, '\n')
+  await eventually('an empty one is refused', () => refusals() === 1)
+  unlinkSync(file)
+  await eventually('so is one that is gone', () => refusals() === 2)
+  t.equal(await statusOf(gateway, '/one'), 200)
   write('/three')
   await eventually('a good one holds', async () => (await statusOf(gateway, '/three')) === 200)
 })

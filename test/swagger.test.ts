@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import type { RouteConfig } from '../plugins/forward/index.ts'
 import { apiInfo, apiTags } from '../src/api-document.ts'
 import { DocumentSource } from '../src/documents.ts'
+import { documentOf, writeDocument } from './forward/openapi/scene.ts'
 import { startGateway } from './gateway.ts'
 
 /** What of the document is looked at here. */
@@ -104,6 +105,20 @@ t.test(
     t.notMatch(without.body, 'accessCookie')
   },
 )
+
+t.test('what a discriminator maps to are schemas of the merged document', async (t) => {
+  const kind = { type: 'object', properties: { kind: { type: 'string' } } }
+  const mapping = { cat: '#/components/schemas/Cat', dog: 'Dog', bird: '#/components/schemas/Gone' }
+  const schema = { oneOf: [{ $ref: '#/components/schemas/Cat' }], discriminator: { propertyName: 'kind', mapping } }
+  const paths = { '/pets': { post: { requestBody: { content: { 'application/json': { schema } } } } } }
+  const openapi = writeDocument(t, documentOf(paths, { components: { schemas: { Cat: kind, Dog: kind } } }))
+  const { body, document, errors } = await documentFor(t, [
+    { prefix: '/zoo', upstream: 'http://127.0.0.1:9', rewrite: '/', openapi },
+  ])
+  t.equal(errors, '[]')
+  t.match(body, '"mapping":{"cat":"#/components/schemas/zoo.Cat","dog":"#/components/schemas/zoo.Dog"}')
+  t.match(document.components['schemas'], { 'zoo.Cat': kind, 'zoo.Dog': kind })
+})
 
 t.test('Swagger UI is served where it is turned on, and nowhere else', async (t) => {
   const withDocs = await startGateway(t, { config: { docs: true } })

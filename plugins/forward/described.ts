@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { problem } from '../errors.ts'
+import { nominatedBy } from './field-names.ts'
 import type { DescribedOperation } from './openapi/compile.ts'
 import type { Operation, ReceivedRequest } from './openapi/operation.ts'
 
@@ -51,11 +52,19 @@ function received(request: FastifyRequest): ReceivedRequest {
   const { raw, params } = request
   return {
     target: raw.url ?? '',
-    rawHeaders: raw.rawHeaders,
+    rawHeaders: sentFields(raw),
     // Boundary: the router gives texts, and only for the names in the pattern of the operation.
     params: params as Record<string, string>,
     hasBody: hasBody(request),
   }
+}
+
+// A field that the client calls one of the connection does not reach the service, so for the document it is not there.
+function sentFields({ rawHeaders, headers }: IncomingMessage): readonly string[] {
+  const nominated = nominatedBy(headers.connection)
+  if (nominated.size === 0) return rawHeaders
+  const isSent = (_text: string, i: number) => !nominated.has(rawHeaders[i - (i % 2)]?.toLowerCase() ?? '')
+  return rawHeaders.filter(isSent)
 }
 
 // The time a body may take is the server's limit for a whole request, as for the gateway's own routes.

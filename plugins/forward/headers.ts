@@ -128,8 +128,9 @@ export function answerFields(received: ReceivedFields, context: AnswerContext): 
   if (context.authenticated && !cacheable) {
     fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')
   }
-  // RFC 9111 section 3.5 keeps shared caches from what was asked with Authorization, and from nothing else.
-  if (context.byCookie && cacheable && !isShared) fields.push('cache-control', 'private')
+  // RFC 9111 section 3.5 keeps shared caches from what was asked with Authorization, and from nothing else. And the browser's own
+  // cache would show one person's answer to the next one who signs in there; a service cannot know that this was told by a cookie.
+  if (context.byCookie && cacheable && !isShared) fields.push('cache-control', 'private', 'vary', 'Cookie')
   if (context.allowOrigin !== undefined) pushCors(fields, context.allowOrigin)
   fields.push('via', '1.1 cardea', 'x-request-id', context.requestId)
   return fields

@@ -197,3 +197,19 @@ t.test('templates that overlap: what is spelled out wins, and what is sent is wh
   }
   t.equal(upstream.received.length, 1)
 })
+
+t.test('a field that the client takes back as one of its connection counts for nothing', async (t) => {
+  const parameters = [parameter('X-Tenant', 'header', { enum: ['one'] }, { required: true })]
+  const content = { 'application/json': { schema: { type: 'object' } } }
+  const paths = { '/tenants': { get: { parameters }, post: { requestBody: { content } } } }
+  const { port, upstream } = await describedGateway(t, documentOf(paths))
+  const send = (method: string, fields: string) =>
+    sendRaw(port, `${method} /api/tenants HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alice\r\n${fields}`)
+  const tenant = 'X-Tenant: one\r\n'
+  t.match((await send('GET', `${tenant}Connection: close, X-TENANT\r\n\r\n`)).text, /^HTTP\/1.1 400 .*"\/X-Tenant"/s)
+  const body = 'Content-Type: application/json\r\nConnection: close, content-type\r\nContent-Length: 2\r\n\r\n{}'
+  t.match((await send('POST', body)).text, /^HTTP\/1.1 415 /)
+  t.strictSame(upstream.received, [])
+  t.match((await send('GET', `${tenant}Connection: close, X-Other\r\n\r\n`)).text, /^HTTP\/1.1 200 /)
+  t.equal(upstream.received[0]?.headers['x-tenant'], 'one')
+})

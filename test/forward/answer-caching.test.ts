@@ -34,6 +34,10 @@ t.test('no shared cache keeps an answer to a cookie for others, as none would ke
   t.same(told('cache-control', control('max-age=9'), byCookie), ['max-age=9', 'private'])
   t.same(told('cache-control', control('max-age=9', 'must-revalidate'), byCookie).at(-1), 'private')
   t.same(told('cache-control', expires, byCookie), ['private'])
+  for (const kept of [control('max-age=9'), control('private, max-age=9'), expires]) {
+    t.same(told('vary', kept, byCookie), ['Cookie'], 'nor does the browser for whoever signs in there next')
+  }
+  t.same(told('vary', control('public, max-age=9'), byCookie), [])
   for (const forAll of ['public, max-age=9', 'max-age=9, Public', 's-maxage=9']) {
     t.same(told('cache-control', control(forAll), byCookie), [forAll], 'what a service gives to everybody')
   }

@@ -5,7 +5,7 @@ import { type JsonFlawOptions, parseStrictJson } from '../../json-body.ts'
 import { memberOf, objectIn } from './json.ts'
 import { isJsonType, type MediaType, mediaTypeOf, takesIn } from './media-type.ts'
 import type { Place } from './references.ts'
-import type { Fault, RequestSchemas } from './schemas.ts'
+import type { Fault, RequestSchema, RequestSchemas } from './schemas.ts'
 
 /** The fields of a request that say what its body is, each as often as it came. */
 export interface BodyFields {
@@ -35,6 +35,8 @@ export const noBody: BodyRule = {
 interface TakenType {
   /** A media type or a range of them. */
   range: string
+  /** What its parameters must be besides. */
+  parameters: ReadonlyMap<string, string>
   task: BodyTask
 }
 
@@ -47,12 +49,13 @@ export function compileBody({ node, file }: Place, schemas: RequestSchemas): Bod
   const isRequired = memberOf(node, 'required') === true
   const taken: TakenType[] = Object.entries(objectIn(node, 'content')).map(([name, media]) => {
     const range = name.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-    if (!isJsonType(range) && !range.endsWith('/*')) return { range, task: nothing }
+    const parameters = distinguishing(mediaTypeOf(name.trim())?.parameters)
+    if (!isJsonType(range) && !range.endsWith('/*')) return { range, parameters, task: nothing }
     const { faultOf } = schemas.take(memberOf(media, 'schema') ?? true, file)
-    return { range, task: { judge: 'json', faultOf: (bytes) => faultOfJson(bytes, faultOf) } }
+    return { range, parameters, task: { judge: 'json', faultOf: (bytes) => faultOfJson(bytes, faultOf) } }
   })
   // The most specific range decides.
-  taken.sort((one, other) => other.range.replaceAll('*', '').length - one.range.replaceAll('*', '').length)
+  taken.sort((one, other) => weightOf(other) - weightOf(one) || other.parameters.size - one.parameters.size)
   return {
     taskFor: (fields) => {
       if (fields.hasBody) return taskOf(taken, fields)
@@ -62,10 +65,23 @@ export function compileBody({ node, file }: Place, schemas: RequestSchemas): Bod
   }
 }
 
+// Two entries can differ in a version; how the text is encoded and where its parts end is no matter of the schema.
+function distinguishing(parameters: MediaType['parameters'] = new Map()): MediaType['parameters'] {
+  return new Map([...parameters].filter(([name]) => name !== 'charset' && name !== 'boundary'))
+}
+
+function weightOf({ range }: TakenType): number {
+  return range.replaceAll('*', '').length
+}
+
+function takes({ range, parameters }: TakenType, type: MediaType): boolean {
+  return takesIn(range, type.essence) && [...parameters].every(([name, value]) => type.parameters.get(name) === value)
+}
+
 function taskOf(taken: readonly TakenType[], { contentType, contentEncoding }: BodyFields): BodyTask {
   const [field, ...more] = contentType
   const type = field === undefined || more.length > 0 ? undefined : mediaTypeOf(field)
-  const match = type && taken.find(({ range }) => takesIn(range, type.essence))
+  const match = type && taken.find((one) => takes(one, type))
   if (match === undefined) throw problem('unsupported_media_type', { reason: 'content_type' })
   // A range holds for other types too; only JSON is judged.
   if (match.task.judge === 'nothing' || !isJsonType(type?.essence ?? '')) return nothing
@@ -78,7 +94,8 @@ function taskOf(taken: readonly TakenType[], { contentType, contentEncoding }: B
 
 // RFC 8259 section 8.1: MUST be UTF-8; the parameter has no meaning, but some service may give it one.
 function isUtf8(type: MediaType | undefined): boolean {
-  return type?.charset === undefined || type.charset === 'utf-8' || type.charset === 'utf8'
+  const charset = type?.parameters.get('charset')
+  return charset === undefined || charset === 'utf-8' || charset === 'utf8'
 }
 
 function refusedBody(message: string) {
@@ -89,9 +106,9 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 // Names such as `constructor` are the service's business; names that stand twice are ours, since of two readers one takes the
 // first and the other the last. The depth is bounded because a schema that refers to itself is judged by recursion.
-const jsonRules: JsonFlawOptions = { depthLimit: 100, refusedNames: new Set() }
+export const jsonRules: JsonFlawOptions = { depthLimit: 100, refusedNames: new Set() }
 
-function faultOfJson(bytes: Buffer, faultOf: (value: unknown) => Fault | undefined): Fault | undefined {
+function faultOfJson(bytes: Buffer, faultOf: RequestSchema['faultOf']): Fault | undefined {
   let text: string
   try {
     text = decoder.decode(bytes)
@@ -99,7 +116,7 @@ function faultOfJson(bytes: Buffer, faultOf: (value: unknown) => Fault | undefin
     return { path: '', message: 'is not UTF-8' }
   }
   try {
-    return faultOf(parseStrictJson(text, jsonRules))
+    return faultOf(parseStrictJson(text, jsonRules), bytes.length)
   } catch {
     return { path: '', message: 'is not JSON that can be read in one way only' }
   }

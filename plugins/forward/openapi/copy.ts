@@ -1,6 +1,6 @@
 // Copies parts of an OpenAPI document with their references rewritten: what is referred to is copied too, once, under a name
 // that whoever copies gives. It knows where in a document schemas stand, so that an example is never taken for one.
-import { isObject, type JsonObject, withMember } from './json.ts'
+import { isObject, type JsonObject, memberOf, withMember } from './json.ts'
 import { follow, isReference, type Place } from './references.ts'
 import type { SourceDocument } from './source.ts'
 
@@ -144,7 +144,8 @@ export class Copier {
     for (const [name, value] of Object.entries(node)) {
       if (this.#isOmitted(name, kind)) continue
       const member = memberOfKind(kind, name)
-      withMember(copied, name, member === undefined ? value : this.#member(value, member, file))
+      if (kind === 'schema' && name === 'discriminator') withMember(copied, name, this.#discriminator(value, file))
+      else withMember(copied, name, member === undefined ? value : this.#member(value, member, file))
     }
     return kind === 'schema' ? this.#options.finish(copied) : copied
   }
@@ -154,6 +155,19 @@ export class Copier {
     const { omitted } = this.#options
     if (omitted === undefined) return false
     return omitted[kind]?.includes(name) === true || (kind !== 'example' && name.startsWith('x-'))
+  }
+
+  // OpenAPI 3.1 section 4.8.25: what its mapping names are references, or names of schemas, and none is written as `$ref`.
+  #discriminator(value: unknown, file: string): unknown {
+    const mapping = memberOf(value, 'mapping')
+    if (!isObject(value) || !isObject(mapping)) return value
+    const copied: JsonObject = {}
+    for (const [name, written] of Object.entries(mapping)) {
+      const spellings = [`#/components/schemas/${String(written)}`, String(written)]
+      const leading = spellings.find((reference) => this.#leads(reference, file))
+      if (leading !== undefined) withMember(copied, name, this.#reference(leading, 'schema', file))
+    }
+    return { ...value, mapping: copied }
   }
 
   #member(value: unknown, [many, kind]: Members[string], file: string): unknown {

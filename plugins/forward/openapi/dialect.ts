@@ -1,6 +1,6 @@
 // Schemas of OpenAPI 3.0 in the words of 3.1, which are those of JSON Schema 2020-12, and schemas without what cannot be used.
 // Called for each schema as it is copied; its parts have their form already. What is left out is said, never silently lost.
-import { isObject, type JsonObject, listIn, memberOf, objectIn } from './json.ts'
+import { isObject, type JsonObject, memberOf } from './json.ts'
 import { expressionOf } from './pattern.ts'
 
 export interface DialectOptions {
@@ -126,12 +126,7 @@ function dropMisused(schema: JsonObject, { onWarning }: DialectOptions): void {
   }
 }
 
-// OpenAPI 3.0.3 section 4.7.24.2: a property that is only read and is required, is required of answers only.
 function asRequested(schema: JsonObject, { onWarning }: DialectOptions): JsonObject {
-  const properties = objectIn(schema, 'properties')
-  const isReadOnly = (name: unknown) => memberOf(memberOf(properties, String(name)), 'readOnly') === true
-  const required = listIn(schema, 'required').filter((name) => !isReadOnly(name))
-  if (Array.isArray(schema['required'])) schema['required'] = required
   // What it chooses by is checked by the schemas it chooses from.
   delete schema['discriminator']
   if (memberOf(schema, '$dynamicRef') !== undefined) {

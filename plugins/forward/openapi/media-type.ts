@@ -4,8 +4,8 @@
 export interface MediaType {
   /** `type/subtype`, in lower case. */
   essence: string
-  /** In lower case; undefined where none is named. */
-  charset: string | undefined
+  /** Names and values in lower case. */
+  parameters: ReadonlyMap<string, string>
 }
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -25,7 +25,7 @@ export function mediaTypeOf(field: string): MediaType | undefined {
     if (named.has(name.toLowerCase())) return undefined
     named.set(name.toLowerCase(), value.replaceAll('"', '').toLowerCase())
   }
-  return { essence: essence.toLowerCase(), charset: named.get('charset') }
+  return { essence: essence.toLowerCase(), parameters: named }
 }
 
 /** Whether a media type, or a range such as `text/*`, takes in an essence. */

@@ -47,7 +47,12 @@ export class Operation {
   check(request: ReceivedRequest): void {
     const query = queryOf(request.target)
     if (query === undefined) throw refused([{ in: 'query', path: '/', message: 'cannot be decoded' }])
-    const parts: RequestParts = { path: this.#pathOf(request.params), query, ...fieldsOf(request.rawHeaders) }
+    const parts: RequestParts = {
+      path: this.#pathOf(request.params),
+      query,
+      ...fieldsOf(request.rawHeaders),
+      isNamed: this.#isNamed,
+    }
     const faults: ProblemPlace[] = []
     for (const parameter of this.parts.parameters) {
       const fault = parameter.faultIn(parts)
@@ -86,7 +91,13 @@ export class Operation {
 
   #knows(name: string): boolean {
     const { parameters, otherQueryNames } = this.parts
-    return otherQueryNames === 'any' || otherQueryNames.has(name) || parameters.some((one) => one.claims(name))
+    return otherQueryNames === 'any' || this.#isNamed(name) || parameters.some((one) => one.claims(name))
+  }
+
+  readonly #isNamed = (name: string): boolean => {
+    const { parameters, otherQueryNames } = this.parts
+    if (otherQueryNames !== 'any' && otherQueryNames.has(name)) return true
+    return parameters.some((one) => !one.isSpread && one.claims(name))
   }
 }
 

@@ -1,11 +1,15 @@
 // One parameter of an operation: how its value is found in a request, by its place and style (OpenAPI 3.1 section 4.8.12), and
 // what is wrong with it. Made while operations are compiled, asked before anything is forwarded.
+import { parseStrictJson } from '../../json-body.ts'
+import { judgeRequestField } from '../field-names.ts'
+import { jsonRules } from './body.ts'
 import { isObject, memberOf, textIn } from './json.ts'
+import { isJsonType, mediaTypeOf } from './media-type.ts'
 import { decoded, membersOf, type Query } from './query.ts'
 import type { Place } from './references.ts'
-import type { Fault, RequestSchemas } from './schemas.ts'
+import type { Fault, RequestSchema, RequestSchemas } from './schemas.ts'
 import { DocumentError } from './source.ts'
-import { meaningOf, type Raw, shapeOf, type ValueShape } from './value-shape.ts'
+import { anyText, meaningOf, type Raw, shapeOf, type ValueShape } from './value-shape.ts'
 
 /** The parts of a request that parameters are found in, taken apart. */
 export interface RequestParts {
@@ -15,6 +19,8 @@ export interface RequestParts {
   /** Names in lower case. */
   header: ReadonlyMap<string, readonly string[]>
   cookie: ReadonlyMap<string, readonly string[]>
+  /** Whether a name of the query is that of another parameter, so that it is no member of an object without a name. */
+  isNamed(name: string): boolean
 }
 
 const places = ['path', 'query', 'header', 'cookie'] as const
@@ -28,6 +34,8 @@ export interface Parameter {
   faultIn(parts: RequestParts): Fault | undefined
   /** Whether a name of the query is this parameter's. */
   claims(name: string): boolean
+  /** Whether it is an object whose members stand in the query by their own names. */
+  isSpread: boolean
 }
 
 type Found = Raw | { fault: string } | undefined
@@ -43,27 +51,27 @@ export function compileParameter(place: Place, schemas: RequestSchemas): Paramet
   const name = textIn(node, 'name')
   const where = places.find((one) => one === memberOf(node, 'in'))
   if (name === undefined || where === undefined) throw new DocumentError('a parameter lacks `name` or `in`')
-  if (where === 'header' && ignoredFields.has(name.toLowerCase())) return undefined
-  const content = memberOf(node, 'content')
-  const isJson = isObject(content)
-  const written = isJson ? memberOf(Object.values(content)[0], 'schema') : memberOf(node, 'schema')
-  const judged = schemas.take(written ?? true, file)
-  const shape = shapeOf(judged.schema, (reference) => schemas.definition(reference))
-  const find = isJson ? finderOfText(where, name) : finderOf(node, where, name, shape)
   const required = where === 'path' || memberOf(node, 'required') === true
+  if (where === 'header' && isIgnored(name, required)) return undefined
+  const content = contentOf(node)
+  const judged = schemas.take(memberOf(content?.media ?? node, 'schema') ?? true, file)
+  const shape = shapeOf(judged.schema, (reference) => schemas.definition(reference))
+  const find = content ? finderOfText(where, name) : finderOf(node, where, name, shape)
+  const isSpread = where === 'query' && content === undefined && isSpreadBy(node, shape)
   const mayBeEmpty = memberOf(node, 'allowEmptyValue') === true
   const isRight = (value: unknown) => judged.faultOf(value) === undefined
   return {
     in: where,
     name,
     required,
-    claims: claimsOf(node, where, name, shape),
+    claims: where === 'query' ? claimsOf(node, name, isSpread ? shape : undefined) : () => false,
+    isSpread,
     faultIn: (parts) => {
       const found = find(parts)
       if (found === undefined) return required ? { path: '', message: 'is missing' } : undefined
       if (isFault(found)) return { path: '', message: found.fault }
       if (mayBeEmpty && found === '') return undefined
-      if (isJson) return faultOfJson(String(found), judged.faultOf)
+      if (content?.isJson) return faultOfJson(String(found), judged.faultOf)
       if (isRight(meaningOf(found, shape, true))) return undefined
       return judged.faultOf(meaningOf(found, shape, false))
     },
@@ -72,29 +80,54 @@ export function compileParameter(place: Place, schemas: RequestSchemas): Paramet
 
 // OpenAPI 3.1 section 4.8.12.2: these are described elsewhere.
 const ignoredFields: ReadonlySet<string> = new Set(['accept', 'content-type', 'authorization'])
+// What the gateway writes is there whatever the client sends.
+const writtenFields = /^(?:(?:host|content-length|connection|x-request-id)$|x-auth-|x-forwarded-)/
+
+// Whether a field of a client is there says nothing of the request that is sent where the gateway takes such fields out.
+function isIgnored(name: string, required: boolean): boolean {
+  const lower = name.toLowerCase()
+  if (ignoredFields.has(lower) || writtenFields.test(lower)) return true
+  if (judgeRequestField(name) !== 'drop') return false
+  if (required) throw new DocumentError(`the field ${name} that it requires does not pass this gateway`)
+  return true
+}
+
+/** How a parameter is written that has a media type (OpenAPI 3.1 section 4.8.12.2.2: exactly one). */
+function contentOf(node: unknown): { media: unknown; isJson: boolean } | undefined {
+  const content = memberOf(node, 'content')
+  if (!isObject(content)) return undefined
+  const [name = '', media] = Object.entries(content)[0] ?? []
+  const essence = mediaTypeOf(name)?.essence ?? ''
+  const isJson = isJsonType(essence)
+  if (!isJson && !essence.startsWith('text/')) throw new DocumentError(`a parameter is ${name}, which is not judged`)
+  return { media, isJson }
+}
 
 function isFault(found: Raw | { fault: string }): found is { fault: string } {
   return typeof found === 'object' && 'fault' in found
 }
 
-function faultOfJson(text: string, faultOf: (value: unknown) => Fault | undefined): Fault | undefined {
+function faultOfJson(text: string, faultOf: RequestSchema['faultOf']): Fault | undefined {
   try {
-    return faultOf(JSON.parse(text))
+    return faultOf(parseStrictJson(text, jsonRules), text.length)
   } catch {
-    return { path: '', message: 'is not JSON' }
+    return { path: '', message: 'is not JSON that can be read in one way only' }
   }
 }
 
-function claimsOf(node: unknown, where: Where, name: string, shape: ValueShape): Parameter['claims'] {
-  if (where !== 'query') return () => false
+function claimsOf(node: unknown, name: string, spread: ValueShape | undefined): Parameter['claims'] {
   if (memberOf(node, 'style') === 'deepObject') return (given) => given.startsWith(`${name}[`)
-  if (!isSpread(node, shape)) return (given) => given === name
-  const isOpen = shape.others !== undefined && shape.properties.size === 0
-  return (given) => isOpen || shape.properties.has(given)
+  return spread ? (given) => memberShape(spread, given) !== undefined : (given) => given === name
+}
+
+// Of an object that has members of its own, more may be there only where the document says what they are: else every name that
+// nobody has declared would be one.
+function memberShape({ properties, others }: ValueShape, name: string): ValueShape | undefined {
+  return properties.get(name) ?? (properties.size === 0 || others !== anyText ? others : undefined)
 }
 
 // An exploded object in the style form: its members stand in the query by their own names.
-function isSpread(node: unknown, shape: ValueShape): boolean {
+function isSpreadBy(node: unknown, shape: ValueShape): boolean {
   const isForm = (memberOf(node, 'style') ?? 'form') === 'form' && memberOf(node, 'explode') !== false
   return isForm && isListed(shape, 'object')
 }
@@ -127,7 +160,7 @@ function finderOf(node: unknown, where: Where, name: string, shape: ValueShape):
   const isExploded = memberOf(node, 'explode') ?? style === 'form'
   const separator = separators[style] ?? ','
   const isList = isListed(shape, 'array')
-  if (where === 'query' && isSpread(node, shape)) return ({ query }) => spreadMembers(query, shape)
+  if (where === 'query' && isSpreadBy(node, shape)) return (parts) => spreadMembers(parts, shape)
   if (where === 'query' && isList && isExploded === true) {
     return ({ query }) => query.get(name)?.map((value) => decoded(value) ?? '')
   }
@@ -158,10 +191,10 @@ function wholeOf(parts: RequestParts, where: Where, name: string): string | { fa
   return values !== undefined && values.length > 1 ? repeated : values?.[0]
 }
 
-function spreadMembers(query: Query, shape: ValueShape): Found {
+function spreadMembers({ query, isNamed }: RequestParts, shape: ValueShape): Found {
   const members = new Map<string, Raw>()
   for (const [name, values] of query) {
-    const member = shape.properties.get(name) ?? (shape.properties.size === 0 ? shape.others : undefined)
+    const member = isNamed(name) ? undefined : memberShape(shape, name)
     if (member === undefined) continue
     const texts = values.map((value) => decoded(value) ?? '')
     if (isListed(member, 'array')) members.set(name, texts)

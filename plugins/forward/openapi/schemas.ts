@@ -4,8 +4,10 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import addFormats from 'ajv-formats'
 import { Copier } from './copy.ts'
 import { type DialectOptions, finishSchema } from './dialect.ts'
+import { Effort, stepKeyword, TooMuchEffort } from './effort.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { boundBacktracking, expressionOf } from './pattern.ts'
+import { requireNothingReadOnly } from './read-only.ts'
 import { DocumentError, type SourceDocument } from './source.ts'
 
 /** What is wrong with a value: the place in it, a JSON pointer, and a sentence without a subject. */
@@ -17,8 +19,11 @@ export interface Fault {
 export interface RequestSchema {
   /** The schema itself, in the words of 2020-12; its references are looked up with `definition`. */
   schema: unknown
-  /** @returns what is wrong, or undefined */
-  faultOf(value: unknown): Fault | undefined
+  /**
+   * @param bytes how long the value was, where it can be long: so much may be done to judge it
+   * @returns what is wrong, or undefined
+   */
+  faultOf(value: unknown, bytes?: number): Fault | undefined
 }
 
 export class RequestSchemas {
@@ -26,6 +31,9 @@ export class RequestSchemas {
   readonly #definitions = new Map<string, unknown>()
   readonly #copier: Copier
   readonly #ajv: Ajv2020
+  readonly #effort: Effort
+  /** Copied, and still to be looked at with all that they refer to. */
+  #fresh: JsonObject[] = []
   #count = 0
 
   constructor(document: SourceDocument, dialect: Omit<DialectOptions, 'forRequests'>) {
@@ -34,9 +42,10 @@ export class RequestSchemas {
       document,
       keepsSiblings: !dialect.isOld,
       referenceTo: () => this.#newReference(),
-      finish: (schema) => finishSchema(schema, { ...dialect, forRequests: true }),
+      finish: (schema) => this.#noted(finishSchema(schema, { ...dialect, forRequests: true })),
     })
     this.#ajv = ajvFor(dialect)
+    this.#effort = new Effort(this.#ajv)
   }
 
   /**
@@ -45,20 +54,41 @@ export class RequestSchemas {
    * @throws DocumentError when it cannot be compiled
    */
   take(schema: unknown, file: string): RequestSchema {
+    const added: string[] = []
     const copied = this.#copier.copy(schema, 'schema', file, (reference, definition) => {
       this.#definitions.set(reference, definition)
-      if (isSchema(definition)) this.#ajv.addSchema(definition, reference)
+      added.push(reference)
     })
+    for (const one of this.#fresh.splice(0)) requireNothingReadOnly(one, (reference) => this.definition(reference))
+    for (const reference of added) {
+      const definition = this.definition(reference)
+      if (isSchema(definition)) this.#ajv.addSchema(counted(definition), reference)
+    }
     const validate = this.#compile(copied)
     return {
       schema: copied,
-      faultOf: (value) => (validate(value) ? undefined : faultFrom(validate.errors)),
+      faultOf: (value, bytes = 0) => this.#faultOf(validate, value, bytes),
+    }
+  }
+
+  #faultOf(validate: ValidateFunction, value: unknown, bytes: number): Fault | undefined {
+    this.#effort.begin(bytes)
+    try {
+      return validate(value) ? undefined : faultFrom(validate.errors)
+    } catch (error) {
+      if (!(error instanceof TooMuchEffort)) throw error
+      return { path: '', message: 'takes too much work to be judged' }
     }
   }
 
   /** What a reference of a taken schema stands for. */
   definition(reference: string): unknown {
     return this.#definitions.get(reference)
+  }
+
+  #noted(schema: JsonObject): JsonObject {
+    this.#fresh.push(schema)
+    return schema
   }
 
   #newReference(): string {
@@ -76,6 +106,10 @@ export class RequestSchemas {
   }
 }
 
+function counted(definition: JsonObject | boolean): JsonObject | boolean {
+  return isObject(definition) ? { ...definition, [stepKeyword]: true } : definition
+}
+
 function isSchema(value: unknown): value is JsonObject | boolean {
   return isObject(value) || typeof value === 'boolean'
 }
@@ -86,6 +120,8 @@ function ajvFor({ onWarning }: Omit<DialectOptions, 'forRequests'>): Ajv2020 {
     // A document of somebody else's: what Ajv does not know is not an error.
     strict: false,
     strictNumbers: true,
+    // 4.35 is a multiple of 0.01, though not for a division of binary fractions.
+    multipleOfPrecision: 6,
     validateSchema: false,
     // One is enough to refuse, and a request must not choose how much work it is.
     allErrors: false,

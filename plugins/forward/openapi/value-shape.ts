@@ -16,7 +16,8 @@ export interface ValueShape {
 export type Raw = string | Raw[] | Map<string, Raw>
 
 const everyType: readonly TypeName[] = ['string', 'number', 'boolean', 'null', 'array', 'object']
-const anyText: ValueShape = {
+/** Of a schema that says nothing, or too much to be looked through. */
+export const anyText: ValueShape = {
   types: new Set(everyType),
   properties: new Map(),
   get others() {
