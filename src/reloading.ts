@@ -54,9 +54,7 @@ export class Reloading {
     }
     this.#isBusy = true
     try {
-      const config = await this.#readWhole()
-      this.#demandWritten()
-      await this.#options.use(config)
+      await this.#options.use(await this.#readWhole())
       this.#options.log().info('the config was read anew and holds from now on')
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
@@ -78,6 +76,7 @@ export class Reloading {
       await delay(settleMs)
       const stoodStill = () => rounds === mostRounds || this.#fingerprint() === this.#seen
       try {
+        this.#demandWritten()
         const config = this.#options.read()
         if (stoodStill()) return config
       } catch (error) {
