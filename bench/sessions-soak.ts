@@ -112,10 +112,18 @@ async function signInOnce(store: Store, sub: string, sid: string): Promise<Sessi
 async function record(store: Store, signedIn: readonly Session[], batch: number): Promise<void> {
   const at = Date.now() - Math.floor(Math.random() * dayMs)
   const node = 'soak'
-  const events = signedIn.map(({ sid, sub }) => ({ at, reason: 'login_ok', granted: true, sid, sub, generation: 1 }))
+  const events = signedIn.map(({ sid, sub }) => ({
+    at,
+    node,
+    reason: 'login_ok',
+    granted: true,
+    sid,
+    sub,
+    generation: 1,
+  }))
   const active = signedIn.map(({ sid }) => sid)
   const counts = { login_ok: signedIn.length }
-  await store.events.append({ node, run: 'soak', id: batch, at, events, counts, active, signals: [] }, kept)
+  await store.events.append({ run: 'soak', id: batch, at, events, counts, active, signals: [] }, kept)
   const step = {
     at,
     node,

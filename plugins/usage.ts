@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
 import { type Counts, countUp, newCounts } from './counts.ts'
 import { type NetworkBits, networkNames } from './network.ts'
 import { rememberedLabel } from './session-store/device-label.ts'
-import { endsAt } from './session-store/rotation.ts'
+import type { NewEvent } from './session-store/event-store.ts'
 import type { Session } from './session-store/store.ts'
 
 declare module 'fastify' {
@@ -77,20 +77,9 @@ export interface UsageEvent {
   session?: Session | undefined
 }
 
-/** An event and where it came from. Thousands wait to be stored, so it holds on to neither request nor session. */
-export interface RecordedEvent extends Omit<UsageEvent, 'issuedAtSeconds' | 'session'> {
-  /** ms, of this node's clock. */
-  at: number
-  /** When its session ends if it is not refreshed again, ms of the store's clock. */
-  sessionEndsAt?: number | undefined
-  /** Of the refresh token that was presented. */
-  tokenAgeSeconds?: number | undefined
-  /** What the client calls itself; a label, never evidence. Without it and a network the gateway itself acted. */
-  client?: string | undefined
-  /** As much of its address as events keep; '' for what is no address. */
-  network?: string | undefined
-  /** Whose access token the request held, when it is not the event's own subject. */
-  actor?: string | undefined
+/** An event and where it came from, as it is stored. Thousands wait for that, so it holds on to neither request nor session. */
+export interface RecordedEvent extends NewEvent {
+  reason: Reason
 }
 
 // What an operator should look at even when nothing else is logged.
@@ -163,31 +152,19 @@ export class Usage {
   // Every member by name: there is one of these for each refresh, and a spread would cost more than all that is done with it.
   #complete(request: FastifyRequest | undefined, event: UsageEvent): RecordedEvent {
     const at = this.#clock()
-    const { reason, granted, sub, sid, generation, detail, issuedAtSeconds, session } = event
+    const { reason, granted, sub, sid, generation, detail, issuedAtSeconds } = event
     const tokenAgeSeconds =
       issuedAtSeconds === undefined ? undefined : Math.max(0, Math.floor(at / 1000) - issuedAtSeconds)
-    const client = request && rememberedLabel(request.headers['user-agent'] ?? '')
-    const network = request && this.networkOf(request.ip)
+    const client = request && (rememberedLabel(request.headers['user-agent'] ?? '') || undefined)
+    const network = request && (this.networkOf(request.ip) || undefined)
     const actor = request && actorOf(request, event)
-    return {
-      at,
-      reason,
-      granted,
-      sub,
-      sid,
-      generation,
-      detail,
-      sessionEndsAt: session && endsAt(session),
-      tokenAgeSeconds,
-      client,
-      network,
-      actor,
-    }
+    const { node } = this
+    return { at, node, reason, granted, sub, sid, generation, client, network, tokenAgeSeconds, actor, detail }
   }
 
   // The actor stands in the request's own log already.
-  #lineOf({ reason, at: _, actor: __, sessionEndsAt: ___, ...rest }: RecordedEvent): object {
-    return { event: reason, node: this.node, ...rest }
+  #lineOf({ reason, at: _, actor: __, ...rest }: RecordedEvent): object {
+    return { event: reason, ...rest }
   }
 
   /** How often each reason was recorded since this process started. */

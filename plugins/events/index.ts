@@ -51,14 +51,14 @@ async function events(app: FastifyInstance, options: EventsOptions): Promise<voi
   const store = app.store.events
   const { node, networkOf } = app.usage
   const followed = followSignals(app, options)
-  const recorder = new Recorder({ store, node, limits, clock, lost: options.totals.lost, ...followed.hears })
+  const recorder = new Recorder({ store, limits, clock, lost: options.totals.lost, ...followed.hears })
   const live = new LiveEvents({ store, clock, view: eventView })
   const onSignal = (signal: Signal) => recorder.signal(signal)
   const { accessTtlSeconds, signals } = options
   const detector = new Detector({ node, accessTtlSeconds, ...signals, networkOf, onSignal })
   app.decorate('events', { node, store, live, recorder, clock })
   app.usage.onRecorded((event, session) => {
-    recorder.record(event)
+    recorder.record(event, session)
     detector.see(event, session)
   })
   recorder.start()

@@ -1,20 +1,13 @@
 // Gathers what happened and hands it to the store in batches, off every request's path. Fed by `app.usage`; it must never
 // throw, never wait and never grow without bound: what does not fit is counted as dropped, and the request knows nothing of it.
-import type {
-  EventBatch,
-  EventStore,
-  EventStoreLimits,
-  NewEvent,
-  Signal,
-  TimelineMark,
-} from '../session-store/event-store.ts'
+import type { EventBatch, EventStore, EventStoreLimits, Signal, TimelineMark } from '../session-store/event-store.ts'
+import { endsAt } from '../session-store/rotation.ts'
+import type { Session } from '../session-store/store.ts'
 import type { RecordedEvent } from '../usage.ts'
 import { isStep } from './sentences.ts'
 
 export interface RecorderOptions {
   store: EventStore
-  /** This node, for operators. */
-  node: string
   limits: EventStoreLimits
   /** ms */
   clock: () => number
@@ -42,11 +35,19 @@ const refusalsPerSecond = 20
 /** A timeline outlives its session by so much: the question why it ended comes afterwards. */
 const keepTimelineMs = 24 * 60 * 60 * 1000
 
+/** A step of a timeline that waits. */
+interface Step {
+  event: RecordedEvent
+  sid: string
+  /** Until when the timeline is needed, ms; 0 to leave that as it is. */
+  keepUntil: number
+}
+
 export class Recorder {
   readonly #options: RecorderOptions
-  // As they were recorded: what is stored of them is made when they leave. Then a request pays for no more than a place in a list.
+  // Texts and marks are made when they leave: a request pays for no more than places in lists.
   readonly #events: RecordedEvent[] = []
-  readonly #steps: RecordedEvent[] = []
+  readonly #steps: Step[] = []
   readonly #signals: Signal[] = []
   readonly #active = new Set<string>()
   readonly #refusals = new Map<string, { second: number; kept: number }>()
@@ -76,14 +77,23 @@ export class Recorder {
     await this.flush()
   }
 
-  record(event: RecordedEvent): void {
-    const { reason, granted, sid, sessionEndsAt } = event
+  /** @param session as it is afterwards, where there is one */
+  record(event: RecordedEvent, session?: Session): void {
+    const { reason, granted, sid } = event
     const { events, timelineEntries } = this.#options.limits
     this.#counts[reason] = (this.#counts[reason] ?? 0) + 1
     if (events > 0 && (granted || this.#mayKeep(event))) this.#push(this.#events, event)
     if (sid === undefined) return
-    if (granted && sessionEndsAt !== undefined && this.#active.size < queueLimit) this.#active.add(sid)
-    if (timelineEntries > 0 && isStep(reason)) this.#push(this.#steps, event)
+    if (granted && session && this.#active.size < queueLimit) this.#active.add(sid)
+    if (timelineEntries === 0 || !isStep(reason)) return
+    this.#push(this.#steps, { event, sid, keepUntil: session ? endsAt(session) + keepTimelineMs : 0 })
+  }
+
+  // A batch that is full leaves at once: what waits is copied by each collection of garbage meanwhile, and a store that gets one
+  // batch after the other has nobody else waiting for long.
+  #push<T>(queue: T[], one: T): void {
+    if (queue.length >= queueLimit) this.#options.lost.dropped += 1
+    else if (queue.push(one) === batchLimit) setImmediate(() => void this.flush())
   }
 
   signal(signal: Signal): void {
@@ -129,7 +139,7 @@ export class Recorder {
   // A step may have been taken although its answer was lost, and would count twice: it is not sent again.
   async #sendMarks(): Promise<void> {
     while (this.#steps.length > 0) {
-      const marks = this.#steps.splice(0, batchLimit).flatMap((step) => this.#toMark(step))
+      const marks = this.#steps.splice(0, batchLimit).map(toMark)
       try {
         await this.#options.store.mark(marks, this.#options.limits)
       } catch (error) {
@@ -151,20 +161,14 @@ export class Recorder {
     const active = [...this.#active].slice(0, activeLimit)
     for (const sid of active) this.#active.delete(sid)
     return {
-      node: this.#options.node,
       run: this.#run,
       id: this.#batches,
       at: this.#options.clock(),
-      events: this.#events.splice(0, batchLimit).map(toStored),
+      events: this.#events.splice(0, batchLimit),
       signals: this.#signals.splice(0, batchLimit),
       counts,
       active,
     }
-  }
-
-  #push(queue: RecordedEvent[], event: RecordedEvent): void {
-    if (queue.length < queueLimit) queue.push(event)
-    else this.#options.lost.dropped += 1
   }
 
   #mayKeep({ reason, at }: RecordedEvent): boolean {
@@ -179,17 +183,6 @@ export class Recorder {
     this.#options.lost.sampled += 1
     return false
   }
-
-  #toMark(event: RecordedEvent): TimelineMark[] {
-    const { sid, reason, at, generation = 0, sessionEndsAt, actor } = event
-    if (sid === undefined) return []
-    // Whoever acted from elsewhere does not show in the person's own timeline.
-    const isOwn = actor === undefined
-    const client = isOwn ? (event.client ?? '') : ''
-    const network = isOwn ? (event.network ?? '') : ''
-    const keepUntil = sessionEndsAt === undefined ? 0 : sessionEndsAt + keepTimelineMs
-    return [{ sid, at, reason, generation, node: this.#options.node, client, network, keepUntil }]
-  }
 }
 
 function hasAny(counts: Record<string, number>): boolean {
@@ -197,16 +190,9 @@ function hasAny(counts: Record<string, number>): boolean {
   return false
 }
 
-function toStored(event: RecordedEvent): NewEvent {
-  const { at, reason, granted, sub, sid, generation, client, network, tokenAgeSeconds, actor, detail } = event
-  const stored: NewEvent = { at, reason, granted }
-  if (sub !== undefined) stored.sub = sub
-  if (sid !== undefined) stored.sid = sid
-  if (generation !== undefined) stored.generation = generation
-  if (client !== undefined && client !== '') stored.client = client
-  if (network !== undefined && network !== '') stored.network = network
-  if (tokenAgeSeconds !== undefined) stored.tokenAgeSeconds = tokenAgeSeconds
-  if (actor !== undefined) stored.actor = actor
-  if (detail !== undefined) stored.detail = detail
-  return stored
+// Whoever acted from elsewhere does not show in the person's own timeline.
+function toMark({ event, sid, keepUntil }: Step): TimelineMark {
+  const { at, node, reason, generation = 0, client = '', network = '', actor } = event
+  const isOwn = actor === undefined
+  return { sid, at, reason, generation, node, client: isOwn ? client : '', network: isOwn ? network : '', keepUntil }
 }

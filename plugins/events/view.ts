@@ -2,20 +2,9 @@
 import type { StoredEvent } from '../session-store/event-store.ts'
 
 /** The wire form of an event. */
-export interface EventView {
-  id: string
+export interface EventView extends Omit<StoredEvent, 'at' | 'tokenAgeSeconds'> {
   at: string
-  node: string
-  reason: string
-  granted: boolean
-  sub?: string
-  sid?: string
-  generation?: number
-  client?: string
-  network?: string
   token_age_seconds?: number
-  actor?: string
-  detail?: string
 }
 
 /** @returns the wire form; members that are not known are left out */

@@ -22,7 +22,7 @@ import {
   type UsageHistory,
   type UsageWindow,
 } from './event-store.ts'
-import { readEvent, readNodeReport, readSignal, writeEvents } from './event-text.ts'
+import { readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
 import { addMark, readTimeline } from './timeline.ts'
 import { addCount, cellsOf, cellsOfWindow, emptyHistory } from './usage-window.ts'
 
@@ -57,11 +57,9 @@ export class EmbeddedEvents implements EventStore {
     }, notDurable)
   }
 
-  #appendEvents({ node, events }: EventBatch, limit: number): void {
+  #appendEvents({ events }: EventBatch, limit: number): void {
     const { append, trim } = this.#statements
-    const texts = writeEvents(node, events)
-    for (const [i, { sid, sub, reason }] of events.entries())
-      append.run(sid ?? null, sub ?? null, reason, texts[i] ?? '')
+    for (const event of events) append.run(event.sid ?? null, event.sub ?? null, event.reason, writeEvent(event))
     if (events.length > 0) trim.run(limit)
   }
 

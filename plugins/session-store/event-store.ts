@@ -2,27 +2,33 @@
 // sessions, signals and who is up. Two adapters implement it, the contract holds both to it. Nothing of it decides anything:
 // the gateway serves as well without it, so no verb here may stand between a request and its answer.
 
-/** What happened, as a node hands it over. Texts are short and hold no control characters; times are ms of the node's clock. */
-export interface NewEvent {
+/** What happened. Texts are short and hold no control characters; times are ms of the node's clock. */
+export interface StoredEvent {
+  /** `<number>-<number>`: a place in the stream, later ones are greater. */
+  id: string
   at: number
+  node: string
   /** A word of the closed list; another version of the gateway may know more. */
   reason: string
   granted: boolean
   sub?: string
   sid?: string
   generation?: number
+  /** What the client calls itself; a label, never evidence. Without it and a network the gateway itself acted. */
   client?: string
+  /** As much of its address as events keep. */
   network?: string
+  /** Of the refresh token that was presented. */
   tokenAgeSeconds?: number
   /** Who did it to `sub`, when that was somebody else. */
   actor?: string
+  /** A short phrase for operators; never input of a client. */
   detail?: string
 }
 
-export interface StoredEvent extends NewEvent {
-  /** `<number>-<number>`: a place in the stream, later ones are greater. */
-  id: string
-  node: string
+/** The same as a node hands it over: a member that is undefined is left out. */
+export type NewEvent = Pick<StoredEvent, 'at' | 'node' | 'reason' | 'granted'> & {
+  [Member in Exclude<keyof StoredEvent, 'id' | 'at' | 'node' | 'reason' | 'granted'>]?: StoredEvent[Member] | undefined
 }
 
 /** Something that somebody should look at, found by a rule in the events of one node. */
@@ -44,7 +50,6 @@ export interface Signal {
 
 /** What a node gathered since its last batch. */
 export interface EventBatch {
-  node: string
   /** Who gathers: another one for every recorder, also of one node. */
   run: string
   /** Another one for every batch of a run: one that is sent twice counts once. */

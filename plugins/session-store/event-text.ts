@@ -2,19 +2,14 @@
 // and read seldom. What is read was written by a gateway, perhaps of another version: unknown members are left out.
 import type { EventFilter, NewEvent, NodeReport, Signal, StoredEvent } from './event-store.ts'
 
-/**
- * Writes the events of one node.
- * @returns a text without line breaks for each, about 150 bytes
- */
-export function writeEvents(node: string, events: readonly NewEvent[]): string[] {
-  // A copy that holds the node too would cost as much as the text.
-  const start = `{"node":${JSON.stringify(node)},`
-  return events.map((event) => start + JSON.stringify(event).slice(1))
+/** @returns the text of an event, without line breaks, about 150 bytes */
+export function writeEvent(event: NewEvent): string {
+  return JSON.stringify(event)
 }
 
-/** @param text as `writeEvents` made it */
+/** @param text as `writeEvent` made it */
 export function readEvent(id: string, text: string): StoredEvent {
-  // Boundary: only `writeEvents` writes these texts.
+  // Boundary: only `writeEvent` writes these texts.
   return { id, ...(JSON.parse(text) as Omit<StoredEvent, 'id'>) }
 }
 

@@ -22,7 +22,7 @@ import {
   type UsageHistory,
   type UsageWindow,
 } from './event-store.ts'
-import { matches, mayMatch, readEvent, readNodeReport, readSignal, writeEvents } from './event-text.ts'
+import { matches, mayMatch, readEvent, readNodeReport, readSignal, writeEvent } from './event-text.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
 import { scripts } from './redis-scripts.ts'
@@ -33,6 +33,12 @@ const tenMinutesMs = 600_000
 const hourMs = 3_600_000
 /** Events fetched at once while a filter looks for its own. */
 const scanStep = 500
+
+/** A step of a timeline: its key, and what mark.lua reads. */
+interface Step {
+  key: string
+  step: string
+}
 
 export class RedisEvents implements EventStore {
   readonly #link: RedisLink
@@ -63,7 +69,7 @@ export class RedisEvents implements EventStore {
     const reply = await this.#link.run(scripts.appendEvents, keys, [
       ...[`${batch.run} ${batch.id}`, limits.events, signalLimit, signalRepeatMs],
       // As one argument: the client looks at each one of them.
-      ...[writeEvents(batch.node, events).join('\n'), ...sizes],
+      ...[events.map(writeEvent).join('\n'), ...sizes],
       ...cells.flatMap(({ hour, day, count }): Argument[] => [hour.field, day.field, count]),
       ...active,
       ...signals.map((signal) => JSON.stringify(signal)),
@@ -73,20 +79,24 @@ export class RedisEvents implements EventStore {
   }
 
   async mark(marks: readonly TimelineMark[], { timelineEntries }: EventStoreLimits): Promise<void> {
-    const known = marks.slice(0, timelineBatchLimit).filter(({ sid }) => this.#names.timeline(sid) !== undefined)
-    await Promise.all(this.#bySlot(known).map((group) => this.#markTogether(group, timelineEntries)))
+    const steps = marks.slice(0, timelineBatchLimit).flatMap((mark) => {
+      const key = this.#names.timeline(mark.sid)
+      return key === undefined ? [] : { key, step: stepOf(mark) }
+    })
+    await Promise.all(this.#bySlot(steps).map((group) => this.#markTogether(group, timelineEntries)))
   }
 
-  async #markTogether(marks: readonly TimelineMark[], limit: number): Promise<void> {
-    const keys = marks.map(({ sid }) => this.#names.timeline(sid) ?? '')
-    await this.#link.run(scripts.mark, keys, [limit, ...marks.map(stepOf)])
+  async #markTogether(steps: readonly Step[], limit: number): Promise<void> {
+    const keys = steps.map(({ key }) => key)
+    await this.#link.run(scripts.mark, keys, [limit, ...steps.map(({ step }) => step)])
   }
 
-  // One script may touch one slot of a Cluster; elsewhere one script does for all.
-  #bySlot(marks: readonly TimelineMark[]): TimelineMark[][] {
-    if (marks.length === 0) return []
-    if (!this.#isCluster) return [[...marks]]
-    return Object.values(Object.groupBy(marks, ({ sid }) => sid.slice(0, 8))).flatMap((group) => (group ? [group] : []))
+  // One script may touch one slot of a Cluster, which is that of a subject; elsewhere one script does for all.
+  #bySlot(steps: readonly Step[]): (readonly Step[])[] {
+    if (steps.length === 0) return []
+    if (!this.#isCluster) return [steps]
+    const bySubject = Object.groupBy(steps, ({ key }) => key.slice(0, key.indexOf('/')))
+    return Object.values(bySubject).flatMap((group) => (group ? [group] : []))
   }
 
   async page(filter: EventFilter, { before, after, limit }: EventRange): Promise<EventPage> {

@@ -21,10 +21,10 @@ let batches = 0
 function batchOf(clock: Clock, change: Partial<EventBatch> = {}): EventBatch {
   batches += 1
   const empty = { events: [], counts: {}, active: [], signals: [] }
-  return { node: 'one', run: 'run', id: batches, at: clock.nowMs, ...empty, ...change }
+  return { run: 'run', id: batches, at: clock.nowMs, ...empty, ...change }
 }
 
-const eventOf = (sub: string, reason = 'rotated', at = 0) => ({ at, reason, granted: true, sub })
+const eventOf = (sub: string, reason = 'rotated', at = 0) => ({ at, node: 'one', reason, granted: true, sub })
 
 function signalOf(id: string, at: number): Signal {
   const why = 'because'
@@ -65,18 +65,24 @@ function testPages(t: Test, open: OpenEvents, clock: Clock): void {
   t.test('events come back newest first, whole, a page at a time', async (t) => {
     const events = await open(t)
     const whole = {
-      ...{ at: 5, reason: 'rotated', granted: true, sub: 'ana', sid: sidOf(1), generation: 2, client: 'curl' },
+      ...{
+        at: 5,
+        node: 'one',
+        reason: 'rotated',
+        granted: true,
+        sub: 'ana',
+        sid: sidOf(1),
+        generation: 2,
+        client: 'curl',
+      },
       ...{ network: '192.0.2.0/24', tokenAgeSeconds: 7, actor: 'root', detail: '“quoted”\n' },
     }
     await events.append(batchOf(clock, { events: [eventOf('a'), eventOf('b'), whole] }), limits)
-    await events.append(batchOf(clock, { node: 'two', events: [eventOf('c')] }), limits)
+    await events.append(batchOf(clock, { events: [{ ...eventOf('c'), node: 'two' }] }), limits)
     const first = await events.page({}, { limit: 2 })
     t.strictSame(
       first.events.map(({ id, ...event }) => event),
-      [
-        { node: 'two', ...eventOf('c') },
-        { node: 'one', ...whole },
-      ],
+      [{ ...eventOf('c'), node: 'two' }, whole],
     )
     for (const { id } of first.events) t.match(id, /^\d{1,15}-\d{1,19}$/)
     const second = await events.page({}, { before: first.next, limit: 50 })
@@ -148,7 +154,7 @@ function testCounts(t: Test, open: OpenEvents, clock: Clock): void {
     const events = await open(t)
     const startedAt = clock.nowMs
     await events.append(batchOf(clock, { counts: { rotated: 3, login_ok: 1 } }), limits)
-    await events.append(batchOf(clock, { node: 'two', counts: { rotated: 2 } }), limits)
+    await events.append(batchOf(clock, { counts: { rotated: 2 } }), limits)
     clock.advance(60_000)
     await events.append(batchOf(clock, { counts: { rotated: 10 } }), limits)
     const hour = await events.history('hour', clock.nowMs)
@@ -176,7 +182,7 @@ function testCounts(t: Test, open: OpenEvents, clock: Clock): void {
     const events = await open(t)
     const active = Array.from({ length: 20 }, (_, i) => sidOf(i))
     await events.append(batchOf(clock, { active }), limits)
-    await events.append(batchOf(clock, { node: 'two', active: active.slice(0, 5) }), limits)
+    await events.append(batchOf(clock, { active: active.slice(0, 5) }), limits)
     t.strictSame(await events.countActive(clock.nowMs), { hour: 20, day: 20 })
     clock.advance(2 * 3_600_000)
     t.strictSame(await events.countActive(clock.nowMs), { hour: 0, day: 20 })
@@ -202,7 +208,7 @@ function testSignals(t: Test, open: OpenEvents, clock: Clock): void {
     const events = await open(t)
     const [one, other] = [signalOf('s1', clock.nowMs), signalOf('s2', clock.nowMs)]
     t.strictSame(await events.append(batchOf(clock, { signals: [one] }), limits), { newSignals: ['s1'] })
-    t.strictSame(await events.append(batchOf(clock, { node: 'two', signals: [one, other] }), limits), {
+    t.strictSame(await events.append(batchOf(clock, { signals: [one, other] }), limits), {
       newSignals: ['s2'],
     })
     t.strictSame(await events.signals({}, { limit: 10 }), { signals: [other, one], next: undefined }, 'newest first')

@@ -14,7 +14,7 @@ function recorderOn(store: Partial<EventStore>, clock = () => 0) {
   const recorder = new Recorder({
     // Boundary of the test: the recorder appends and marks, and asks nothing else.
     store: store as EventStore,
-    ...{ node: 'n', limits: { events: 100, timelineEntries: 4 }, clock },
+    ...{ limits: { events: 100, timelineEntries: 4 }, clock },
     onNewSignals: () => undefined,
     onFailure: (error) => void failures.push(error),
     lost,
@@ -22,7 +22,8 @@ function recorderOn(store: Partial<EventStore>, clock = () => 0) {
   return { recorder, failures, lost }
 }
 
-const rotated = (at = 0) => ({ reason: 'rotated', granted: true, at, sid: 'A'.repeat(32), tokenAgeSeconds: 1 }) as const
+const rotated = (at = 0) =>
+  ({ node: 'n', reason: 'rotated', granted: true, at, sid: 'A'.repeat(32), tokenAgeSeconds: 1 }) as const
 
 t.test('a store that is away costs nothing but events beyond the bound, which are counted', async (t) => {
   const { recorder, failures, lost } = recorderOn({
@@ -78,9 +79,9 @@ t.test(
     t.teardown(() => store.close())
     const { recorder, lost } = recorderOn(store.events)
     for (let i = 0; i < 5000; i += 1)
-      recorder.record({ reason: 'token_malformed', granted: false, at: 0, tokenAgeSeconds: undefined })
+      recorder.record({ node: 'n', reason: 'token_malformed', granted: false, at: 0, tokenAgeSeconds: undefined })
     recorder.record(rotated())
-    recorder.record({ reason: 'token_malformed', granted: false, at: 1000, tokenAgeSeconds: undefined })
+    recorder.record({ node: 'n', reason: 'token_malformed', granted: false, at: 1000, tokenAgeSeconds: undefined })
     await recorder.flush()
     t.equal(lost.sampled, 4980)
     t.equal((await store.events.page({ reason: 'token_malformed' }, { limit: 200 })).events.length, 21)

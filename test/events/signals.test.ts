@@ -181,8 +181,8 @@ t.test('the memory of the rules is bounded, whoever signs in from wherever', asy
   })
   for (let i = 0; i < 120_000; i += 1) {
     const [sub, sid, network] = [`user${i}`, `sid${i}`, `10.${i & 255}.${(i >> 8) & 255}.${i >> 16}`]
-    detector.see({ reason: 'login_failed', granted: false, at: i, sub, network, client: '' })
-    detector.see({ reason: 'rotated', granted: true, at: i, sub, sid, network, client: '' })
+    detector.see({ node: 'n', reason: 'login_failed', granted: false, at: i, sub, network, client: '' })
+    detector.see({ node: 'n', reason: 'rotated', granted: true, at: i, sub, sid, network, client: '' })
   }
   t.ok(detector.size > 40_000 && detector.size <= 90_000, `${detector.size} remembered`)
   t.strictSame(found, [])
@@ -197,7 +197,7 @@ t.test('what is found again within the hour is raised once, and has the same id 
     })
   const [one, other] = [detectorOf('one'), detectorOf('other')]
   const hour = 3_600_000
-  const reuseAt = (at: number) => ({ reason: 'reused', granted: false, at, sub: 'alice', sid: 's' }) as const
+  const reuseAt = (at: number) => ({ node: 'n', reason: 'reused', granted: false, at, sub: 'alice', sid: 's' }) as const
   for (const at of [hour, hour + 1, 2 * hour - 1, 2 * hour]) one.see(reuseAt(at))
   other.see(reuseAt(hour + 5))
   t.strictSame(

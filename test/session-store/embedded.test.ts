@@ -281,7 +281,7 @@ t.test('active sessions are counted by minutes, which agree with their rows, als
   const rows = () => numbers('SELECT at / 60000, count(*) FROM activeSessions GROUP BY 1 ORDER BY 1')
   const see = (batch: number, active: string[]) =>
     store.events.append(
-      { node: 'n', run: 'r', id: batch, at: clock.nowMs, events: [], counts: {}, active, signals: [] },
+      { run: 'r', id: batch, at: clock.nowMs, events: [], counts: {}, active, signals: [] },
       { events: 0, timelineEntries: 0 },
     )
   for (const [batch, active] of [['a', 'b', 'c'], ['a'], ['a', 'b'], ['b'], ['c', 'd']].entries()) {
