@@ -1,5 +1,4 @@
-// The log of one request, which is made when its first line is written: most requests never write one. Given to Fastify by
-// app.ts; what a line is and what is left out of it is said by the log it is made from.
+// The log of one request, which is made when a line needs it: most requests never write one. Given to Fastify by app.ts; what a line is and what is left out of it is said by the log it is made from.
 import type { FastifyBaseLogger } from 'fastify'
 import { levels } from 'pino'
 
@@ -59,8 +58,15 @@ export class RequestLog implements FastifyBaseLogger {
   #write(level: Level, line: unknown[]): void {
     // A line that is not written anyway shall not make a log.
     if (severity(level) < severity(this.level)) return
-    Reflect.apply(this.#made[level], this.#made, line)
+    const [first, ...rest] = line
+    // Its members beside those of the line: a log of its own would cost as much again, and there is a line for each refresh.
+    if (isPlain(first)) Reflect.apply(this.#parent[level], this.#parent, [{ ...this.#members, ...first }, ...rest])
+    else Reflect.apply(this.#made[level], this.#made, line)
   }
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }
 
 function severity(level: string): number {
