@@ -16,9 +16,11 @@ export function switchRecording(): void {
   isRecording = !isRecording
 }
 
-// Replacing the method anew would throw away what was compiled for it.
-function switched<Own, Args extends unknown[]>(method: (this: Own, ...args: Args) => void) {
-  return function (this: Own, ...args: Args): void {
-    if (isRecording) method.apply(this, args)
+// Replacing the method anew would throw away what was compiled for it, and a list of arguments would be paid for by what records.
+function switched<Method extends (this: never, one: never, other: never) => void>(method: Method): Method {
+  const whenRecording = function (this: never, one: never, other: never): void {
+    if (isRecording) method.call(this, one, other)
   }
+  // Boundary: what takes up to two arguments and gives nothing back, as all of them do.
+  return whenRecording as Method
 }
