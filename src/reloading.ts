@@ -41,10 +41,11 @@ export class Reloading {
   }
 
   /** Begins to listen and to look. */
-  static start(options: ReloadingOptions): void {
+  static start(options: ReloadingOptions): Reloading {
     const reloading = new Reloading(options)
     process.on('SIGHUP', () => void reloading.#run())
     reloading.#watchFolders()
+    return reloading
   }
 
   async #run(): Promise<void> {
@@ -54,7 +55,7 @@ export class Reloading {
     }
     this.#isBusy = true
     try {
-      await this.#options.use(await this.#readWhole())
+      await this.#options.use(await this.readWhole())
       this.#options.log().info('the config was read anew and holds from now on')
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
@@ -68,9 +69,12 @@ export class Reloading {
     }
   }
 
-  // Whoever sends the signal may be writing still, or again: a half of a list of routes is a list of routes, and mistakes may be
-  // those of the moment.
-  async #readWhole(): Promise<Config> {
+  /**
+   * Reads the config once its files have stood still. Whoever sends a signal may be writing still, or again: a half of a list of
+   * routes is a list of routes, and mistakes may be those of the moment.
+   * @throws Error that says what is wrong with it
+   */
+  async readWhole(): Promise<Config> {
     for (let rounds = 1; ; rounds += 1) {
       this.#seen = this.#fingerprint()
       await delay(settleMs)

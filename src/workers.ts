@@ -50,8 +50,13 @@ export async function superviseWorkers(config: Config, reload: () => Config): Pr
     () => workers.stop(),
     () => workers.stopAtOnce(),
   )
-  process.on('SIGUSR2', () => void workers.renew(reload))
-  Reloading.start({ log: () => log, files: () => workers.files, read: reload, use: (config) => workers.reload(config) })
+  const reloading = Reloading.start({
+    log: () => log,
+    files: () => workers.files,
+    read: reload,
+    use: (config) => workers.reload(config),
+  })
+  process.on('SIGUSR2', () => void workers.renew(() => reloading.readWhole()))
   return { log, address }
 }
 
@@ -144,12 +149,12 @@ class Workers {
   }
 
   /** Replaces every worker by a new one, one after the other: each stops only when its successor listens. */
-  async renew(reload: () => Config): Promise<void> {
+  async renew(read: () => Promise<Config>): Promise<void> {
     if (this.#isRenewing || this.#isStopping) return
     this.#isRenewing = true
     try {
       // The port stays: it is this process that listens.
-      const config = { ...reload(), listen: this.#config.listen }
+      const config = { ...(await read()), listen: this.#config.listen }
       for (const old of [...this.#kept]) await this.#replace(old, config)
       this.#log.info('all workers are renewed')
     } catch (error) {

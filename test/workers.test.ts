@@ -181,6 +181,10 @@ t.test(
     gateway.kill('SIGUSR2')
     await eventually('it is refused', () => gateway.output.some((line) => line.includes('stay as they are')))
     t.match(gateway.output.join('\n'), /docs is \\"maybe\\"/)
+    writeFileSync(routesFile, '')
+    gateway.kill('SIGUSR2')
+    const refused = /"reason":"[^"]*is empty or gone[^}]*not renewed yet/
+    await eventually('so is one that lost everything', () => gateway.output.some((line) => refused.test(line)))
     t.strictSame(gateway.workers, after)
     t.equal(await gateway.stop(), 0)
   },
