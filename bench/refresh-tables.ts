@@ -35,22 +35,23 @@ export async function printRedisRefreshing(
   algorithms: readonly string[],
   rounds: Rounds,
 ): Promise<void> {
-  await withRedis(async ({ url, process: redis }) => {
-    printHead(['refreshing on Redis, one core', ...columns, 'Redis CPU us', 'of signing alone'])
-    const others: number[] = []
-    for (const alg of algorithms) {
+  printHead(['refreshing on Redis, one core', ...columns, 'Redis CPU us', 'of signing alone'])
+  const others: number[] = []
+  for (const alg of algorithms) {
+    // Each on a Redis of its own: a gateway goes on signing with the key that it finds.
+    await withRedis(async ({ url, process: redis }) => {
       const env = { CARDEA_SIGNING_ALG: alg }
       const gateways = [{ file: 'bench/gateway-without-store.ts', env }, { env: { ...env, REDIS_URL: url } }]
       const [alone, whole] = await compareRefreshing(folder, gateways, rounds, redis().pid)
       if (alone) console.log(`| ${alg}, signing alone: no store, nothing recorded | ${cellsOf(alone)} | | 1 |`)
-      if (whole === undefined) continue
+      if (whole === undefined) return
       const store = `${whole.storeCpuUs.toFixed(0)} | ${whole.ratio.toFixed(2)}`
       console.log(`| ${alg}, the gateway on Redis | ${cellsOf(whole)} | ${store} |`)
       others.push(whole.otherBusy)
-    }
-    await printBare(url)
-    console.log(`\nThe load and Redis took ${percent(Math.max(...others))} of the other core at most.\n`)
-  })
+    })
+  }
+  await withRedis(({ url }) => printBare(url))
+  console.log(`\nThe load and Redis took ${percent(Math.max(...others))} of the other core at most.\n`)
 }
 
 async function printBare(url: string): Promise<void> {
