@@ -164,7 +164,7 @@ export const signalRepeatMs = 60 * 60_000
 /** Signals that are kept. */
 export const signalLimit = 1000
 /** Timelines that one verb reads or writes. */
-export const timelineBatchLimit = 200
+export const timelineBatchLimit = 400
 
 export interface EventStoreLimits {
   /** Events kept, about; the oldest leave. */
