@@ -73,6 +73,26 @@ t.test('a slow store is given one batch at a time', async (t) => {
 })
 
 t.test(
+  'a batch that is full leaves without being asked for, in the same turn as the steps of its sessions',
+  async (t) => {
+    const taken: string[] = []
+    const { recorder } = recorderOn({
+      append: async ({ events }) => {
+        taken.push(`${events.length} events`)
+        return { newSignals: [] }
+      },
+      mark: async (marks) => void taken.push(`${marks.length} steps`),
+    })
+    for (let i = 0; i < 399; i += 1) recorder.record(rotated())
+    await new Promise(setImmediate)
+    t.strictSame(taken, [])
+    recorder.record(rotated())
+    await new Promise(setImmediate)
+    t.strictSame(taken, ['400 events', '400 steps'])
+  },
+)
+
+t.test(
   'of a flood of refusals so many a second are kept, all are counted, and nothing that was granted is lost',
   async (t) => {
     const store = openEmbeddedStore({ file: ':memory:' })
