@@ -1,4 +1,5 @@
-// The log of one request, which is made when a line needs it: most requests never write one. Given to Fastify by app.ts; what a line is and what is left out of it is said by the log it is made from.
+// The log of one request, which is made when a line needs it: most requests never write one. Given to Fastify by app.ts; what a
+// line is and what is left out of it is said by the log it is made from.
 import type { FastifyBaseLogger } from 'fastify'
 import { levels } from 'pino'
 

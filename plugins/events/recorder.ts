@@ -55,7 +55,8 @@ export class Recorder {
   #counts: Record<string, number> = {}
   #unsent: EventBatch | undefined
   #batches = 0
-  #flushing: Promise<void> | undefined
+  #underWay: Promise<void> = Promise.resolve()
+  #following: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: RecorderOptions) {
@@ -101,12 +102,15 @@ export class Recorder {
     else this.#options.lost.dropped += 1
   }
 
-  /** Hands over what was gathered. Never rejects; what the store did not take is tried again, or counted as dropped. */
+  /** Hands over what was gathered until now. Never rejects; what the store did not take is tried again, or counted as dropped. */
   flush(): Promise<void> {
-    this.#flushing ??= this.#flush().finally(() => {
-      this.#flushing = undefined
+    // One that is under way has left without the newest: another one follows it, for all who ask meanwhile.
+    this.#following ??= this.#underWay.then(() => {
+      this.#following = undefined
+      this.#underWay = this.#flush()
+      return this.#underWay
     })
-    return this.#flushing
+    return this.#following
   }
 
   /** For a reader who is to see what has just happened: hands over what waits, but makes nobody wait for long. */
@@ -117,21 +121,22 @@ export class Recorder {
     clearTimeout(timer)
   }
 
-  // Side by side: the first of both leave in one write.
+  // Side by side: the first of both leave in one write. What comes meanwhile waits for its own turn: taken along, each answer of
+  // the store would be followed by a batch of the few events that came while it was on its way.
   async #flush(): Promise<void> {
     await Promise.all([this.#sendBatches(), this.#sendMarks()])
   }
 
   async #sendBatches(): Promise<void> {
     try {
-      while (this.#unsent || this.#hasNews()) await this.#sendBatch()
+      if (this.#unsent) await this.#send(this.#unsent)
+      for (let left = this.#batchesOfNews(); left > 0; left -= 1) await this.#send(this.#takeBatch())
     } catch (error) {
       this.#options.onFailure(error)
     }
   }
 
-  async #sendBatch(): Promise<void> {
-    const batch = this.#unsent ?? this.#takeBatch()
+  async #send(batch: EventBatch): Promise<void> {
     this.#unsent = batch
     const { newSignals } = await this.#options.store.append(batch, this.#options.limits)
     this.#unsent = undefined
@@ -140,7 +145,7 @@ export class Recorder {
 
   // A step may have been taken although its answer was lost, and would count twice: it is not sent again.
   async #sendMarks(): Promise<void> {
-    while (this.#steps.length > 0) {
+    for (let left = Math.ceil(this.#steps.length / batchLimit); left > 0; left -= 1) {
       const marks = this.#steps.splice(0, batchLimit).map(toMark)
       try {
         await this.#options.store.mark(marks, this.#options.limits)
@@ -152,8 +157,9 @@ export class Recorder {
     }
   }
 
-  #hasNews(): boolean {
-    return this.#events.length > 0 || this.#signals.length > 0 || this.#active.size > 0 || hasAny(this.#counts)
+  #batchesOfNews(): number {
+    const full = Math.max(this.#events.length / batchLimit, this.#active.size / activeLimit)
+    return full === 0 && (this.#signals.length > 0 || hasAny(this.#counts)) ? 1 : Math.ceil(full)
   }
 
   #takeBatch(): EventBatch {

@@ -92,6 +92,25 @@ t.test(
   },
 )
 
+t.test('what comes while a batch is on its way waits for its own turn, and is there when asked for', async (t) => {
+  const sizes: number[] = []
+  const append = async ({ events }: EventBatch) => {
+    sizes.push(events.length)
+    // As it is under load: each answer finds more that has happened.
+    if (sizes.length < 50) recorder.record(rotated())
+    await new Promise(setImmediate)
+    return { newSignals: [] }
+  }
+  const { recorder } = recorderOn({ append, mark: async () => undefined })
+  recorder.record(rotated())
+  const first = recorder.flush()
+  await Promise.resolve()
+  for (let i = 0; i < 5; i += 1) recorder.record(rotated())
+  await Promise.all([first, recorder.flush(), recorder.flush()])
+  t.strictSame(sizes, [1, 6], 'and not one batch for each answer')
+  t.equal(recorder.waiting, 1, 'the event of the last moment')
+})
+
 t.test(
   'of a flood of refusals so many a second are kept, all are counted, and nothing that was granted is lost',
   async (t) => {

@@ -45,8 +45,8 @@ export interface Call {
 /**
  * How a call failed.
  * `unsent`: there was no connection, so nothing has left. `closed`: the service closed it without a byte of an answer. `broken`:
- * it closed in the middle of its answer, interim ones included. `malformed`: what it sent is no answer. `unsendable`: the request cannot be written.
- * `aborted`: its caller gave up.
+ * it closed in the middle of its answer, interim ones included. `malformed`: what it sent is no answer. `unsendable`: the request
+ * cannot be written. `aborted`: its caller gave up.
  */
 export type FailureKind = 'unsent' | 'closed' | 'broken' | 'malformed' | 'unsendable' | 'aborted'
 
