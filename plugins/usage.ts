@@ -46,6 +46,7 @@ export const reasonTable = {
   route_limited: 'a request over the limit of its route',
   session_ended: 'a refresh token of a session that had been ended',
   session_limit: 'the session ended because its user had too many',
+  store_alarm: 'something is the matter with the store; `detail` says what and what to do',
   stream_cut: 'what was under way ended because its session or access token was revoked, or its access token expired',
   token_expired: 'an access token past its life',
   token_foreign: 'an access token of another issuer or for nobody here',
@@ -83,7 +84,13 @@ export interface RecordedEvent extends NewEvent {
 }
 
 // What an operator should look at even when nothing else is logged.
-const alarms: ReadonlySet<Reason> = new Set(['reused', 'ahead_healed', 'ahead_refused', 'revocation_unknown'])
+const alarms: ReadonlySet<Reason> = new Set([
+  'reused',
+  'ahead_healed',
+  'ahead_refused',
+  'revocation_unknown',
+  'store_alarm',
+])
 
 /** Levels of a log that writes ordinary events. */
 const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])

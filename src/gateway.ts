@@ -6,7 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Totals } from '../plugins/metrics/totals.ts'
+import { reportNews } from '../plugins/session-store/index.ts'
 import type { Store } from '../plugins/session-store/store.ts'
+import type { StoreNews } from '../plugins/session-store/store-condition.ts'
 import { buildApp, closedUnless } from './app.ts'
 import { AppServer, type AppSide } from './app-server.ts'
 import type { Config } from './config.ts'
@@ -22,6 +24,8 @@ interface Generation {
   side: AppSide
   config: Config
   documents: Documents
+  /** How often the store had been replaced when it was read. */
+  replacements: number
 }
 
 /** Apps that finish what they have under way; beyond it the oldest is ended at once. */
@@ -51,7 +55,7 @@ export class Gateway {
   private constructor(config: Config, store: Store) {
     this.#store = store
     this.#server = new AppServer(config.limits)
-    store.onNotice((sentence) => this.#current?.app.log.warn(sentence))
+    store.condition.onNews((news) => this.#hear(news))
   }
 
   /**
@@ -120,6 +124,7 @@ export class Gateway {
 
   async #build(config: Config, documents: Documents): Promise<Generation> {
     const side = this.#server.newSide()
+    const { replacements } = this.#store.condition
     const app = await buildApp(config, {
       store: this.#store,
       storeIsLent: true,
@@ -127,7 +132,7 @@ export class Gateway {
       totals: this.#totals,
       serverFactory: side.serverFactory,
     })
-    const generation = { app, side, config, documents }
+    const generation = { app, side, config, documents, replacements }
     app.addHook('preClose', () => this.#letGo(generation))
     await closedUnless(app, () => app.ready())
     return generation
@@ -163,6 +168,24 @@ export class Gateway {
     })
     this.#closings.add(closing)
     closing.finally(() => this.#closings.delete(closing))
+  }
+
+  #hear(news: StoreNews): void {
+    if (this.#current !== undefined) reportNews(this.#current.app, news)
+    if (news.kind === 'replaced') void this.#inTurn(() => this.#startOver())
+  }
+
+  /** What the app that serves knows is of a store that is gone: another app reads all of it anew. */
+  async #startOver(): Promise<void> {
+    const current = this.#current
+    if (this.#isStopping || current?.replacements === this.#store.condition.replacements) return
+    const { config, documents } = this.#serving
+    try {
+      this.#adopt(await this.#build(config, documents))
+    } catch (err) {
+      this.log.error({ err }, 'the store was replaced, and what it holds now cannot be read; trying again')
+      setTimeout(() => void this.#inTurn(() => this.#startOver()), firstRetryMs).unref()
+    }
   }
 
   #retryLater(): void {

@@ -39,7 +39,7 @@ export function tagOf(sub: string): string {
 export async function openNode(t: Ending, url: string, options: Partial<RedisStoreOptions> = {}): Promise<Node> {
   const store = await openRedisStore({ url, loadSubjectTag: async () => tagOf, ...options })
   const node: Node = { store, heard: new Map(), reloads: 0, notices: [] }
-  store.onNotice((sentence) => node.notices.push(sentence))
+  store.condition.onNews(({ sentence }) => node.notices.push(sentence))
   const ending = new AbortController()
   t.teardown(() => {
     ending.abort()

@@ -61,6 +61,9 @@ const forgetEveryMs = 10_000
 // Of two nodes one may issue by a clock that is ahead and the other judge by one that is behind: a token lives longer by both.
 const clockMarginMs = 60_000
 
+/** When the store is another one, no session that this app knows of is left, whenever it began: what is under way ends. */
+const everybody: Entry = { kind: 'everyone', at: Number.MAX_SAFE_INTEGER, reason: 'revoked_by_admin' }
+
 async function revocation(app: FastifyInstance, options: RevocationOptions): Promise<void> {
   const keepForMs = options.keepForSeconds * 1000 + clockMarginMs
   const list = new RevocationList(keepForMs)
@@ -83,9 +86,11 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
     onRevoked: (listener) => void listeners.push(listener),
   })
   await follower.start()
+  const stopHearing = app.store.condition.onNews(({ kind }) => kind === 'replaced' && onRevoked([everybody], false))
   const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()
   app.addHook('onClose', async () => {
     clearInterval(forgetting)
+    stopHearing()
     follower.stop()
   })
 }

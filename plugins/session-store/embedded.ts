@@ -8,6 +8,7 @@ import { EmbeddedSessions } from './embedded-sessions.ts'
 import { EmbeddedTries } from './embedded-tries.ts'
 import { EmbeddedUsers } from './embedded-users.ts'
 import { type Store, StoreUnavailable } from './store.ts'
+import { StoreCondition } from './store-condition.ts'
 
 // Rows deleted in one go: a few milliseconds of the event loop. After a full batch the next one follows soon.
 const purgeBatchRows = 500
@@ -40,6 +41,7 @@ class EmbeddedStore implements Store {
   readonly keys: EmbeddedKeys
   readonly tries: EmbeddedTries
   readonly events: EmbeddedEvents
+  readonly condition = new StoreCondition()
   readonly #database: Database
   readonly #log: RevocationLog
   readonly #clock: () => number
@@ -59,9 +61,6 @@ class EmbeddedStore implements Store {
     this.events = new EmbeddedEvents(this.#database)
     this.#schedulePurge(purgeEveryMs)
   }
-
-  // Nothing happens to a file behind the back of the one process that has it.
-  onNotice(): void {}
 
   async now(): Promise<number> {
     return this.#clock()

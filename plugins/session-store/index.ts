@@ -2,10 +2,12 @@
 // It takes over a store that is open; which adapter that is, only the process that opened it knows.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { problem } from '../errors.ts'
 import type { Secret } from '../secrets.ts'
 import { Delivery } from './delivery.ts'
 import { type SessionPolicy, Sessions } from './sessions.ts'
 import type { Store } from './store.ts'
+import type { StoreCondition, StoreNews } from './store-condition.ts'
 import { loadSubjectTagKey } from './subject-tag.ts'
 
 declare module 'fastify' {
@@ -27,6 +29,7 @@ export interface SessionStoreOptions {
 
 async function sessionStore(app: FastifyInstance, options: SessionStoreOptions): Promise<void> {
   const { store, secrets, policy, storeIsLent = false } = options
+  refuseWhenReplaced(app, store.condition)
   const delivery = new Delivery(store.sessions)
   const subjectTagKey = await loadSubjectTagKey(store.keys, secrets)
   app.decorate('store', store)
@@ -35,11 +38,26 @@ async function sessionStore(app: FastifyInstance, options: SessionStoreOptions):
     'sessions',
     new Sessions({ store: store.sessions, secrets, subjectTagKey, policy, usage: app.usage, delivery }),
   )
-  // A store that is lent outlives this app, and would keep it for ever.
-  if (!storeIsLent) store.onNotice((sentence) => app.log.warn(sentence))
+  // Of a store that is lent whoever lent it reports: several apps may be open on it.
+  if (!storeIsLent) store.condition.onNews((news) => reportNews(app, news))
   app.addHook('onClose', async () => {
     await delivery.flush()
     if (!storeIsLent) await store.close()
+  })
+}
+
+/** Records what happened to the store: an alarm as an event, the rest in the log. */
+export function reportNews(app: FastifyInstance, { kind, sentence }: StoreNews): void {
+  if (kind === 'notice') app.log.warn(sentence)
+  else app.usage.record(undefined, { reason: 'store_alarm', granted: false, detail: sentence })
+}
+
+// What this app keeps in memory is of a store that is gone: it answers nothing any more, and another app takes its place.
+function refuseWhenReplaced(app: FastifyInstance, condition: StoreCondition): void {
+  const ours = condition.replacements
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (condition.replacements === ours || request.routeOptions.url === '/livez') done()
+    else done(problem('store_unavailable', { reason: 'store_replaced' }))
   })
 }
 

@@ -18,6 +18,7 @@ import { RedisSessions } from './redis-sessions.ts'
 import { RedisTries } from './redis-tries.ts'
 import { RedisUsers } from './redis-users.ts'
 import { type KeyStore, type Store, StoreUnavailable } from './store.ts'
+import { StoreCondition } from './store-condition.ts'
 
 export interface RedisStoreOptions {
   /** REDIS_URL; its forms are in redis-address.ts. */
@@ -124,13 +125,13 @@ class RedisStore implements Store {
   readonly keys: RedisKeys
   readonly tries: RedisTries
   readonly events: RedisEvents
+  readonly condition = new StoreCondition()
   readonly #link: RedisLink
   readonly #tail: RedisLink
   readonly #fencing: RedisLink
   readonly #log: RedisRevocations
   readonly #journal: RedisJournal
   readonly #epochs: RedisEpochs
-  readonly #noticeListeners: ((sentence: string) => void)[] = []
   readonly #alive: string
   readonly #clock: (() => number) | undefined
 
@@ -144,7 +145,7 @@ class RedisStore implements Store {
     this.#log = new RedisRevocations(link, this.#tail, names, keepLogMs, clock)
     this.#journal = new RedisJournal({ link, names, keepLogMs, clock })
     const replay = (primaries: string) => this.#replay(primaries)
-    const onEpoch = (sentence: string) => this.#notice(sentence)
+    const onEpoch = (sentence: string) => this.condition.tell('notice', sentence)
     this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, replay, onEpoch })
     this.#alive = names.alive
     this.#clock = clock
@@ -159,7 +160,7 @@ class RedisStore implements Store {
         names,
         isCluster,
         replicated: () => this.#epochs.replicated,
-        onUnconfirmed: (sentence) => this.#notice(sentence),
+        onUnconfirmed: onEpoch,
       }),
       keepLogMs,
       isCluster,
@@ -177,10 +178,6 @@ class RedisStore implements Store {
       await this.close()
       throw error
     })
-  }
-
-  onNotice(listener: (sentence: string) => void): void {
-    this.#noticeListeners.push(listener)
   }
 
   async now(): Promise<number> {
@@ -205,9 +202,5 @@ class RedisStore implements Store {
   async #replay(primaries: string): Promise<void> {
     await this.#journal.replay(primaries, (after) => this.#log.readKeys(after))
     this.#log.startOver()
-  }
-
-  #notice(sentence: string): void {
-    for (const listener of this.#noticeListeners) listener(sentence)
   }
 }

@@ -3,6 +3,7 @@
 // a name ends in `Seconds`. Nothing here is secret: a dump of a store holds nothing that can be presented.
 import type { EventStore } from './event-store.ts'
 import type { SessionPage, SessionPlace } from './session-list.ts'
+import type { StoreCondition } from './store-condition.ts'
 
 /** Why a session ended. Kept in its tombstone until the session's absolute expiry. */
 export type EndReason =
@@ -280,8 +281,8 @@ export interface Store {
   readonly keys: KeyStore
   readonly tries: TryStore
   readonly events: EventStore
-  /** Calls `listener` with each sentence that an operator should read, while the store serves. */
-  onNotice(listener: (sentence: string) => void): void
+  /** What is the matter with it though it answers. */
+  readonly condition: StoreCondition
   /** The store's clock, ms. */
   now(): Promise<number>
   /** Rejects when the store cannot serve now. */

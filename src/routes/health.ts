@@ -21,6 +21,9 @@ const readinessSchema = Type.Object(
       },
       { ...closed, description: 'Also a member of the refusals.' },
     ),
+    store_warnings: Type.Array(Type.String(), {
+      description: 'What is wrong with the store though it serves, a word each; the event `store_alarm` says more.',
+    }),
   },
   closed,
 )
@@ -55,7 +58,7 @@ async function answerReadiness({ server }: FastifyRequest, reply: FastifyReply) 
   }
   if (server.revocation.isStale()) throw problem('revocation_unknown', { members: { revocation_log } })
   reply.header('cache-control', 'no-store')
-  return { status: 'ok' as const, revocation_log }
+  return { status: 'ok' as const, revocation_log, store_warnings: server.store.condition.topics }
 }
 
 function logView({ ageMs, entries, position }: RevocationStatus) {
