@@ -39,10 +39,20 @@ function refuseInTurn(socket: Socket, code: ErrorCode): void {
 }
 
 /**
+ * Ends a connection whose client asks for a tunnel to somewhere (RFC 9110 section 9.3.6): there are none here. What comes behind
+ * the request is the tunnel's, and is never read as a request.
+ */
+export function refuseTunnel(socket: Socket): void {
+  // One that was pipelined would come in between answers that are still owed, and Node keeps no time there any more.
+  if (hasOpenAnswer(socket)) socket.destroy()
+  else writeToConnection(socket, 'method_not_implemented')
+}
+
+/**
  * Writes a problem on a bare connection and closes it.
  * @param code a row of the error table
  */
-export function writeToConnection(socket: Socket, code: ErrorCode): void {
+function writeToConnection(socket: Socket, code: ErrorCode): void {
   if (!socket.writable) return
   const { status } = errorTable[code]
   const body = JSON.stringify(problemBody(code, randomBytes(12).toString('base64url')))

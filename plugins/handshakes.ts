@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { hasOpenAnswer } from './connection-refusal.ts'
 import { endLingering } from './lingering.ts'
+import { hearErrors } from './socket-errors.ts'
 
 /** What a route takes over when it switches protocols. */
 export interface Handshake {
@@ -27,7 +28,8 @@ export function handshakeOf(request: IncomingMessage): Handshake | undefined {
 export function acceptHandshakes(app: FastifyInstance, server: Server): void {
   Object.assign(server, { shouldUpgradeCallback: isHandshake })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
+    // Where a body comes with the handshake it is not the connection itself, but something around it.
+    hearErrors(socket)
     // A pipelined handshake would come in between answers that are still owed.
     if (hasOpenAnswer(socket)) socket.destroy()
     else route(app, request, socket, head)

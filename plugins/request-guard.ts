@@ -5,13 +5,14 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { refuseConnection, writeToConnection } from './connection-refusal.ts'
+import { refuseConnection, refuseTunnel } from './connection-refusal.ts'
 import { endArrivalsAtStop, longRunning } from './connections.ts'
 import { Problem, problem, toProblem, writeProblem } from './errors.ts'
 import { acceptHandshakes, handshakeOf } from './handshakes.ts'
 import { lingerAfterLast } from './lingering.ts'
 import { isHost, judgeFields, unframed } from './request-fields.ts'
 import { judgeTarget } from './request-target.ts'
+import { hearErrors } from './socket-errors.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -193,9 +194,8 @@ function guardServer(server: Server): void {
   const answer = (request: IncomingMessage, response: ServerResponse) => server.emit('request', request, response)
   server.on('checkContinue', answer)
   server.on('checkExpectation', answer)
-  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
-    writeToConnection(socket, 'method_not_implemented'),
-  )
+  server.on('connection', hearErrors)
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseTunnel(socket))
   server.on('timeout', (socket: Socket) => {
     if (!longRunning.has(socket)) socket.destroy()
   })

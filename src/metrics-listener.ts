@@ -2,6 +2,7 @@
 // by the process that serves alone, or by the primary for all its workers.
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
+import { hearErrors } from '../plugins/socket-errors.ts'
 
 /**
  * Listens.
@@ -22,6 +23,7 @@ export async function listenForMetrics(
       () => response.writeHead(503, { 'retry-after': '5' }).end(),
     )
   })
+  server.on('connection', hearErrors)
   server.listen(listen)
   // Rejects when it cannot listen.
   await once(server, 'listening')

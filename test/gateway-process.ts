@@ -10,7 +10,7 @@ import { freePort } from './free-port.ts'
 import { processEnvironment } from './process-environment.ts'
 
 const root = new URL('..', import.meta.url).pathname
-const startDeadlineMs = 20_000
+const startDeadlineMs = 60_000
 
 export class GatewayProcess {
   /** Everything the process printed since its last start. */

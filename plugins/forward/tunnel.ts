@@ -106,7 +106,6 @@ export class Tunnel implements Call, Watched {
   }
 
   onSwitch(head: AnswerHead, service: Socket): void {
-    service.on('error', () => service.destroy())
     const { upstreams, route, instance, request } = this.#options
     if (!isAccepted(request.headers['sec-websocket-key'], fieldValues(head.fields, 'sec-websocket-accept')[0])) {
       service.destroy()

@@ -3,6 +3,7 @@
 // can do that.
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { hearErrors } from '../../socket-errors.ts'
 import type { Connection } from './connection.ts'
 import { NameLookup } from './name-lookup.ts'
 
@@ -45,8 +46,14 @@ export class Connector {
    * @param asStream whether the socket may be handed on as a stream
    */
   connect(reader: Connection, asStream: boolean): Connecting {
-    if (this.#isEncrypted) return { socket: this.#connectTls(reader), readyEvent: 'secureConnect' }
-    return { socket: asStream ? this.#connectStream(reader) : this.#connectLean(reader), readyEvent: 'connect' }
+    const socket = this.#socketFor(reader, asStream)
+    hearErrors(socket)
+    return { socket, readyEvent: this.#isEncrypted ? 'secureConnect' : 'connect' }
+  }
+
+  #socketFor(reader: Connection, asStream: boolean): Socket {
+    if (this.#isEncrypted) return this.#connectTls(reader)
+    return asStream ? this.#connectStream(reader) : this.#connectLean(reader)
   }
 
   #connectLean(reader: Connection): Socket {
