@@ -2,10 +2,11 @@
 // request-guard.ts. It never writes on a connection where an answer to an earlier request is still owed: the client would
 // take ours for that one.
 import { randomBytes } from 'node:crypto'
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorCode, errorTable, problemBody } from './errors.ts'
 import { endLingering } from './lingering.ts'
+import { openResponseOn } from './node-internals.ts'
 
 interface ConnectionError extends Error {
   code?: string
@@ -32,7 +33,7 @@ export function refuseConnection(error: ConnectionError, socket: Socket, limits:
 // Requests that arrived whole keep their answers. When the broken bytes are the body of a request whose answer has begun,
 // nothing can be said any more.
 function refuseInTurn(socket: Socket, code: ErrorCode): void {
-  const owed = owedOn(socket)
+  const owed = openResponseOn(socket)
   if (owed === undefined || !(owed.headersSent || owed.req.complete)) writeToConnection(socket, code)
   else if (owed.req.complete) owed.once('finish', () => refuseInTurn(socket, code))
   else socket.destroy()
@@ -70,17 +71,12 @@ function writeToConnection(socket: Socket, code: ErrorCode): void {
 
 /** Whether a request has arrived whole on a connection and its answer is on the way. */
 export function owesAnswer(socket: Socket): boolean {
-  return owedOn(socket)?.req.complete === true
+  return openResponseOn(socket)?.req.complete === true
 }
 
 /** Whether any answer is still open on a connection, its request whole or not. */
 export function hasOpenAnswer(socket: Socket): boolean {
-  return owedOn(socket) !== undefined
-}
-
-function owedOn(socket: Socket): ServerResponse | undefined {
-  // Node keeps the response that a connection is busy with in a member without a public name.
-  return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+  return openResponseOn(socket) !== undefined
 }
 
 function codeOf(error: ConnectionError, targetBytes: number): ErrorCode {

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { hasOpenAnswer } from './connection-refusal.ts'
 import { endLingering } from './lingering.ts'
+import { setUpgradeRule } from './node-internals.ts'
 import { hearErrors } from './socket-errors.ts'
 
 /** What a route takes over when it switches protocols. */
@@ -26,7 +27,7 @@ export function handshakeOf(request: IncomingMessage): Handshake | undefined {
 
 /** Lets handshakes in. @param server of the app */
 export function acceptHandshakes(app: FastifyInstance, server: Server): void {
-  Object.assign(server, { shouldUpgradeCallback: isHandshake })
+  setUpgradeRule(server, isHandshake)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Where a body comes with the handshake it is not the connection itself, but something around it.
     hearErrors(socket)

@@ -2,6 +2,7 @@
 // comes is thrown away for a moment. A close at once would answer those bytes with a reset, which at many clients overtakes the
 // answer (RFC 9112 section 9.6). Used where an answer leaves a request unread. Nothing is ever read as a request here.
 import type { Socket } from 'node:net'
+import { endLastBy } from './node-internals.ts'
 
 /** For the answer to arrive, and the client to stop, ms. */
 const lingerMs = 500
@@ -22,8 +23,7 @@ export function endLingering(socket: Socket, last = ''): void {
  * @param socket of a request of which more is to come
  */
 export function lingerAfterLast(socket: Socket): void {
-  // Node calls it there, and there alone.
-  Object.assign(socket, { destroySoon: () => endUnparsed(socket) })
+  endLastBy(socket, () => endUnparsed(socket))
 }
 
 // Node's parser holds the connection still, and would take what comes behind the rest of the body for a request.

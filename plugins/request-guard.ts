@@ -13,6 +13,7 @@ import { lingerAfterLast } from './lingering.ts'
 import { isHost, judgeFields, unframed } from './request-fields.ts'
 import { judgeTarget } from './request-target.ts'
 import { hearErrors } from './socket-errors.ts'
+import { inTurn } from './turns.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -88,13 +89,21 @@ function guardRequest(
   reply: FastifyReply,
   done: HookHandlerDoneFunction,
 ): void {
+  inTurn(request.raw, reply.raw, () => {
+    const refusal = refusalOf(limits, request, reply)
+    if (refusal === undefined) done()
+    else done(refusal)
+  })
+}
+
+function refusalOf(limits: RequestLimits, request: FastifyRequest, reply: FastifyReply): Error | undefined {
   try {
     judgeRequest(limits, request, reply)
+    return undefined
   } catch (refusal) {
     if (isLast(refusal)) ended.add(request.raw.socket)
-    throw refusal
+    return refusal instanceof Error ? refusal : new Error(String(refusal))
   }
-  done()
 }
 
 function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: FastifyReply): void {

@@ -1,10 +1,12 @@
 // The OpenAPI 3.1 document of every route that has a schema, and Swagger UI on top of it. Registered before the routes, so
 // that it sees them. What the document says of the app itself, the app gives; it holds no text of its own.
+import { fileURLToPath } from 'node:url'
 import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { PublishedPart } from './forward/openapi/index.ts'
+import { filesOf, KeptFile } from './kept-files.ts'
 
 export interface SwaggerOptions {
   /** Whether Swagger UI and the document are served, at `/docs` and `/docs/json`. */
@@ -27,6 +29,8 @@ export interface ApiInfo {
   version: string
   license: { name: string; identifier: string }
 }
+
+const prefix = '/docs'
 
 // Swagger UI's own files and calls to this origin, nothing else. No `upgrade-insecure-requests`: development is plain http.
 const contentSecurityPolicy = [
@@ -61,12 +65,34 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
     transformObject: (written) =>
       'openapiObject' in written ? merge(written.openapiObject, parts) : written.swaggerObject,
   })
-  await app.register(fastifySwaggerUi, {
-    routePrefix: '/docs',
-    uiConfig: { layout: 'BaseLayout', displayRequestDuration: true, tryItOutEnabled: true },
-    theme: { title: info.title },
-    staticCSP: contentSecurityPolicy,
+  await app.register(async (pages) => {
+    const kept = keptPages(app)
+    pages.addHook('onRequest', async (request, reply) => {
+      const page = kept.get(request.url.split('?', 1)[0] ?? '')
+      return page === undefined ? undefined : page.send(request, reply)
+    })
+    await pages.register(fastifySwaggerUi, {
+      routePrefix: prefix,
+      uiConfig: { layout: 'BaseLayout', displayRequestDuration: true, tryItOutEnabled: true },
+      theme: { title: info.title },
+      staticCSP: contentSecurityPolicy,
+    })
   })
+}
+
+// What is large: shared by all who read it. Without this each request has a descriptor or a document of its own.
+function keptPages(app: FastifyInstance): Map<string, KeptFile> {
+  const text = (name: string, write: () => string) => new KeptFile(name, async () => Buffer.from(write()))
+  const folder = fileURLToPath(new URL('static/', import.meta.resolve('@fastify/swagger-ui/package.json')))
+  const files = [...filesOf(folder, (name) => name !== 'index.html')].map(([path, file]): [string, KeptFile] => [
+    `${prefix}/static/${path}`,
+    file,
+  ])
+  return new Map([
+    ...files,
+    [`${prefix}/json`, text('openapi.json', () => JSON.stringify(app.swagger()))],
+    [`${prefix}/yaml`, text('openapi.yaml', () => app.swagger({ yaml: true }))],
+  ])
 }
 
 function accessCookieScheme(name: string) {

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyServerFactory } from 'fastify'
+import { setUpgradeRule, upgradeRuleOf } from '../plugins/node-internals.ts'
 import { type RequestLimits, serverOptions } from '../plugins/request-guard.ts'
 import type { Holder } from './even-workers.ts'
 
@@ -80,7 +81,7 @@ export class AppServer implements Holder {
       if (before !== undefined) this.server.off(event, before.relays[event])
       if (side.hears(event)) this.server.on(event, side.relays[event])
     }
-    if (side.upgradeRule !== undefined) Object.assign(this.server, { shouldUpgradeCallback: side.upgradeRule })
+    if (side.upgradeRule !== undefined) setUpgradeRule(this.server, side.upgradeRule)
     // Connections stay when apps change.
     for (const socket of this.#sockets) side.relays.connection(socket)
     before?.retire()
@@ -133,9 +134,9 @@ class Side implements AppSide {
     return this.#events as unknown as Server
   }
 
-  /** Which requests for another protocol reach `upgrade`; what an app has set on its server (Node 24.9 and later). */
-  get upgradeRule(): unknown {
-    return Object.getOwnPropertyDescriptor(this.#events, 'shouldUpgradeCallback')?.value
+  /** Which requests for another protocol reach `upgrade`; what an app has set on its server. */
+  get upgradeRule(): ReturnType<typeof upgradeRuleOf> {
+    return upgradeRuleOf(this.#events)
   }
 
   hears(event: string): boolean {

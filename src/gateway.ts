@@ -1,11 +1,12 @@
 // A gateway that serves: the app on an open store, listening, its reloads, and its graceful end. Opened by the process, once, and
 // by each worker where there are several. A reload builds a new app beside the old one; it drops no request, and prints nothing.
 import { once } from 'node:events'
-import { type AddressInfo, Server } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Totals } from '../plugins/metrics/totals.ts'
+import { stopListening } from '../plugins/node-internals.ts'
 import { reportNews } from '../plugins/session-store/index.ts'
 import type { Store } from '../plugins/session-store/store.ts'
 import type { StoreNews } from '../plugins/session-store/store-condition.ts'
@@ -211,8 +212,8 @@ export class Gateway {
     clearTimeout(this.#retry)
     const { server } = this.#server
     const drained = this.#drained()
-    // Not the close of node:http, which closes idle connections at once; that one is called at the end.
-    if (server.listening) Server.prototype.close.call(server)
+    // Idle connections stay for now; they are closed at the end.
+    if (server.listening) stopListening(server)
     await Promise.race([drained, delay(Math.min(longestSettlingMs, stopDelayMs / 4))])
     await this.#turn
     await this.#serving.app.close()

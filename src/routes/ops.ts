@@ -1,11 +1,11 @@
 // GET /ops: the operators' page, as files: its modules as they stand in src/ops, and the three libraries they import, from
 // node_modules. Nothing is built. The files are public; what the page shows comes from /admin, for operators only.
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import { fileAt, filesOf, type KeptFile } from '../../plugins/kept-files.ts'
 
 export interface OpsOptions {
   /** Whether the page is served. */
@@ -30,26 +30,19 @@ const modules: Record<string, string> = {
  */
 export default async function ops(app: FastifyInstance, { enabled }: OpsOptions): Promise<void> {
   if (!enabled) return
-  await app.register(fastifyStatic, { serve: false, cacheControl: false })
   const policy = contentSecurityPolicy(readFileSync(join(pageFolder, 'index.html'), 'utf8'))
   app.addHook('onRequest', (request, reply, done) => describe(policy, request, reply, done))
-  for (const path of pageFiles()) serve(app, path === 'index.html' ? '' : path, join(pageFolder, path))
+  for (const [path, file] of filesOf(pageFolder, (name) => served.test(name))) {
+    serve(app, path === 'index.html' ? '' : path, file)
+  }
   const packages = packageFolder()
-  for (const [name, path] of Object.entries(modules)) serve(app, `modules/${name}`, join(packages, path))
+  for (const [name, path] of Object.entries(modules)) serve(app, `modules/${name}`, fileAt(join(packages, path)))
   // The page's own paths are relative to /ops/. A relative target: a proxy may have taken a prefix off.
   app.get('/ops', { schema: { hide: true } }, (_request, reply) => reply.redirect('ops/', 308))
 }
 
-function serve(app: FastifyInstance, path: string, file: string): void {
-  const [folder, name] = [dirname(file), relative(dirname(file), file)]
-  app.get(`/ops/${path}`, { schema: { hide: true } }, (_request, reply) => reply.sendFile(name, folder))
-}
-
-function pageFiles(): string[] {
-  const entries = readdirSync(pageFolder, { recursive: true, withFileTypes: true })
-  return entries
-    .filter((entry) => entry.isFile() && served.test(entry.name))
-    .map((entry) => relative(pageFolder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+function serve(app: FastifyInstance, path: string, file: KeptFile): void {
+  app.get(`/ops/${path}`, { schema: { hide: true } }, (request, reply) => file.send(request, reply))
 }
 
 // Packages may stand in a folder further up; where the page's first one is, the others are.

@@ -1,11 +1,11 @@
 // One connection to a service and the request that is on it: never more than one, so that no answer can reach another request
 // (H-13). Made and kept by pool.ts. Whatever comes unasked, late or malformed ends it; nothing is repaired.
 import type { Socket } from 'node:net'
+import { takeWriteFaults } from '../../node-internals.ts'
 import type { Listed } from '../../roster.ts'
 import { AnswerFault, type AnswerHead } from './answer-fields.ts'
 import { AnswerParser, type AnswerSink } from './answer-parser.ts'
 import { type Call, CallFailure, type FailureKind, type OutgoingRequest } from './call.ts'
-import { keepReading } from './last-words.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import { requestHead } from './request-head.ts'
 
@@ -60,7 +60,8 @@ export class Connection implements AnswerSink, Listed {
       this.#isConnected = true
       if (this.#call !== undefined) this.send(request, call)
     })
-    keepReading(socket, this.#onWriteFault)
+    // A service may answer before it has read all, and close: the next write fails, and the answer is still to be read.
+    takeWriteFaults(socket, this.#onWriteFault)
     socket.on('error', this.#onError).on('end', this.#onEndOfInput).on('close', this.#onClosed)
   }
 

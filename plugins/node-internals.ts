@@ -1,0 +1,63 @@
+// What the gateway uses of Node that Node does not document: members without a public name, and what it does by calling them.
+// Everything of that kind is here and nowhere else, and test/node-internals.test.ts has a test for each that fails when Node
+// changes it.
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import { Server, type Socket } from 'node:net'
+
+/** The response that a connection is busy with: `_httpMessage` of a socket of node:http. */
+export function openResponseOn(socket: Socket): ServerResponse | undefined {
+  // Boundary: a member that Node's types leave out.
+  return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+/**
+ * Has another act in place of the end of a connection, when the response is out that says that it is its last: node:http calls
+ * `destroySoon` of the socket there, and there alone.
+ */
+export function endLastBy(socket: Socket, act: () => void): void {
+  Object.assign(socket, { destroySoon: act })
+}
+
+/** Says which requests for another protocol reach `upgrade`, and which stay requests: `shouldUpgradeCallback`, Node 24.9. */
+export function setUpgradeRule(server: object, rule: (request: IncomingMessage) => boolean): void {
+  Object.assign(server, { shouldUpgradeCallback: rule })
+}
+
+/** The rule that was set on what stands for a server; undefined where none was. */
+export function upgradeRuleOf(server: object): ((request: IncomingMessage) => boolean) | undefined {
+  return Object.getOwnPropertyDescriptor(server, 'shouldUpgradeCallback')?.value
+}
+
+/** Stops listening and leaves idle connections open: `close` of node:net, which the one of node:http calls after closing them. */
+export function stopListening(server: HttpServer): void {
+  Server.prototype.close.call(server)
+}
+
+type Done = (error?: Error | null) => void
+
+/**
+ * Has failed writes of a socket told: `_write` and `_writev`, which its stream calls. After one that is taken nothing more is
+ * written, and the socket is whole.
+ * @param onFault is asked what to do; false for what Node does, which destroys the socket with what it has not yet given out
+ */
+export function takeWriteFaults(socket: Socket, onFault: (error: Error) => boolean): void {
+  const { _write: write, _writev: writev } = socket
+  // `done` is what the stream waits for: never called, it stands still.
+  const held = (done: Done): Done => {
+    return (error) => {
+      if (error === undefined || error === null || !onFault(error)) done(error)
+    }
+  }
+  socket._write = (part, encoding, done) => write.call(socket, part, encoding, held(done))
+  if (writev !== undefined) socket._writev = (parts, done) => writev.call(socket, parts, held(done))
+}
+
+/**
+ * The bytes that Node's parser reads at this moment, which hold a part of the request that is being announced or all of it:
+ * `getCurrentBuffer` of the socket's parser. It copies them.
+ */
+export function bytesBeingParsed(socket: Socket): Buffer {
+  // Boundary: members that Node's types leave out.
+  const { parser } = socket as Socket & { parser?: { getCurrentBuffer(): Buffer | undefined } | null }
+  return parser?.getCurrentBuffer() ?? Buffer.alloc(0)
+}
