@@ -1,13 +1,15 @@
 // Programs that tests need beside Node: one that is there already; else Debian's package, installed as root; else a sentence.
 // Used by the fixtures that start them. It never starts or stops anything.
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface DebianProgram {
   /** Under any of these names it serves; the first that is there is taken. */
   names: readonly string[]
   package: string
+  /** A file that must be there as well, and the package it is in. */
+  needs?: { file: string; package: string }
   /** What a person is told when it is not there and cannot be installed. */
   otherwise: string
 }
@@ -17,10 +19,14 @@ export interface DebianProgram {
  * @returns its absolute path
  * @throws Error with the sentence that says what to install
  */
-export function debianProgram({ names, package: name, otherwise }: DebianProgram): string {
+export function debianProgram({ names, package: name, needs, otherwise }: DebianProgram): string {
   const found = onPath(names) ?? (installed(name) ? onPath(names) : undefined)
-  if (found === undefined) throw new Error(otherwise)
+  if (found === undefined || !isThere(needs)) throw new Error(otherwise)
   return found
+}
+
+function isThere(needs: DebianProgram['needs']): boolean {
+  return needs === undefined || existsSync(needs.file) || (installed(needs.package) && existsSync(needs.file))
 }
 
 // Servers lie where only root looks.

@@ -154,7 +154,7 @@ t.test('the threat model names, for every attacker, tests that fail without the 
 t.test('what stands in front of Cardea copies every identity field, in each of the documented files', async (t) => {
   const fields = [...Object.keys(identityOf(null)), 'x-auth-assertion']
   t.equal(fields.length, 5)
-  for (const file of ['nginx.conf', 'Caddyfile', 'traefik.yml', 'envoy.yaml']) {
+  for (const file of ['nginx.conf', 'Caddyfile', 'haproxy.lua', 'apache.lua', 'traefik.yml', 'envoy.yaml']) {
     const text = read(`docs/${file}`).toLowerCase()
     for (const field of fields) t.match(text, new RegExp(`\\b${field}\\b`), `${file} copies ${field}`)
   }

@@ -1,8 +1,8 @@
-// A real nginx or Caddy for tests: on PATH; else from Debian's package, as root; else a sentence. One process on 127.0.0.1, in a
+// A real nginx, Caddy, haproxy or Apache for tests: on PATH; else from Debian's package, as root; else a sentence. One process on 127.0.0.1, in a
 // folder of its own, ended by the test that started it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { type DebianProgram, debianProgram } from './debian-program.ts'
@@ -10,8 +10,8 @@ import { eventually } from './eventually.ts'
 import { accepts, freePort } from './free-port.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-/** What stands in a proxy's file; is given the port to listen on. */
-export type Sites = (port: number) => string
+/** What stands in a proxy's file; is given the port to listen on, and a folder for files that it names. */
+export type Sites = (port: number, folder: string) => string
 
 interface ProxyProgram extends DebianProgram {
   /** @returns how it is told to take `file` */
@@ -36,6 +36,24 @@ const caddy: ProxyProgram = {
   settings: (_folder, sites) => `{\n\tadmin off\n\tauto_https off\n}\n${sites}`,
 }
 
+const haproxy: ProxyProgram = {
+  names: ['haproxy'],
+  package: 'haproxy',
+  otherwise: 'This test needs a real haproxy: install it (Debian: apt-get install haproxy).',
+  args: (_folder, file) => ['-db', '-f', file],
+  settings: (_folder, sites) => sites,
+}
+
+const apache: ProxyProgram = {
+  names: ['apache2'],
+  package: 'apache2',
+  needs: { package: 'lua-socket', file: '/usr/share/lua/5.3/socket/http.lua' },
+  otherwise: 'This test needs a real Apache httpd with lua-socket (Debian: apt-get install apache2 lua-socket).',
+  // One process, so that it ends as one.
+  args: (_folder, file) => ['-X', '-f', file],
+  settings: apacheSettings,
+}
+
 /**
  * Starts nginx.
  * @param sites what stands in `http { … }`
@@ -54,11 +72,31 @@ export function startCaddy(t: Test, sites: Sites): Promise<number> {
   return startProxy(t, caddy, sites)
 }
 
+/**
+ * Starts haproxy.
+ * @param sites its whole file
+ * @returns its port
+ */
+export function startHaproxy(t: Test, sites: Sites): Promise<number> {
+  return startProxy(t, haproxy, sites)
+}
+
+/**
+ * Starts Apache httpd.
+ * @param sites what stands in a file of `sites-available`
+ * @returns its port
+ */
+export function startApache(t: Test, sites: Sites): Promise<number> {
+  return startProxy(t, apache, sites)
+}
+
 async function startProxy(t: Test, program: ProxyProgram, sites: Sites): Promise<number> {
   const folder = temporaryFolder(t)
   const port = await freePort()
+  // Apache reads what it is told as a user who may do less.
+  chmodSync(folder, 0o755)
   const file = join(folder, 'settings')
-  writeFileSync(file, program.settings(folder, sites(port)))
+  writeFileSync(file, program.settings(folder, sites(port, folder)))
   // Caddy keeps things in its user's folders.
   const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder }
   const child = spawn(debianProgram(program), program.args(folder, file), { stdio: 'pipe', env })
@@ -84,6 +122,27 @@ events {}
 http { access_log off; ${paths.join(' ')}
 ${sites}
 }`
+}
+
+// As Debian's own, with the modules that `a2enmod lua proxy_http` turns on; to be started by anybody.
+function apacheSettings(folder: string, sites: string): string {
+  const modules = ['mpm_event', 'authz_core', 'headers', 'lua', 'proxy', 'proxy_http']
+  const loaded = modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`)
+  return `ServerRoot ${folder}
+ServerName localhost
+DefaultRuntimeDir ${folder}
+PidFile ${join(folder, 'pid')}
+ErrorLog ${join(folder, 'error.log')}
+${loaded.join('\n')}
+StartServers 1
+ThreadsPerChild 16
+MaxRequestWorkers 16
+<IfModule unixd_module>
+  User www-data
+  Group www-data
+</IfModule>
+${sites}
+`
 }
 
 async function stop(child: ChildProcess): Promise<void> {

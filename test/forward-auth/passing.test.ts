@@ -1,80 +1,10 @@
-// docs/nginx.conf and docs/Caddyfile in a real nginx and a real Caddy, with the gateway behind them as /auth/verify and a service
-// that tells what it received.
-import { readFileSync } from 'node:fs'
-import type { Test } from 'tap'
+// The files of docs for proxies in front, each in the real program, with the gateway behind it as /auth/verify and a service that
+// tells what it received: what passes, what is refused, and what is said while nobody can tell.
 import t from 'tap'
-import { accessCookieName } from '../plugins/cookies.ts'
-import { bearer, cookiesSetBy, type Gateway, ownOrigin, password, startGateway } from './gateway.ts'
-import { startCaddy, startNginx } from './proxy-server.ts'
-import { sendRaw } from './raw-client.ts'
-import { type FakeUpstream, type Received, startFakeUpstream } from './upstream.ts'
-
-interface Scene {
-  url: string
-  port: number
-  service: FakeUpstream
-  alice: { authorization: string }
-  gateway: Gateway
-}
-
-/** A proxy with its documented file. */
-interface Proxy {
-  name: string
-  start: typeof startNginx
-  file: URL
-  /** What the file says of its own address, and how a test says it. */
-  listening: [string, (port: number) => string]
-  /** Asserts how it says to the service that nobody is known to ask. */
-  saysNobody: (t: Test, received: Received | undefined) => void
-}
-
-const proxies: Proxy[] = [
-  {
-    name: 'nginx',
-    start: startNginx,
-    file: new URL('../docs/nginx.conf', import.meta.url),
-    listening: ['listen 8080', (port) => `listen 127.0.0.1:${port}`],
-    saysNobody: (t, received) => t.notMatch(received?.rawHeaders.join(' ').toLowerCase(), /x.auth/),
-  },
-  {
-    name: 'Caddy',
-    start: startCaddy,
-    file: new URL('../docs/Caddyfile', import.meta.url),
-    listening: [':8080 {', (port) => `:${port} {\n\tbind 127.0.0.1`],
-    // Empty where there is nothing to say.
-    saysNobody: (t, received) => {
-      for (const name of ['subject', 'session', 'roles', 'scope', 'assertion']) {
-        t.equal(received?.headers[`x-auth-${name}`], '')
-      }
-    },
-  },
-]
-
-async function behind({ start, file, listening }: Proxy, t: Test): Promise<Scene> {
-  const service = await startFakeUpstream(({ url }, response) => {
-    response.statusCode = url === '/orders/broken' ? 500 : 200
-    response.end('the service’s own answer')
-  })
-  t.teardown(() => service.close())
-  const gateway = await startGateway(t, {
-    config: {
-      routes: [
-        { prefix: '/orders', upstream: service.url, methods: { DELETE: { roles: ['admin'] } } },
-        { prefix: '/orders/public', upstream: service.url, policy: 'public' },
-        { prefix: '/orders/files', upstream: service.url, accessCookie: true },
-      ],
-    },
-  })
-  const own = new URL(await gateway.app.listen({ host: '127.0.0.1', port: 0 }))
-  const [address, addressOf] = listening
-  const port = await start(t, (free) =>
-    readFileSync(file, 'utf8')
-      .replaceAll('127.0.0.1:3000', own.host)
-      .replace('127.0.0.1:4000', `127.0.0.1:${service.port}`)
-      .replace(address, addressOf(free)),
-  )
-  return { url: `http://127.0.0.1:${port}`, port, service, gateway, alice: bearer(await gateway.signIn()) }
-}
+import { accessCookieName } from '../../plugins/cookies.ts'
+import { cookiesSetBy, ownOrigin, password } from '../gateway.ts'
+import { sendRaw } from '../raw-client.ts'
+import { behind, proxies } from './scene.ts'
 
 for (const proxy of proxies) {
   t.test(
