@@ -22,6 +22,9 @@ export interface CookiesOptions {
 export const refreshCookieName = '__Host-cardea_refresh'
 export const accessCookieName = '__Host-cardea_access'
 
+/** Proves that somebody has signed in here before. It opens nothing, so a sign-out leaves it. */
+export const deviceCookieName = '__Host-cardea_device'
+
 /** RFC 6265bis section 5.6: browsers ignore a cookie whose name and value are longer together. */
 const mostCookieBytes = 4096
 
@@ -45,6 +48,14 @@ export function readAccessCookie(request: FastifyRequest): string | undefined {
   return onlyCookie(request, accessCookieName, 'access_cookie_repeated')
 }
 
+/**
+ * What a request carries in the device cookie, by the same rules.
+ * @throws Problem `invalid_request` when there are two
+ */
+export function readDeviceCookie(request: FastifyRequest): string | undefined {
+  return onlyCookie(request, deviceCookieName, 'device_cookie_repeated')
+}
+
 /** Whether a request carries the refresh cookie, once or more often. */
 export function hasRefreshCookie(request: FastifyRequest): boolean {
   return cookiesNamed(request, refreshCookieName).length > 0
@@ -62,6 +73,11 @@ export function hasOwnCookie(request: FastifyRequest): boolean {
  */
 export function setRefreshCookie(reply: FastifyReply, refreshToken: string, maxAgeSeconds: number): void {
   reply.setCookie(refreshCookieName, refreshToken, { ...attributes, maxAge: maxAgeSeconds })
+}
+
+/** Sets the device cookie. @param maxAgeSeconds how long it is taken */
+export function setDeviceCookie(reply: FastifyReply, value: string, maxAgeSeconds: number): void {
+  reply.setCookie(deviceCookieName, value, { ...attributes, maxAge: maxAgeSeconds })
 }
 
 /**

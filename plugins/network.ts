@@ -1,5 +1,5 @@
-// The network of an address: as much of it as events keep, so that they tell "elsewhere" from "here" and no more.
-// Used by the recorder and the signals; it must take any text, for a trusted proxy may send one.
+// The networks of an address: as much of it as events keep, so that they tell "elsewhere" from "here" and no more; what counts
+// as one for limits; and from wide to narrow, for what is shared fairly. It must take any text, for a trusted proxy may send one.
 import ipaddr from 'ipaddr.js'
 
 /** Leading bits that are kept. */
@@ -24,6 +24,26 @@ export function networkNames(bits: NetworkBits): (address: string) => string {
     known.set(address, made)
     return made
   }
+}
+
+/**
+ * The network that counts as one address for limits: an IPv4 address, or the /64 of an IPv6 address, which is what one customer
+ * holds. What is no address counts as one, whatever it says.
+ */
+export const networkOf: (address: string) => string = networkNames({ ipv4: 32, ipv6: 64 })
+
+const wideNetworks = [
+  networkNames({ ipv4: 24, ipv6: 48 }),
+  networkNames({ ipv4: 32, ipv6: 56 }),
+  networkNames({ ipv4: 32, ipv6: 64 }),
+]
+
+/**
+ * The networks of an address from wide to narrow, for shares: whoever has many addresses has them in few wide networks.
+ * @returns /24 and address of IPv4; /48, /56 and /64 of IPv6
+ */
+export function networkPath(address: string): string[] {
+  return [...new Set(wideNetworks.map((name) => name(address)))]
 }
 
 function networkName(text: string, bits: NetworkBits): string {

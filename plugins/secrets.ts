@@ -1,5 +1,5 @@
-// CARDEA_SECRET and what is derived from it (HKDF-SHA-256, RFC 5869): the MAC key of refresh tokens and the key under which
-// the store's own keys are sealed. Nothing else in the gateway sees a secret itself.
+// CARDEA_SECRET and what is derived from it (HKDF-SHA-256, RFC 5869): the MAC keys of refresh tokens and of
+// device cookies, and the key under which the store's own keys are sealed. Nothing else in the gateway sees a secret itself.
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 
 /** One secret of the list, as the keys derived from it. */
@@ -7,6 +7,7 @@ export interface Secret {
   /** Names the secret inside a token or a sealed key: one byte derived from it, not a position in the list. */
   keyId: number
   refreshTokenKey: KeyObject
+  deviceCookieKey: KeyObject
   sealingKey: KeyObject
 }
 
@@ -22,6 +23,7 @@ export function deriveSecrets(texts: readonly string[]): Secret[] {
   return texts.map((text) => ({
     keyId: derive(text, 'key id', 1).readUInt8(0),
     refreshTokenKey: createSecretKey(derive(text, 'refresh token', 32)),
+    deviceCookieKey: createSecretKey(derive(text, 'device cookie', 32)),
     sealingKey: createSecretKey(derive(text, 'sealed keys', 32)),
   }))
 }

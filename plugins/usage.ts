@@ -29,6 +29,7 @@ export const reasonTable = {
   login_failed: 'the user name or password was not right',
   login_limited: 'a login try over the limit',
   login_ok: 'somebody signed in',
+  login_slowed: 'so many sign-ins in a row failed that the pause between tries was doubled',
   logout: 'the session ended because its user signed out',
   origin_refused: 'a cookie request from a page of another origin',
   password_changed: 'the session ended because its user’s password changed',
@@ -88,6 +89,7 @@ const alarms: ReadonlySet<Reason> = new Set([
   'reused',
   'ahead_healed',
   'ahead_refused',
+  'login_slowed',
   'revocation_unknown',
   'store_alarm',
 ])

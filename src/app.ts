@@ -18,10 +18,10 @@ import forward from '../plugins/forward/index.ts'
 import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
 import jsonBody from '../plugins/json-body.ts'
 import accessTokens from '../plugins/jwt/index.ts'
+import loginLimit from '../plugins/login-limit/index.ts'
 import metrics from '../plugins/metrics/index.ts'
 import { timed } from '../plugins/metrics/timed-store.ts'
 import { Totals } from '../plugins/metrics/totals.ts'
-import loginLimit from '../plugins/rate-limit.ts'
 import requestGuard, { serverOptions } from '../plugins/request-guard.ts'
 import revocation from '../plugins/revocation/index.ts'
 import { deriveSecrets } from '../plugins/secrets.ts'
@@ -181,7 +181,8 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
   await app.register(authenticate)
   const cost = options.hashingCost && { cost: options.hashingCost }
   await app.register(credentials, { ...config.hashing, ...cost, clock })
-  await app.register(loginLimit, config.loginLimit)
+  const { loginLimit: perSubject, addressLimit: perAddress } = config
+  await app.register(loginLimit, { perSubject, perAddress, secrets, clock })
   await app.register(events, {
     version: apiInfo.version,
     limits: { events: config.events.kept, timelineEntries: config.events.timelineEntries },

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import type { RouteConfig } from '../plugins/forward/route.ts'
+import type { Rate } from '../plugins/login-limit/rule.ts'
 import type { RetryBinding } from '../plugins/session-store/retry-binding.ts'
 import type { Draft } from './config/draft.ts'
 import { type ConfigFile, type Path, readConfigFile } from './config/file.ts'
@@ -39,7 +40,10 @@ export interface Config extends MonitoringConfig {
   /** Live sessions a subject may have. */
   maxSessions: number
   retryBinding: RetryBinding
-  loginLimit: { max: number; windowMs: number }
+  /** Failures of one subject: of all strangers together, and of each known device. */
+  loginLimit: Rate
+  /** Failures from one address. */
+  addressLimit: Rate
   /** Addresses or networks (CIDR). */
   trustedProxies: string[]
   /** Exact origins beside our own. */
@@ -270,6 +274,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     maxSessions: all.maxSessions,
     retryBinding: all.retryBinding,
     loginLimit: all.loginLimit,
+    addressLimit: all.addressLimit,
     trustedProxies: all.trustedProxies ?? [],
     allowedOrigins: all.allowedOrigins ?? [],
     signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },

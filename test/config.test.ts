@@ -14,7 +14,12 @@ import { withSecret } from '../src/development.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const strong = 'Zm9yIHRlc3RzIG9ubHksIDQ4IGJ5dGVzIG9mIG5vdGhpbmc'
-const production = { NODE_ENV: 'production', CARDEA_SECRET: strong, CARDEA_ISSUER: 'https://login.example.com' }
+const production = {
+  NODE_ENV: 'production',
+  CARDEA_SECRET: strong,
+  CARDEA_ISSUER: 'https://login.example.com',
+  CARDEA_TRUSTED_PROXIES: 'none',
+}
 
 function folder(t: Test, file?: string, name = 'cardea.config.yaml'): string {
   const directory = temporaryFolder(t)
@@ -56,7 +61,8 @@ t.test('without a file and with an empty environment, development gets the defau
     graceMs: 10_000,
     maxSessions: 100,
     retryBinding: 'none',
-    loginLimit: { max: 10, windowMs: 60_000 },
+    loginLimit: { max: 20, windowMs: 3 * 3_600_000 },
+    addressLimit: { max: 200, windowMs: 2 * 3_600_000 },
     trustedProxies: [],
     allowedOrigins: [],
     signing: { alg: 'ES256', rotateEverySeconds: 30 * 86_400 },
@@ -150,6 +156,7 @@ routes:
     'PORT is 70000: write a whole number from 0 to 65535',
     'CARDEA_SECRT is not known: did you mean CARDEA_SECRET?',
     'CARDEA_ISSUER is missing',
+    'CARDEA_TRUSTED_PROXIES is missing',
     'CARDEA_SECRET has 8 characters, at least 32 are needed',
   ]
   for (const start of expected)
@@ -186,7 +193,18 @@ t.test('a wrong value of each kind is refused', async (t) => {
     ['CARDEA_LOGIN_LIMIT', ['10', '0/1m', '10/0s', '10/2d', '10/1m ', '1000000/1m']],
     [
       'CARDEA_TRUSTED_PROXIES',
-      ['0.0.0.0/0', '::/0', '10.0.0.0/33', '10.0.0', 'localhost', '10.0.0.1,', '10.0.0.1/08', 'a,a'],
+      [
+        '0.0.0.0/0',
+        '::/0',
+        '10.0.0.0/33',
+        '10.0.0',
+        'localhost',
+        '10.0.0.1,',
+        '10.0.0.1/08',
+        'a,a',
+        'None',
+        'none,10.0.0.1',
+      ],
     ],
     [
       'CARDEA_ALLOWED_ORIGINS',
@@ -296,6 +314,20 @@ t.test('lives that contradict each other are refused; defaults yield to what is 
   t.match(load(t, { CARDEA_ABSOLUTE_TTL: '1m' }), { absoluteTtlSeconds: 60, idleTtlSeconds: 60, accessTtlSeconds: 30 })
   t.match(load(t, { CARDEA_ACCESS_TTL: '5s' }).notes, [/^The grace \(10000ms\) is not shorter/])
   t.match(load(t, { CARDEA_SIGNING_ALG: 'HS256' }).notes, [/no JWKS/])
+})
+
+t.test('in production somebody must say which proxies are trusted, or that there are none', (t) => {
+  const { CARDEA_TRUSTED_PROXIES: _, ...unsaid } = production
+  t.match(mistakes(t, unsaid), [/^CARDEA_TRUSTED_PROXIES is missing: write the addresses .* or none/])
+  t.strictSame(load(t, production).trustedProxies, [])
+  t.strictSame(load(t, unsaid, 'trustedProxies: none').trustedProxies, [])
+  t.strictSame(load(t, unsaid, 'trustedProxies: []').trustedProxies, [])
+  t.strictSame(load(t, unsaid, 'trustedProxies: [10.0.0.0/8]').trustedProxies, ['10.0.0.0/8'])
+  t.strictSame(load(t, {}).trustedProxies, [], 'development has none')
+  t.match(mistakes(t, unsaid, 'trustedProxies: all'), [
+    /^cardea\.config\.yaml:1 trustedProxies is "all": write .* none$/,
+  ])
+  t.end()
 })
 
 t.test('an admin password that could not be hashed is refused without being shown', async (t) => {

@@ -23,7 +23,7 @@ export { Clock } from './clock.ts'
  * Holds an adapter to the port (plugins/session-store/store.ts).
  * @param name of the adapter, for the titles
  * @param open opens an empty store that reads the clock it is given; called once a test, which closes what it opened
- * @param clock moved by the tests, never back
+ * @param clock moved by the tests; back only in a test that moves it forward again
  */
 export function storeContract(name: string, open: OpenStore, clock: Clock): void {
   const parts = {

@@ -112,6 +112,7 @@ function configOf({ config }: GatewayOverrides): Config {
     audiences: [ownOrigin, 'https://orders.test'],
     secrets: [gatewaySecret],
     loginLimit: { max: 1000, windowMs: 60_000 },
+    addressLimit: { max: 100_000, windowMs: 60_000 },
     docs: false,
     ...config,
   }

@@ -106,7 +106,13 @@ t.test('a first start that cannot listen leaves no admin whose password nobody w
 t.test('in production everything on standard output is a JSON object, and no password is in it', async (t) => {
   // No config file is named: the gateway looks for one where it was started, and says that there is none.
   const issuer = 'https://login.example.com'
-  const env = { NODE_ENV: 'production', CARDEA_SECRET: secret, CARDEA_ISSUER: issuer, CARDEA_CONFIG: '' }
+  const env = {
+    NODE_ENV: 'production',
+    CARDEA_SECRET: secret,
+    CARDEA_ISSUER: issuer,
+    CARDEA_TRUSTED_PROXIES: 'none',
+    CARDEA_CONFIG: '',
+  }
   const gateway = await started(t, { ...env, CARDEA_ADMIN_PASSWORD: 'a password of the first admin' })
   await eventually('the process gets there', async () => gateway.output.some((line) => line.includes('operators')))
   for (const line of gateway.output) t.type(JSON.parse(line), 'object')
@@ -129,7 +135,7 @@ t.test('in production everything on standard output is a JSON object, and no pas
 t.test('a start that cannot be says why in plain sentences and exits with 1', async (t) => {
   const config = await refused(t, { NODE_ENV: 'production', CARDEA_SECRET: 'short', PORT: 'abc' })
   t.equal(config.code, 1)
-  t.match(config.stderr, /^The configuration has 3 mistakes:\n/)
+  t.match(config.stderr, /^The configuration has 4 mistakes:\n/)
   t.notMatch(config.stderr, /^ +at /m, 'no stack')
 
   const upstream = await slowUpstream(t)

@@ -1,6 +1,8 @@
 // A bounded pool with a bounded queue for password hashing, the one expensive thing an anonymous caller can ask for.
-// Used by the credentials plugin. It must never let more work in than it can finish soon: beyond that it refuses at once.
+// Used by the credentials plugin. It must never let more work in than it can finish soon: beyond that it refuses at once, and
+// never those whose network has few waiting for the sake of one that has many.
 import { problem } from '../errors.ts'
+import { FairQueue, type Place } from './fair-queue.ts'
 
 export interface HashingQueueOptions {
   /** Hashes that run at a time. */
@@ -20,14 +22,14 @@ interface Waiting {
   refuse: (reason: Error) => void
 }
 
-/** Runs work in order of arrival, `concurrency` at a time. */
+/** Runs work, `concurrency` at a time; places take turns. */
 export class HashingQueue {
   readonly #concurrency: number
   readonly #queueLimit: number
   readonly #maxWaitMs: number
   readonly #clock: () => number
   readonly #onRefused: () => void
-  readonly #waiting: Waiting[] = []
+  readonly #waiting = new FairQueue<Waiting>()
   #running = 0
 
   constructor(options: HashingQueueOptions) {
@@ -40,16 +42,18 @@ export class HashingQueue {
 
   /** How many hashes run, and how many wait. */
   get load(): { running: number; waiting: number } {
-    return { running: this.#running, waiting: this.#waiting.length }
+    return { running: this.#running, waiting: this.#waiting.size }
   }
 
   /**
    * Runs `work` now or when its turn comes.
+   * @param place whose turn it takes; empty for those who are signed in, who come first
    * @returns what `work` resolves to
-   * @throws Problem `overloaded` at once when the queue is full, or at its turn when it has waited too long
+   * @throws Problem `overloaded` at once when the queue is full, later when a place that has fewer waiting needs the room, or
+   * at its turn when it has waited too long
    */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    await this.#turn()
+  async run<T>(place: Place, work: () => Promise<T>): Promise<T> {
+    await this.#turn(place)
     try {
       return await work()
     } finally {
@@ -58,13 +62,21 @@ export class HashingQueue {
     }
   }
 
-  #turn(): Promise<void> {
+  #turn(place: Place): Promise<void> {
     if (this.#running < this.#concurrency) {
       this.#running += 1
       return Promise.resolve()
     }
-    if (this.#waiting.length >= this.#queueLimit) return Promise.reject(this.#refusal('hashing_queue_full'))
-    return new Promise((begin, refuse) => this.#waiting.push({ since: this.#clock(), begin, refuse }))
+    if (this.#waiting.size >= this.#queueLimit && !this.#makeRoom(place)) {
+      return Promise.reject(this.#refusal('hashing_queue_full'))
+    }
+    return new Promise((begin, refuse) => this.#waiting.push(place, { since: this.#clock(), begin, refuse }))
+  }
+
+  #makeRoom(place: Place): boolean {
+    const yielding = this.#waiting.yieldTo(place)
+    yielding?.refuse(this.#refusal('hashing_queue_full'))
+    return yielding !== undefined
   }
 
   #next(): void {

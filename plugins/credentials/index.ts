@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem, problem } from '../errors.ts'
 import type { User, UserChange, UserStore } from '../session-store/store.ts'
+import type { Place } from './fair-queue.ts'
 import { HashingQueue } from './hashing-queue.ts'
 import {
   type HashingCost,
@@ -30,6 +31,14 @@ export interface CredentialsOptions {
   /** Cost of new hashes; cheaper ones are replaced at the next login. Default: OWASP's. */
   cost?: HashingCost
   clock?: () => number
+}
+
+/** How a password is checked, beside the name and the password. */
+export interface CheckOptions {
+  /** Up this user name has begun already, with `find`. */
+  looking?: Promise<User | undefined>
+  /** Whose turn it takes in the hashing queue; that of those who are signed in when absent. */
+  place?: Place
 }
 
 /** A user to create, as typed. */
@@ -81,14 +90,14 @@ export class Credentials {
   /**
    * Checks a user name and password: one look-up and one hash, whoever it is. A hash of lower cost is replaced.
    * @param password one that `passwordProblem` has nothing against
-   * @param looking up this user name has begun already, with `find`
    * @returns the user, or undefined: unknown, disabled, or another password
    * @throws Problem `overloaded` when hashing has no room; StoreUnavailable
    */
-  async check(username: string, password: string, looking = this.find(username)): Promise<User | undefined> {
+  async check(username: string, password: string, options: CheckOptions = {}): Promise<User | undefined> {
+    const { looking = this.find(username), place = [] } = options
     const user = await looking
     const passwordHash = user?.passwordHash ?? this.#dummyHash
-    const matches = await this.#queue.run(() => verifyPassword(passwordHash, password))
+    const matches = await this.#queue.run(place, () => verifyPassword(passwordHash, password))
     if (!matches || !user || user.disabled) return undefined
     if (needsRehash(user.passwordHash, this.#cost)) await this.#rehash(user, password)
     return user
@@ -136,7 +145,7 @@ export class Credentials {
    * @throws Problem `overloaded`
    */
   hash(password: string): Promise<string> {
-    return this.#queue.run(() => hashPassword(password, this.#cost))
+    return this.#queue.run([], () => hashPassword(password, this.#cost))
   }
 
   async #rehash(user: User, password: string): Promise<void> {

@@ -57,6 +57,7 @@ export class Detector {
     else if (reason === 'retried_concurrent' || reason === 'retried_lost_answer') this.#seeRetry(event, session)
     else if (reason === 'login_ok') this.#seeLogin(event, session)
     else if (reason === 'login_failed' || reason === 'login_limited') this.#seeFailedLogin(event)
+    else if (reason === 'login_slowed') this.#seeRowOfFailures(event)
     else if (reason === 'reused') this.#seeReuse(event, session)
     else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, presentedIn(event, session))
     else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
@@ -103,6 +104,15 @@ export class Detector {
     if (event.sub !== undefined) this.#countUp('login_failures_subject', event, event.sub, burstMs)
     // It is about the network, not about whoever came last.
     if (network !== '') this.#countUp('login_failures_address', { ...event, sub: undefined }, network, burstMs)
+  }
+
+  #seeRowOfFailures(event: RecordedEvent): void {
+    const { sub } = event
+    if (sub === undefined) return
+    const tally = this.#tallies.touch(`failures_in_a_row ${sub}`, () => ({ since: event.at, count: 0 }))
+    tally.count += 1
+    if (tally.count >= this.#threshold('failures_in_a_row'))
+      this.#raise('failures_in_a_row', event, sub, { hundreds: tally.count, of: sub })
   }
 
   #seeLogin(event: RecordedEvent, session: Session | undefined): void {

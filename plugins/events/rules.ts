@@ -89,6 +89,14 @@ export const ruleTable = {
     what: 'Many sign-ins from one network failed.',
     why: 'Somebody is trying lists of names and passwords.',
   },
+  failures_in_a_row: {
+    severity: 'alarm',
+    threshold: 1,
+    unit: 'hundreds of failures in a row',
+    ends: 'nothing',
+    what: 'A hundred sign-ins of one subject have failed in a row, or a multiple of that.',
+    why: 'Somebody goes on guessing a password. The pause between tries has doubled; the owner should know.',
+  },
   dormant_woke: {
     severity: 'info',
     threshold: 3,

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { longRunning } from '../connections.ts'
 import { problem } from '../errors.ts'
-import { networkOf } from '../rate-limit.ts'
+import { networkOf } from '../network.ts'
 import { isHost } from '../request-fields.ts'
 import { takesTrailers } from './around-answer.ts'
 import { pickInstance } from './balancing.ts'

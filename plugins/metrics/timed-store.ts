@@ -16,7 +16,8 @@ const verbs = [
   'markDelivered',
   'end',
   'endAll',
-  'count',
+  'take',
+  'giveBack',
   'find',
 ] as const
 

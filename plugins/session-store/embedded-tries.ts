@@ -1,21 +1,15 @@
-// Counted tries of the embedded store: in memory, because one process serves it and a restart is rare. Called through the
+// Budgets of tries of the embedded store: in memory, because one process serves it and a restart is rare. Called through the
 // port only (store.ts). It must stay bounded, whatever is tried.
 import { RecentMap } from '../recent-map.ts'
-import type { TryLimit, TryStore } from './store.ts'
+import type { Budget, TakenTry, TakeOutcome, TryStore } from './store.ts'
+import { type BudgetState, givenBack, judgeTry } from './try-budget.ts'
 
-interface Bucket {
-  tries: number
-  opensAt: number
-  /** Windows in a row that were exhausted: each doubles the next one. */
-  exhausted: number
-}
-
-/** Keys remembered; the ones least recently tried are forgotten first. */
-const bucketLimit = 300_000
+/** Budgets remembered; the ones least recently tried are forgotten first. */
+const budgetLimit = 300_000
 
 export class EmbeddedTries implements TryStore {
-  readonly #buckets = new RecentMap<Bucket>(bucketLimit)
-  readonly #uses = new RecentMap<{ window: number; uses: number }>(bucketLimit)
+  readonly #budgets = new RecentMap<BudgetState>(budgetLimit)
+  readonly #uses = new RecentMap<{ window: number; uses: number }>(budgetLimit)
   readonly #clock: () => number
 
   /** @param clock the store's, ms */
@@ -23,13 +17,34 @@ export class EmbeddedTries implements TryStore {
     this.#clock = clock
   }
 
-  async count(key: string, limit: TryLimit): Promise<{ tries: number; opensInMs: number }> {
+  async take(owner: string, budgets: readonly Budget[]): Promise<TakeOutcome> {
     const nowMs = this.#clock()
-    const known = this.#buckets.get(key)
-    const bucket = known && nowMs < known.opensAt ? known : opened(known, nowMs, limit)
-    bucket.tries += 1
-    if (bucket !== known) this.#buckets.set(key, bucket)
-    return { tries: bucket.tries, opensInMs: bucket.opensAt - nowMs }
+    const judged = budgets.map((budget) => {
+      const key = keyOf(owner, budget)
+      return { budget, key, verdict: judgeTry(this.#budgets.get(key), budget.limit, nowMs) }
+    })
+    let refused: Extract<TakeOutcome, { outcome: 'refused' }> | undefined
+    for (const { budget, key, verdict } of judged) {
+      if (verdict.outcome === 'taken') continue
+      if (verdict.state !== undefined) this.#budgets.set(key, verdict.state)
+      if (verdict.waitMs > (refused?.waitMs ?? 0)) refused = { outcome: 'refused', by: budget, waitMs: verdict.waitMs }
+    }
+    if (refused !== undefined) return refused
+    const taken: TakenTry[] = []
+    for (const { budget, key, verdict } of judged) {
+      if (verdict.outcome === 'refused') continue
+      this.#budgets.set(key, verdict.state)
+      taken.push({ ...budget, costMs: verdict.costMs, inARow: verdict.state.inARow })
+    }
+    return { outcome: 'taken', taken }
+  }
+
+  async giveBack(owner: string, taken: readonly TakenTry[], verdict: 'right' | 'unjudged'): Promise<void> {
+    for (const one of taken) {
+      const key = keyOf(owner, one)
+      const known = this.#budgets.get(key)
+      if (known !== undefined) this.#budgets.set(key, givenBack(known, one.costMs, verdict))
+    }
   }
 
   async addUses(key: string, uses: number, windowMs: number): Promise<{ uses: number; opensInMs: number }> {
@@ -42,9 +57,6 @@ export class EmbeddedTries implements TryStore {
   }
 }
 
-function opened(last: Bucket | undefined, nowMs: number, { max, windowMs, doublingLimit }: TryLimit): Bucket {
-  // Quiet for a whole window after the last one: all is forgiven.
-  const goesOn = last && last.tries > max && nowMs < last.opensAt + windowMs
-  const exhausted = goesOn ? Math.min(last.exhausted + 1, doublingLimit) : 0
-  return { tries: 0, opensAt: nowMs + windowMs * 2 ** exhausted, exhausted }
+function keyOf(owner: string, { name }: Budget): string {
+  return JSON.stringify([owner, name])
 }

@@ -48,9 +48,12 @@ export class RedisNames {
     return `${this.subject(sub)}:${sub}`
   }
 
-  /** A count of tries: what was tried cannot be read from it. The `t` keeps it apart from whatever belongs to a subject. */
-  tries(key: string): string {
-    return `${this.#prefix}t{${this.#subjectTag(key)}}`
+  /**
+   * A budget of tries, in the slot of its owner: what was tried cannot be read from it. The `t` keeps it apart from whatever
+   * belongs to a subject.
+   */
+  tries(owner: string, name: string): string {
+    return `${this.#prefix}t{${this.#subjectTag(owner)}}${this.#subjectTag(`${owner} ${name}`)}`
   }
 
   /** A count of uses, of a limit that nodes settle in batches. */

@@ -12,6 +12,7 @@ export interface Script {
 
 const session = ['clock', 'session']
 const sessionOfPrimary = ['clock', 'primary', 'session']
+const tries = ['clock', 'tries']
 
 /** Every verb by name; each is documented at the head of its file in lua/. */
 export const scripts = {
@@ -21,12 +22,12 @@ export const scripts = {
   beginEpoch: load('begin-epoch', ['clock']),
   bury: load('bury', sessionOfPrimary),
   changeUser: load('change-user'),
-  countTry: load('count-try', ['clock']),
   create: load('create', session),
   deliver: load('deliver', session),
   end: load('end', session),
   endAll: load('end-all', session),
   endEveryone: load('end-everyone', session),
+  giveBack: load('give-back', tries),
   heartbeat: load('heartbeat'),
   list: load('list', session),
   mark: load('mark'),
@@ -36,6 +37,7 @@ export const scripts = {
   replaceKey: load('replace-key'),
   restoreLog: load('restore-log', sessionOfPrimary),
   rotate: load('rotate', sessionOfPrimary),
+  takeTries: load('take-tries', tries),
 } as const
 
 function load(name: string, before: readonly string[] = []): Script {

@@ -150,6 +150,21 @@ export function list(wants: string, isRight: (value: string) => boolean): Kind<s
   })
 }
 
+/** Proxies that are trusted with X-Forwarded-For: a list without repetition, or `none`, which is an empty one said on purpose. */
+export function trustedProxies(): Kind<string[]> {
+  const none = 'none'
+  return declare({
+    schema: Type.Union([
+      Type.Literal(none),
+      Type.Array(Type.String({ minLength: 1, maxLength: 2048 }), { maxItems: 64, uniqueItems: true }),
+    ]),
+    wants:
+      'addresses or networks such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, but not everyone (/0), none twice, at most 64; or the word none',
+    fromText: (text) => (text === none ? text : text.split(',').map((part) => part.trim())),
+    parse: (value) => (typeof value === 'string' ? [] : value.every(isAddressOrNetwork) ? value : undefined),
+  })
+}
+
 /** How many processes: a number, or `auto` for one a core. */
 export function workers(): Kind<number | 'auto'> {
   return declare({
@@ -164,7 +179,7 @@ export function workers(): Kind<number | 'auto'> {
  * Tells whether a text is an address or a network that may be trusted with X-Forwarded-For.
  * @param text `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`; a network of everyone (`/0`) is not taken
  */
-export function isAddressOrNetwork(text: string): boolean {
+function isAddressOrNetwork(text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/')
   const version = isIP(address)
   if (version === 0 || rest.length > 0 || address.includes('%')) return false

@@ -7,10 +7,10 @@ import {
   durationSeconds,
   flag,
   integer,
-  isAddressOrNetwork,
   isOrigin,
   list,
   text,
+  trustedProxies,
   workers,
 } from './knob-kinds.ts'
 import { monitoring } from './monitoring-knobs.ts'
@@ -35,10 +35,10 @@ const listening = {
     {
       name: 'CARDEA_TRUSTED_PROXIES',
       key: 'trustedProxies',
-      meaning: 'Addresses or networks of proxies whose X-Forwarded-For counts; comma separated.',
+      meaning: 'Addresses or networks of proxies whose X-Forwarded-For counts; comma separated; or `none`.',
     },
-    list('addresses or networks such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, but not everyone (/0)', isAddressOrNetwork),
-    'none',
+    trustedProxies(),
+    'none in development, required in production',
   ),
   allowedOrigins: open(
     {

@@ -9,9 +9,22 @@ const mebibyte = 1024 * 1024
 /** Against too many tries, too much work and too little news. */
 export const protection = {
   loginLimit: fixed(
-    { name: 'CARDEA_LOGIN_LIMIT', key: 'loginLimit', meaning: 'Login tries per subject and per address.' },
+    {
+      name: 'CARDEA_LOGIN_LIMIT',
+      key: 'loginLimit',
+      meaning: 'Failed sign-ins of one subject by strangers, and by each known device; so many at once, then evenly.',
+    },
     rate(),
-    '10/1m',
+    '20/3h',
+  ),
+  addressLimit: fixed(
+    {
+      name: 'CARDEA_ADDRESS_LIMIT',
+      key: 'addressLimit',
+      meaning: 'Failed sign-ins from one address (/64 for IPv6), whoever is tried; so many at once, then evenly.',
+    },
+    rate(),
+    '200/2h',
   ),
   hashingConcurrency: fixed(
     { name: 'CARDEA_HASHING_CONCURRENCY', key: 'hashing.concurrency', meaning: 'Password hashes computed at once.' },

@@ -26,6 +26,7 @@ export function findConflicts(draft: Draft): Conflicts {
   checkIssuer(draft, found)
   checkSecrets(draft, found)
   checkAdminPassword(draft, found)
+  checkTrustedProxies(draft, found)
   checkOrigins(draft, found)
   checkListening(draft, found)
   checkProcesses(draft, found)
@@ -143,6 +144,15 @@ function checkAdminPassword(draft: Draft, { mistakes, notes }: Conflicts): void 
       `CARDEA_ADMIN_PASSWORD is shorter than ${shortAdminPassword} characters; the first admin deserves a longer one.`,
     )
   }
+}
+
+// Behind a proxy that nobody named, all the world is one address: one who guesses would lock all others out.
+function checkTrustedProxies(draft: Draft, { mistakes }: Conflicts): void {
+  const isSaid = draft.values.trustedProxies !== undefined || draft.places.has('trustedProxies')
+  if (!draft.production || isSaid) return
+  mistakes.push(
+    'CARDEA_TRUSTED_PROXIES is missing: write the addresses or networks of the proxies in front, or none if clients connect to this gateway itself',
+  )
 }
 
 function checkOrigins(draft: Draft, { mistakes }: Conflicts): void {

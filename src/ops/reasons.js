@@ -19,6 +19,7 @@ export const reasons = {
   login_failed: { title: 'Sign-in failed', tone: 'notice' },
   login_limited: { title: 'Sign-in over the limit', tone: 'notice' },
   login_ok: { title: 'Signed in', tone: 'good' },
+  login_slowed: { title: 'Guessing slowed down', tone: 'alarm' },
   logout: { title: 'Signed out', tone: 'plain' },
   origin_refused: { title: 'Page of another origin refused', tone: 'notice' },
   password_changed: { title: 'Password changed', tone: 'plain' },

@@ -5,7 +5,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sameOriginOnly } from '../../plugins/browser-origin.ts'
 import { clearCookies, hasOwnCookie, readRefreshCookie } from '../../plugins/cookies.ts'
 import { demandPassword } from '../../plugins/credentials/index.ts'
-import { canonicalUserName, triedName } from '../../plugins/credentials/user-name.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import { narrowScope } from '../../plugins/scope.ts'
 import type { User } from '../../plugins/session-store/store.ts'
@@ -65,15 +64,15 @@ async function signIn(
   const audience = audienceOf(body.resource, options.audiences)
   demandPassword(body.password, '/password')
   const looking = app.credentials.find(body.username)
-  // Goes to the store with the first count: neither waits for the other. A try that is refused never sees what was found.
-  await Promise.all([app.loginLimit.demand(request, triedName(body.username)), looking])
-  const user = await app.credentials.check(body.username, body.password, looking)
-  if (!user) throw refusal(app, request, body.username)
+  const user = await app.loginLimit.judge(request, { username: body.username, looking }, (place) =>
+    app.credentials.check(body.username, body.password, { looking, place }),
+  )
+  if (!user) throw refusal(app, request, await looking)
   const scope = narrowScope(user.scope, body.scope)
   if (scope === undefined) throw problem('invalid_scope', { reason: 'login_scope' })
   await endPrevious(app, request, user, previousToken)
   const grant = await app.sessions.start(user, scope, request, delivery === 'cookie')
-  if (!grant) throw refusal(app, request, body.username)
+  if (!grant) throw refusal(app, request, user)
   const { session } = grant
   app.usage.record(request, {
     reason: 'login_ok',
@@ -85,12 +84,14 @@ async function signIn(
   })
   // A cookie client that changes to tokens in the body must not keep the dead cookies.
   if (delivery === 'body' && hasOwnCookie(request)) clearCookies(reply)
-  return tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+  const response = tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+  app.loginLimit.remember(request, reply, user)
+  return response
 }
 
-function refusal(app: FastifyInstance, request: FastifyRequest, username: string) {
-  // A name that no user can have may be a password typed into the wrong field: it is not recorded.
-  app.usage.record(request, { reason: 'login_failed', granted: false, sub: canonicalUserName(username) })
+function refusal(app: FastifyInstance, request: FastifyRequest, tried: User | undefined) {
+  // A name that no user has may be a password typed into the wrong field: it is not recorded.
+  app.usage.record(request, { reason: 'login_failed', granted: false, sub: tried?.sub })
   return problem('invalid_credentials', { reason: 'login_failed' })
 }
 

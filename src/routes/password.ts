@@ -47,8 +47,10 @@ async function changePassword(app: FastifyInstance, request: FastifyRequest, rep
   const { sub, sid } = accessOf(request)
   demandPassword(body.current_password, '/current_password')
   demandNewPassword(body.new_password, '/new_password')
-  await app.loginLimit.demand(request, sub)
-  const user = await app.credentials.check(sub, body.current_password)
+  const looking = app.credentials.find(sub)
+  const user = await app.loginLimit.judge(request, { username: sub, looking, sid }, (place) =>
+    app.credentials.check(sub, body.current_password, { looking, place }),
+  )
   if (!user || !(await app.credentials.setPassword(user, body.new_password))) {
     app.usage.record(request, { reason: 'login_failed', granted: false, sub, detail: 'password change' })
     throw problem('invalid_credentials', { reason: 'login_failed' })

@@ -1,73 +1,172 @@
-// Contract: counted tries.
+// Contract: budgets of tries, and counted uses.
 import type { Test } from 'tap'
-import type { Store, TryLimit } from '../../plugins/session-store/store.ts'
+import type { Budget, Store, TakenTry, TryLimit } from '../../plugins/session-store/store.ts'
 import type { Clock } from '../clock.ts'
 import { type OpenStore, openScene } from './scene.ts'
 
-// Long enough that a slow machine's own time never ends a window while the clock of the test stands still.
+// Long enough that a slow machine's own time never fills a budget while the clock of the test stands still.
 const windowMs = 60_000
-const limit: TryLimit = { max: 3, windowMs, doublingLimit: 4 }
+const eachMs = windowMs / 3
+const limit: TryLimit = { max: 3, windowMs }
+const hourMs = 3_600_000
 
-async function tryTimes(store: Store, key: string, times: number): Promise<number[]> {
-  const seen = []
-  for (let i = 0; i < times; i += 1) seen.push((await store.tries.count(key, limit)).tries)
-  return seen
+/** What a try of each budget came to: 'taken', or who refuses and for how long. */
+async function take(
+  store: Store,
+  owner: string,
+  ...budgets: Budget[]
+): Promise<'taken' | [by: string, waitMs: number]> {
+  const outcome = await store.tries.take(owner, budgets)
+  return outcome.outcome === 'taken' ? 'taken' : [outcome.by.name, outcome.waitMs]
 }
 
+async function taken(store: Store, owner: string, ...budgets: Budget[]): Promise<TakenTry[]> {
+  const outcome = await store.tries.take(owner, budgets)
+  if (outcome.outcome === 'refused') throw new Error(`refused by ${outcome.by.name} for ${outcome.waitMs} ms`)
+  return outcome.taken
+}
+
+const a: Budget = { name: 'a', limit }
+const slowing: Budget = { name: 'slow', limit: { ...limit, slowsAfter: 4 } }
+
 export function testTries(t: Test, open: OpenStore, clock: Clock): void {
-  t.test('tries of a key are counted until its window ends, each key by itself', async (t) => {
+  testFilling(t, open, clock)
+  testSlowing(t, open, clock)
+  testClocks(t, open, clock)
+  testUses(t, open, clock)
+}
+
+function testFilling(t: Test, open: OpenStore, clock: Clock): void {
+  t.test('a budget holds so many tries, and fills one by one, steadily', async (t) => {
     const { store } = await openScene(t, open, clock)
-    t.strictSame(await store.tries.count('try a', limit), { tries: 1, opensInMs: windowMs })
-    clock.advance(windowMs - 1)
-    t.strictSame(await store.tries.count('try a', limit), { tries: 2, opensInMs: 1 })
-    t.strictSame(await store.tries.count('try b', limit), { tries: 1, opensInMs: windowMs })
+    for (let i = 0; i < 3; i += 1) t.equal(await take(store, 'try x', a), 'taken')
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs])
+    clock.advance(eachMs - 1)
+    t.strictSame(await take(store, 'try x', a), ['a', 1], 'a refused try prolongs nothing')
     clock.advance(1)
-    t.strictSame(await store.tries.count('try a', limit), { tries: 1, opensInMs: windowMs })
+    t.equal(await take(store, 'try x', a), 'taken')
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs])
+    clock.advance(windowMs)
+    for (let i = 0; i < 3; i += 1) t.equal(await take(store, 'try x', a), 'taken', 'full again, and no more than full')
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs])
   })
 
-  t.test('of tries at once none is lost', async (t) => {
+  t.test('of tries at once none is too many', async (t) => {
     const { store } = await openScene(t, open, clock)
-    const counts = await Promise.all(Array.from({ length: 20 }, () => store.tries.count('try a', limit)))
-    t.strictSame(
-      counts.map(({ tries }) => tries).sort((a, b) => a - b),
-      Array.from({ length: 20 }, (_, i) => i + 1),
-    )
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => take(store, 'try x', a)))
+    t.equal(outcomes.filter((outcome) => outcome === 'taken').length, 3)
   })
 
-  t.test('windows double while they are exhausted again and again, and a refused try prolongs none', async (t) => {
+  t.test('of two budgets both give or none, and the longer wait is told', async (t) => {
     const { store } = await openScene(t, open, clock)
-    const lengths = []
-    for (let i = 0; i < 7; i += 1) {
-      const { opensInMs } = await store.tries.count('try a', limit)
-      lengths.push(opensInMs / windowMs)
-      clock.advance(opensInMs / 2)
-      t.strictSame(await tryTimes(store, 'try a', 5), [2, 3, 4, 5, 6])
-      t.match(await store.tries.count('try a', limit), { opensInMs: opensInMs / 2 })
-      clock.advance(opensInMs / 2)
+    const b: Budget = { name: 'b', limit: { max: 1, windowMs } }
+    t.equal(await take(store, 'try x', a, b), 'taken')
+    t.strictSame(await take(store, 'try x', a, b), ['b', windowMs])
+    t.equal(await take(store, 'try x', a), 'taken', 'nothing was taken from the one that had some')
+    t.equal(await take(store, 'try x', a), 'taken')
+    t.strictSame(await take(store, 'try x', b, a), ['b', windowMs])
+    t.equal(await take(store, 'try y', a, b), 'taken', 'another owner has budgets of its own')
+  })
+
+  t.test('what is given back can be taken again, and no more than that', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    const first = await taken(store, 'try x', a)
+    for (let i = 0; i < 2; i += 1) await taken(store, 'try x', a)
+    await store.tries.giveBack('try x', first, 'right')
+    t.equal(await take(store, 'try x', a), 'taken')
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs], 'the failures before are not given back')
+    await store.tries.giveBack('try z', first, 'right')
+    for (let i = 0; i < 3; i += 1) t.equal(await take(store, 'try z', a), 'taken')
+    t.strictSame(await take(store, 'try z', a), ['a', eachMs], 'a budget that was full is no fuller')
+    clock.advance(hourMs)
+    await store.tries.giveBack('try x', first, 'right')
+    for (let i = 0; i < 3; i += 1) t.equal(await take(store, 'try x', a), 'taken')
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs], 'nor is one that has filled meanwhile')
+  })
+
+  t.test('keys are told apart whatever is in them', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    const one = { max: 1, windowMs }
+    const keys = ['', ' ', '{a}', 'a}b{', 'ａ', 'A', 'a\0', '*', 'x'.repeat(5000)]
+    for (const key of keys) {
+      t.equal(await take(store, `try ${key}`, { name: 'n', limit: one }), 'taken', JSON.stringify(key.slice(0, 9)))
+      t.equal(await take(store, 'try n', { name: `try ${key}`, limit: one }), 'taken', JSON.stringify(key.slice(0, 9)))
     }
-    t.strictSame(lengths, [1, 2, 4, 8, 16, 16, 16])
   })
+}
 
-  t.test('a quiet window forgives all; one that was full but not exhausted doubles nothing', async (t) => {
+function testSlowing(t: Test, open: OpenStore, clock: Clock): void {
+  /** Fails as often as it may until the time is over: how long it waited before each try. */
+  async function failFor(store: Store, times: number): Promise<number[]> {
+    const waits = []
+    for (let i = 0; i < times; i += 1) {
+      let waited = 0
+      for (let outcome = await take(store, 'try x', slowing); outcome !== 'taken'; ) {
+        waited += outcome[1]
+        clock.advance(outcome[1])
+        outcome = await take(store, 'try x', slowing)
+      }
+      waits.push(waited / eachMs)
+    }
+    return waits
+  }
+
+  t.test('after so many failures in a row the pause between tries doubles, up to the window', async (t) => {
     const { store } = await openScene(t, open, clock)
-    await tryTimes(store, 'try a', 4)
-    clock.advance(windowMs)
-    t.match(await store.tries.count('try a', limit), { opensInMs: 2 * windowMs }, 'exhausted')
-    await tryTimes(store, 'try a', 3)
-    clock.advance(2 * windowMs + windowMs - 1)
-    t.match(
-      await store.tries.count('try a', limit),
-      { tries: 1, opensInMs: 4 * windowMs },
-      'not yet quiet for a window',
-    )
-    await tryTimes(store, 'try a', 3)
-    clock.advance(4 * windowMs + windowMs)
-    t.match(await store.tries.count('try a', limit), { tries: 1, opensInMs: windowMs }, 'forgiven')
-    await tryTimes(store, 'try a', 2)
-    clock.advance(windowMs)
-    t.match(await store.tries.count('try a', limit), { tries: 1, opensInMs: windowMs }, 'full, not exhausted')
+    t.strictSame(await failFor(store, 15), [0, 0, 0, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3])
   })
 
+  t.test(
+    'a right one ends the row and gives nothing else back; an unjudged one is as if it had not been',
+    async (t) => {
+      const { store } = await openScene(t, open, clock)
+      await failFor(store, 4)
+      clock.advance(2 * eachMs)
+      const [fifth] = await taken(store, 'try x', slowing)
+      t.match(fifth, { inARow: 5, costMs: 2 * eachMs })
+      if (fifth) await store.tries.giveBack('try x', [fifth], 'unjudged')
+      const [again] = await taken(store, 'try x', slowing)
+      t.match(again, { inARow: 5, costMs: 2 * eachMs })
+      if (again) await store.tries.giveBack('try x', [again], 'right')
+      t.match(await taken(store, 'try x', slowing), [{ inARow: 1, costMs: eachMs }])
+      t.equal(await take(store, 'try x', slowing), 'taken')
+      t.strictSame(await take(store, 'try x', slowing), ['slow', eachMs], 'the failures before are not given back')
+    },
+  )
+
+  t.test('a row is forgotten after eight refills of each of its failures, and not before', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    await failFor(store, 3)
+    clock.advance(windowMs + 3 * 8 * eachMs - 1)
+    t.match(await taken(store, 'try x', slowing), [{ inARow: 4 }])
+    clock.advance(eachMs + 4 * 8 * eachMs)
+    t.match(await taken(store, 'try x', slowing), [{ inARow: 1 }])
+  })
+}
+
+function testClocks(t: Test, open: OpenStore, clock: Clock): void {
+  t.test('a clock set back makes nobody wait for longer than one try takes', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    for (let i = 0; i < 3; i += 1) await taken(store, 'try x', a)
+    const before = clock.now()
+    clock.advance(-6 * hourMs)
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs])
+    clock.advance(eachMs)
+    t.equal(await take(store, 'try x', a), 'taken', 'what was said of the wait was true')
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs])
+    clock.advance(before - clock.now())
+  })
+
+  t.test('a clock set forward gives a full budget, and no more', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    for (let i = 0; i < 3; i += 1) await taken(store, 'try x', a)
+    clock.advance(1000 * hourMs)
+    for (let i = 0; i < 3; i += 1) t.equal(await take(store, 'try x', a), 'taken')
+    t.strictSame(await take(store, 'try x', a), ['a', eachMs])
+  })
+}
+
+function testUses(t: Test, open: OpenStore, clock: Clock): void {
   t.test('uses add up within a window, each key by itself, and begin anew in the next', async (t) => {
     const { store } = await openScene(t, open, clock)
     clock.advance(windowMs - (clock.now() % windowMs))
@@ -79,13 +178,6 @@ export function testTries(t: Test, open: OpenStore, clock: Clock): void {
     t.strictSame(await store.tries.addUses('try use a', 2, windowMs), { uses: 2, opensInMs: windowMs })
     const sums = await Promise.all(Array.from({ length: 20 }, () => store.tries.addUses('try use c', 2, windowMs)))
     t.equal(Math.max(...sums.map(({ uses }) => uses)), 40)
-    t.match(await store.tries.count('try use a', limit), { tries: 1 }, 'tries are counted apart')
-  })
-
-  t.test('keys are told apart whatever is in them', async (t) => {
-    const { store } = await openScene(t, open, clock)
-    const keys = ['', ' ', '{a}', 'a}b{', 'ａ', 'A', 'a\0', '*', 'x'.repeat(5000)]
-    for (const key of keys)
-      t.match(await store.tries.count(`try ${key}`, limit), { tries: 1 }, JSON.stringify(key.slice(0, 9)))
+    t.equal(await take(store, 'try use a', a), 'taken', 'tries are counted apart')
   })
 }

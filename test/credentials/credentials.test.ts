@@ -110,11 +110,11 @@ t.test(
         started.push(id)
         finish.push(() => resolve(id))
       })
-    const running = [0, 1, 2, 3, 4].map((id) => queue.run(work(id)))
+    const running = [0, 1, 2, 3, 4].map((id) => queue.run(['a'], work(id)))
     await turn()
     t.strictSame(started, [0, 1])
     const before = performance.now()
-    const refusal: unknown = await queue.run(work(5)).catch((error) => error)
+    const refusal: unknown = await queue.run(['a'], work(5)).catch((error) => error)
     t.ok(performance.now() - before < 50)
     t.ok(refusal instanceof Problem)
     t.match(refusal, { code: 'overloaded', headers: { 'Retry-After': '1' } })
@@ -143,18 +143,18 @@ t.test('a failed hash frees its place, and one that waited too long is refused i
     },
   })
   await t.rejects(
-    queue.run(() => Promise.reject(new Error('broken'))),
+    queue.run(['a'], () => Promise.reject(new Error('broken'))),
     { message: 'broken' },
   )
   let finish = () => {}
-  const first = queue.run(() => new Promise<void>((resolve) => (finish = resolve)))
+  const first = queue.run(['a'], () => new Promise<void>((resolve) => (finish = resolve)))
   let ran = false
-  const late = queue.run(async () => {
+  const late = queue.run(['a'], async () => {
     ran = true
   })
   await turn()
   nowMs = 90
-  const fresh = queue.run(async () => 'fresh')
+  const fresh = queue.run(['a'], async () => 'fresh')
   nowMs = 101
   finish()
   await first

@@ -108,6 +108,7 @@ t.test('every verb is one round trip', async (t) => {
   const session = await scene.login()
   await scene.deliver(session)
   const sibling = await scene.login()
+  const taken = { name: 'n', limit: { max: 3, windowMs: 60_000 }, costMs: 1, inARow: 0 }
   const verbs: Record<string, () => Promise<unknown>> = {
     create: () => store.sessions.create(scene.newSession()),
     'create beyond the limit': () => store.sessions.create(scene.newSession({ maxSessions: 2 })),
@@ -121,7 +122,8 @@ t.test('every verb is one round trip', async (t) => {
     readRevocations: () => store.sessions.readRevocations({ sinceMs: 0 }, 0),
     'users.find': () => store.users.find('ana'),
     'keys.list': () => store.keys.list(),
-    'tries.count': () => store.tries.count('try a', { max: 3, windowMs: 60_000, doublingLimit: 4 }),
+    'tries.take': () => store.tries.take('try a', [{ name: 'n', limit: { max: 3, windowMs: 60_000 } }]),
+    'tries.giveBack': () => store.tries.giveBack('try a', [taken], 'right'),
   }
   for (const warm of Object.values(verbs)) await warm()
   for (const [name, verb] of Object.entries(verbs)) {
