@@ -10,7 +10,7 @@ interface Ending {
 type Mode = 'open' | 'refusing' | 'silent'
 
 export class TcpProxy {
-  readonly #targetPort: number
+  #targetPort: number
   readonly #sockets = new Set<Socket>()
   #server: Server
   #port = 0
@@ -38,6 +38,11 @@ export class TcpProxy {
     await once(this.#server, 'listening')
     const address = this.#server.address()
     if (address !== null && typeof address !== 'string') this.#port = address.port
+  }
+
+  /** New connections lead to another server from now on; those that are open stay where they are. */
+  leadTo(port: number): void {
+    this.#targetPort = port
   }
 
   /** Ends all connections by RST; new ones are accepted. */

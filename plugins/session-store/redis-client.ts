@@ -43,12 +43,18 @@ export function createClient(address: RedisAddress, silenceMs: number): RedisCli
   }
   switch (address.form) {
     case 'single':
-      return new Redis({ ...common, ...address.node, db: address.db })
+      return new Redis({ ...common, ...address.node, reconnectOnError: isDemoted, db: address.db })
     case 'sentinel':
-      return new Redis({ ...common, ...sentinelOptions(address), db: address.db })
+      return new Redis({ ...common, ...sentinelOptions(address), reconnectOnError: isDemoted, db: address.db })
     case 'cluster':
       return new Cluster(address.nodes, clusterOptions(common, tls, silenceMs))
   }
+}
+
+// A primary that was demoted while we were connected says so, to whoever writes: its address, or the sentinels, may lead to
+// another one by now. In a Cluster it says where the slot is (MOVED).
+function isDemoted({ message }: Error): boolean {
+  return /READONLY|MASTERDOWN/.test(message)
 }
 
 function sentinelOptions(address: RedisAddress & { form: 'sentinel' }): Options {
@@ -59,8 +65,6 @@ function sentinelOptions(address: RedisAddress & { form: 'sentinel' }): Options 
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
     sentinelRetryStrategy: retryDelay,
-    // A primary that was demoted while we were connected says so: ask the sentinels again.
-    reconnectOnError: ({ message }) => /READONLY|MASTERDOWN/.test(message),
     failoverDetector: true,
   }
 }

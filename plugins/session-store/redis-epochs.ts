@@ -24,6 +24,8 @@ const lostWithinMs = 10_000
 const longestSilenceMs = 120_000
 /** How soon to look again when a primary is missing or not prepared, ms. */
 const lookAgainMs = 100
+/** How often a server that is a replica is left at most, ms. */
+const leaveEveryMs = 500
 
 export interface RedisEpochsOptions {
   link: RedisLink
@@ -36,6 +38,8 @@ export interface RedisEpochsOptions {
   lookEveryMs: number
   /** Tells new primaries what was ended. @param primaries replication ids with spaces between */
   replay: (primaries: string) => Promise<void>
+  /** Leaves a server that is a replica by now. */
+  onDemoted: () => void
   /** Hears a sentence about each new primary that this node meets. */
   onEpoch: (sentence: string) => void
 }
@@ -55,6 +59,7 @@ export class RedisEpochs {
   #primaries: readonly Primary[] = []
   #looking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  #leftAt = Number.NEGATIVE_INFINITY
   #isClosed = false
 
   constructor(options: RedisEpochsOptions) {
@@ -120,7 +125,8 @@ export class RedisEpochs {
     clearTimeout(this.#timer)
     let isDone = false
     try {
-      const { primaries, isComplete } = await lookAtPrimaries(this.#options.link)
+      const { primaries, isComplete, isDemoted } = await lookAtPrimaries(this.#options.link)
+      if (isDemoted) this.#leave()
       const strangers = primaries.filter(({ id }) => !this.#prepared.has(id))
       for (const { address, id } of primaries) if (this.#prepared.has(id)) this.#hear(address, id)
       if (strangers.length > 0) await this.#prepare(primaries, strangers)
@@ -129,6 +135,13 @@ export class RedisEpochs {
     } finally {
       this.#lookAfter(isDone ? this.#options.lookEveryMs : lookAgainMs)
     }
+  }
+
+  // Seldom: while the address still leads to a replica, whoever reads from it is cut off each time.
+  #leave(): void {
+    if (performance.now() - this.#leftAt < leaveEveryMs) return
+    this.#leftAt = performance.now()
+    this.#options.onDemoted()
   }
 
   #lookAfter(ms: number): void {

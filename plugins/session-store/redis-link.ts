@@ -156,6 +156,13 @@ export class RedisLink {
     settleAll(this.#underWay, this.#unavailable('the store is closed'))
   }
 
+  /**
+   * Connects anew, because the address may lead to another server by now. A Cluster says by itself who serves a slot.
+   */
+  reconnect(): void {
+    if (this.#client instanceof Redis && this.#isReady) this.#client.disconnect(true)
+  }
+
   #primaries(): Map<string, RedisClient> {
     const client = this.#client
     if (!(client instanceof Cluster)) return new Map([['primary', client]])

@@ -12,16 +12,26 @@ export interface Primary {
   replicas: number
 }
 
+export interface Look {
+  primaries: Primary[]
+  isComplete: boolean
+  isDemoted: boolean
+}
+
 /**
  * Asks every primary that is known.
- * @returns those that answered, and whether all did; one that is a replica by now did not
+ * @returns those that answered, whether all did, and whether one said that it is a replica by now
  */
-export async function lookAtPrimaries(link: RedisLink): Promise<{ primaries: Primary[]; isComplete: boolean }> {
+export async function lookAtPrimaries(link: RedisLink): Promise<Look> {
   const answers = [...(await link.commandPrimaries('INFO', ['replication']))]
   const primaries = answers
     .map(([address, text]) => readPrimary(address, String(text)))
     .filter((one) => one !== undefined)
-  return { primaries, isComplete: answers.length > 0 && primaries.length === answers.length }
+  return {
+    primaries,
+    isComplete: answers.length > 0 && primaries.length === answers.length,
+    isDemoted: answers.some(([, text]) => /^role:slave\r?$/m.test(String(text))),
+  }
 }
 
 function readPrimary(address: string, text: string): Primary | undefined {

@@ -127,8 +127,7 @@ class RedisStore implements Store {
   readonly events: RedisEvents
   readonly condition = new StoreCondition()
   readonly #link: RedisLink
-  readonly #tail: RedisLink
-  readonly #fencing: RedisLink
+  readonly #links: readonly RedisLink[]
   readonly #log: RedisRevocations
   readonly #journal: RedisJournal
   readonly #epochs: RedisEpochs
@@ -140,13 +139,17 @@ class RedisStore implements Store {
     const isCluster = address.form === 'cluster'
     this.description = `${server} (${describeAddress(address)})`
     this.#link = link
-    this.#tail = new RedisLink(address, { deadlineMs, commandLimit: 1 })
-    this.#fencing = new RedisLink(address, { deadlineMs, commandLimit })
-    this.#log = new RedisRevocations(link, this.#tail, names, keepLogMs, clock)
+    const tail = new RedisLink(address, { deadlineMs, commandLimit: 1 })
+    const fencing = new RedisLink(address, { deadlineMs, commandLimit })
+    this.#links = [link, tail, fencing]
+    this.#log = new RedisRevocations(link, tail, names, keepLogMs, clock)
     this.#journal = new RedisJournal({ link, names, keepLogMs, clock })
     const replay = (primaries: string) => this.#replay(primaries)
     const onEpoch = (sentence: string) => this.condition.tell('notice', sentence)
-    this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, replay, onEpoch })
+    const onDemoted = () => {
+      for (const one of this.#links) one.reconnect()
+    }
+    this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, replay, onEpoch, onDemoted })
     this.#alive = names.alive
     this.#clock = clock
     this.sessions = new RedisSessions({
@@ -156,7 +159,7 @@ class RedisStore implements Store {
       epochs: this.#epochs,
       journal: this.#journal,
       fence: new RedisFence({
-        link: this.#fencing,
+        link: fencing,
         names,
         isCluster,
         replicated: () => this.#epochs.replicated,
@@ -195,7 +198,7 @@ class RedisStore implements Store {
   async close(): Promise<void> {
     this.#log.close()
     this.#epochs.close()
-    for (const link of [this.#link, this.#tail, this.#fencing]) link.close()
+    for (const link of this.#links) link.close()
   }
 
   // A new primary: what it may lack it is told; what it has, this node reads again.
