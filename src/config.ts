@@ -29,6 +29,7 @@ export interface Config extends MonitoringConfig {
   dataDir: string
   /** Undefined: the embedded store in `dataDir`. */
   redisUrl: string | undefined
+  storeTimeoutMs: number
   /** Processes behind the port; `auto` is told by the cores of this machine. */
   workers: number
   adminPassword: string | undefined
@@ -263,7 +264,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     clientId: all.clientId,
     secrets: all.secrets ?? [],
     dataDir: isAbsolute(all.dataDir) ? all.dataDir : join(directory, all.dataDir),
-    redisUrl: all.redisUrl,
+    ...{ redisUrl: all.redisUrl, storeTimeoutMs: all.storeTimeoutMs },
     workers: all.workers === 'auto' ? availableParallelism() : all.workers,
     adminPassword: all.adminPassword,
     accessTtlSeconds: all.accessTtlSeconds,
@@ -290,8 +291,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
       requestTimeoutMs: all.requestTimeoutMs,
     },
     docs: all.docs ?? !production,
-    ops: all.ops,
-    hsts: all.hsts,
+    ...{ ops: all.ops, hsts: all.hsts },
     logLevel: all.logLevel ?? (production ? 'info' : 'warn'),
     maxStalenessMs: all.maxStalenessMs,
     onStale: all.onStale,

@@ -63,6 +63,7 @@ function openRedis(config: Config, url: string, { onWarning, keepLogMs }: OpenSt
   const twiceTokenLifeMs = 2 * 1000 * (config.accessTtlSeconds + config.clockToleranceSeconds)
   return openRedisStore({
     url,
+    deadlineMs: config.storeTimeoutMs,
     keepLogMs: keepLogMs ?? Math.max(shortestLogMs, twiceTokenLifeMs),
     loadSubjectTag: (keys) => loadSubjectTag(keys, config.secrets),
     ...(onWarning && { onWarning }),

@@ -10,6 +10,7 @@ const lasting: Record<string, (config: Config) => unknown> = {
   dataDir: ({ dataDir }) => dataDir,
   workers: ({ workers }) => workers,
   'metrics.listen': ({ metrics }) => metrics.listen,
+  storeTimeout: ({ storeTimeoutMs }) => storeTimeoutMs,
   stopDelay: ({ stopDelayMs }) => stopDelayMs,
   'limits.headerBytes': ({ limits }) => limits.headerBytes,
   'limits.headersTimeout': ({ limits }) => limits.headersTimeoutMs,

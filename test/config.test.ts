@@ -52,6 +52,7 @@ t.test('without a file and with an empty environment, development gets the defau
     secrets: [],
     dataDir: join(directory, 'data'),
     redisUrl: undefined,
+    storeTimeoutMs: 400,
     workers: 1,
     adminPassword: undefined,
     accessTtlSeconds: 300,

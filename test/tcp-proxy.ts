@@ -18,6 +18,8 @@ export class TcpProxy {
   #isAnswered = true
   /** How often the client spoke after the server had (or first): one for each time somebody waited for the network. */
   roundTrips = 0
+  /** How long each answer of the server is held back, ms. */
+  delayMs = 0
   /** Bytes of the client that went nowhere. */
   swallowed = 0
 
@@ -89,7 +91,8 @@ export class TcpProxy {
     server.on('data', (bytes) => {
       if (this.#mode !== 'open') return
       this.#isAnswered = true
-      client.write(bytes)
+      if (this.delayMs > 0) setTimeout(() => client.write(bytes), this.delayMs).unref()
+      else client.write(bytes)
     })
   }
 

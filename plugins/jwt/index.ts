@@ -48,8 +48,10 @@ async function accessTokens(app: FastifyInstance, given: AccessTokensPluginOptio
   app.decorate('accessTokens', new AccessTokens(keys, options))
   app.decorate('assertions', new Assertions(keys, options.clock))
   const reloading = setInterval(() => void keys.refresh(), reloadEverySeconds * 1000).unref()
+  const stopHearing = app.store.condition.onNews(({ kind }) => void (kind === 'keys_changed' && keys.refresh()))
   app.addHook('onClose', async () => {
     clearInterval(reloading)
+    stopHearing()
     await keys.close()
   })
 }

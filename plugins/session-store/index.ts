@@ -48,6 +48,7 @@ async function sessionStore(app: FastifyInstance, options: SessionStoreOptions):
 
 /** Records what happened to the store: an alarm as an event, the rest in the log. */
 export function reportNews(app: FastifyInstance, { kind, sentence }: StoreNews): void {
+  if (kind === 'keys_changed') return
   if (kind === 'notice') app.log.warn(sentence)
   else app.usage.record(undefined, { reason: 'store_alarm', granted: false, detail: sentence })
 }

@@ -1,6 +1,6 @@
 // The global not-before: every session that began before it has ended. Called by both adapters; pure, so that they agree.
 // It lies at a full second, because `auth_time` has only seconds: so access tokens can be judged by it exactly as well.
-import type { EndReason, Session } from './store.ts'
+import type { EndReason, RotateOutcome, Session } from './store.ts'
 
 export interface NotBefore {
   /** ms, a full second; 0: nobody was ever ended so. */
@@ -30,4 +30,11 @@ export function nextNotBefore(nowMs: number, before: number): number {
 export function underNotBefore(session: Session, { at, reason }: NotBefore): Session {
   if (session.createdAt >= at || session.revokedAt !== undefined) return session
   return { ...session, revokedAt: at, endReason: reason }
+}
+
+/** A rotation's outcome where the store could not look at the not-before: of a session that began before it, `revoked`. */
+export function judgedBy(outcome: RotateOutcome, notBefore: NotBefore): RotateOutcome {
+  if (outcome.outcome === 'unknown') return outcome
+  const session = underNotBefore(outcome.session, notBefore)
+  return session === outcome.session ? outcome : { outcome: 'revoked', session, reason: notBefore.reason }
 }

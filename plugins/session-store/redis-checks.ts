@@ -14,7 +14,7 @@ const clockDistanceMs = 1_000
  * `clusterAclRule` too.
  */
 export const aclRule =
-  'resetkeys ~c:* resetchannels -@all +evalsha +eval +info +ping +select +time +wait +exists +get +set +pexpire +pttl +hget +hmget ' +
+  'resetkeys ~c:* resetchannels -@all +evalsha +eval +info +ping +select +client|info +time +wait +exists +get +set +pexpire +pttl +hget +hmget ' +
   '+hset +hsetnx +hdel +hgetall +hvals +hincrby +xadd +xread +xrevrange +zadd +zcard +zrangebylex +pfadd +pfcount'
 
 /** What a Cluster needs besides: what ioredis asks it, and the look whether a revocation is in the log already. */
@@ -67,6 +67,22 @@ async function ask(server: Redis): Promise<{ info: Record<string, string>; dista
   }
 }
 
+/**
+ * Where a connection really is, as the server says it: a SELECT that it refused leaves it in database 0.
+ * @returns undefined when it is where it should be; else what to change
+ */
+export async function misplacement(client: Redis, database: number): Promise<string | undefined> {
+  const said = await client.call('CLIENT', 'INFO').then(String, (error: Error) => error.message)
+  const [, actual] = /(?:^| )db=(\d+)(?: |$)/.exec(said) ?? []
+  if (actual === String(database)) return undefined
+  const why =
+    actual === undefined ? `it does not say where it is (${said})` : `its connections are in database ${actual}`
+  return (
+    `database ${database} of REDIS_URL is refused: ${why}. Name a database that the server has ` +
+    '(`databases` in redis.conf), and allow the user +select and +client|info'
+  )
+}
+
 function versionRefusals(version: string): string[] {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major > oldestVersion[0] || (major === oldestVersion[0] && minor >= oldestVersion[1])) return []
@@ -74,11 +90,15 @@ function versionRefusals(version: string): string[] {
 }
 
 function policyRefusals(policy: string | undefined): string[] {
-  if (policy === 'noeviction') return []
-  return [
+  return policy === 'noeviction' ? [] : [policySentence(policy)]
+}
+
+/** What is wrong with a policy that is not `noeviction`, and what to run. */
+export function policySentence(policy: string | undefined): string {
+  return (
     `Redis may evict keys (maxmemory-policy ${policy}): an evicted tombstone would bring an ended session back to life. ` +
-      "Set 'maxmemory-policy noeviction' in redis.conf, or run: redis-cli config set maxmemory-policy noeviction",
-  ]
+    "Set 'maxmemory-policy noeviction' in redis.conf, or run: redis-cli config set maxmemory-policy noeviction"
+  )
 }
 
 function roleRefusals(role: string | undefined): string[] {

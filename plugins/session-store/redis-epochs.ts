@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { notBeforeKeptMs } from './not-before.ts'
 import type { RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
-import { lookAtPrimaries, type Primary } from './redis-primaries.ts'
+import { type Look, lookAtPrimaries, type Primary } from './redis-primaries.ts'
 import { scripts } from './redis-scripts.ts'
 import { StoreUnavailable } from './store.ts'
 
@@ -38,6 +38,8 @@ export interface RedisEpochsOptions {
   lookEveryMs: number
   /** Tells new primaries what was ended. @param primaries replication ids with spaces between */
   replay: (primaries: string) => Promise<void>
+  /** Looks whether what they hold is what it was, before any of them is told or asked anything. */
+  inspect: (look: Look) => Promise<void>
   /** Leaves a server that is a replica by now. */
   onDemoted: () => void
   /** Hears a sentence about each new primary that this node meets. */
@@ -125,8 +127,10 @@ export class RedisEpochs {
     clearTimeout(this.#timer)
     let isDone = false
     try {
-      const { primaries, isComplete, isDemoted } = await lookAtPrimaries(this.#options.link)
-      if (isDemoted) this.#leave()
+      const look = await lookAtPrimaries(this.#options.link)
+      const { primaries, isComplete } = look
+      if (look.isDemoted) this.#leave()
+      if (primaries.length > 0) await this.#options.inspect(look)
       const strangers = primaries.filter(({ id }) => !this.#prepared.has(id))
       for (const { address, id } of primaries) if (this.#prepared.has(id)) this.#hear(address, id)
       if (strangers.length > 0) await this.#prepare(primaries, strangers)

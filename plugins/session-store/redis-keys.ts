@@ -6,11 +6,11 @@ import { scripts } from './redis-scripts.ts'
 import type { KeyStore, SealedKey } from './store.ts'
 
 export class RedisKeys implements KeyStore {
-  readonly #link: RedisLink
+  readonly #link: Pick<RedisLink, 'command' | 'run'>
   readonly #name: string
 
   /** @param name of the hash */
-  constructor(link: RedisLink, name: string) {
+  constructor(link: Pick<RedisLink, 'command' | 'run'>, name: string) {
     this.#link = link
     this.#name = name
   }

@@ -2,10 +2,12 @@
 // deadline. Called by the redis-*.ts files of this room. It must never send a command after it was refused; one that was sent
 // before may have been carried out, which every verb allows for.
 import { Cluster, Redis } from 'ioredis'
-import { type Listed, Roster } from '../roster.ts'
 import type { RedisAddress } from './redis-address.ts'
+import { misplacement } from './redis-checks.ts'
 import { createClient, type RedisClient } from './redis-client.ts'
+import type { RedisGate } from './redis-gate.ts'
 import type { Script } from './redis-scripts.ts'
+import { type Waiter, Waiting } from './redis-waiting.ts'
 import { StoreUnavailable } from './store.ts'
 
 export type Argument = string | number | Buffer
@@ -15,37 +17,47 @@ export interface LinkOptions {
   deadlineMs: number
   /** Commands that may be under way; more are refused at once. */
   commandLimit: number
+  /** Refuses commands while it is closed. */
+  gate?: RedisGate
 }
 
-interface Waiter extends Listed {
-  /** Its deadline runs from now on. */
-  begin: () => void
-  settle: (error?: StoreUnavailable) => void
-}
+/** How soon a connection to a database that is refused is tried again, ms. */
+const placeAgainMs = 250
 
 export class RedisLink {
   readonly #client: RedisClient
   readonly #options: LinkOptions
+  /** The database that REDIS_URL names; a Cluster has one only. */
+  readonly #database: number
   /** What waits for the link or for an answer. */
-  readonly #connecting = new Roster<Waiter>()
-  readonly #underWay = new Roster<Waiter>()
+  readonly #connecting: Waiting
+  readonly #underWay: Waiting
   readonly #readyListeners: (() => void)[] = []
   #lastError: Error | undefined
+  /** The connection is in the database it should be in. */
+  #isPlaced = false
+  /** Something was answered since a command was given up last. */
+  #isHeard = false
+  #suspicion: NodeJS.Timeout | undefined
   /** What is sent in this turn of the event loop. */
   #leaving: Waiter[] = []
   #isClosed = false
 
   constructor(address: RedisAddress, options: LinkOptions) {
     this.#options = options
-    this.#client = createClient(address, options.deadlineMs)
+    this.#database = address.form === 'cluster' ? 0 : address.db
+    this.#client = createClient(address, 2 * options.deadlineMs)
+    const late = (timeoutMs: number) => this.#unavailable(`no answer within ${Math.round(timeoutMs)} ms`)
+    this.#connecting = new Waiting(late)
+    this.#underWay = new Waiting(late)
     this.#client.on('error', (error: Error) => {
       this.#lastError = error
     })
-    this.#client.on('ready', () => {
-      this.#lastError = undefined
-      settleAll(this.#connecting)
-      for (const listener of this.#readyListeners) listener()
+    this.#client.on('close', () => {
+      this.#isPlaced = false
+      this.#trust()
     })
+    this.#client.on('ready', () => void this.#place())
   }
 
   /** Calls `listener` each time the link has come up: it may have come up to another server than before. */
@@ -88,20 +100,23 @@ export class RedisLink {
   /**
    * Sends one command.
    * @param deadlineMs how long it may take; a blocking command's own wait comes on top
-   * @param send hands it to the client; by default to the primary of its key
+   * @param send hands it to the client, past the gate; by default to the primary of its key, while the gate is open
    * @throws StoreUnavailable
    */
   async command(
     name: string,
     args: readonly Argument[],
     deadlineMs = this.#options.deadlineMs,
-    send = () => this.#client.callBuffer(name, [...args]),
+    send?: () => Promise<unknown>,
   ): Promise<unknown> {
     this.#assertRoom()
-    if (this.#isReady) return this.#send(send, deadlineMs)
+    const refusal = send === undefined ? this.#options.gate?.refusal : undefined
+    if (refusal !== undefined) throw this.#unavailable(refusal)
+    const sendNow = send ?? (() => this.#client.callBuffer(name, [...args]))
+    if (this.#isReady) return this.#send(sendNow, deadlineMs)
     const startedAt = performance.now()
     await this.#untilReady(deadlineMs)
-    return this.#send(send, deadlineMs - (performance.now() - startedAt))
+    return this.#send(sendNow, deadlineMs - (performance.now() - startedAt))
   }
 
   /**
@@ -131,7 +146,7 @@ export class RedisLink {
     this.#assertRoom()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())
-    const waiter = this.#wait(this.#underWay, deadlineMs, () => undefined, settled)
+    const waiter = this.#underWay.add({ timeoutMs: deadlineMs, settled })
     waiter.begin()
     const end = () => waiter.settle()
     isTrue.then(end, end)
@@ -152,8 +167,9 @@ export class RedisLink {
   close(): void {
     this.#isClosed = true
     this.#client.disconnect()
-    settleAll(this.#connecting, this.#unavailable('the store is closed'))
-    settleAll(this.#underWay, this.#unavailable('the store is closed'))
+    this.#trust()
+    for (const waiting of [this.#connecting, this.#underWay])
+      waiting.settleAll(this.#unavailable('the store is closed'))
   }
 
   /**
@@ -178,14 +194,16 @@ export class RedisLink {
   #send(send: () => Promise<unknown>, deadlineMs: number): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const refuse = (error: StoreUnavailable | undefined) => error && reject(error)
-    const waiter = this.#wait(this.#underWay, deadlineMs, () => this.#dropSilent(), refuse)
+    const waiter = this.#underWay.add({ timeoutMs: deadlineMs, settled: refuse, expired: () => this.#suspect() })
     this.#gather(waiter)
     send().then(
       (reply) => {
+        this.#isHeard = true
         waiter.settle()
         resolve(reply)
       },
       (error: Error) => {
+        this.#isHeard = true
         waiter.settle(this.#unavailable(error.message, error))
         // A Cluster's node that closed or refused may have lost its slots.
         if (this.#client instanceof Cluster && !isNoScript(error)) this.#client.refreshSlotsCache()
@@ -213,54 +231,56 @@ export class RedisLink {
   // A connection that is being given up still calls itself ready.
   get #isReady(): boolean {
     const client = this.#client
-    return client.status === 'ready' && (client instanceof Cluster || client.stream.writable)
+    return this.#isPlaced && client.status === 'ready' && (client instanceof Cluster || client.stream.writable)
   }
 
   #untilReady(timeoutMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())
-    this.#wait(this.#connecting, timeoutMs, () => this.#dropHalfOpen(), settled).begin()
+    this.#connecting.add({ timeoutMs, settled, expired: () => this.#dropHalfOpen() }).begin()
     // 'wait': never connected; 'end': an attempt failed that ioredis does not repeat, such as no sentinel being there.
     if (this.#client.status === 'wait' || this.#client.status === 'end') this.#client.connect().catch(() => undefined)
     return promise
   }
 
-  // `settled` hears undefined when what was waited for came, and the error otherwise; once.
-  #wait(
-    among: Roster<Waiter>,
-    timeoutMs: number,
-    expired: () => void,
-    settled: (error: StoreUnavailable | undefined) => void,
-  ): Waiter {
-    let timer: NodeJS.Timeout | undefined
-    const waiter: Waiter = {
-      place: -1,
-      // When this process itself was held up, answers lie here unread, and timers run before they are read: after them it is
-      // known who was late.
-      begin: () => {
-        if (waiter.place !== -1) timer = setTimeout(() => setImmediate(expire), Math.max(0, timeoutMs))
-      },
-      settle: (error) => {
-        if (waiter.place === -1) return
-        among.delete(waiter)
-        clearTimeout(timer)
-        settled(error)
-      },
+  // ioredis goes on in database 0 when the one it asked for is refused. What a connection says of itself is believed, and
+  // nothing is sent before it has said so.
+  async #place(): Promise<void> {
+    const client = this.#client
+    if (this.#database !== 0 && client instanceof Redis) {
+      const { stream } = client
+      const refusal = await misplacement(client, this.#database)
+      if (stream !== client.stream || client.status !== 'ready') return
+      if (refusal !== undefined) return this.#refuseThere(client, refusal)
     }
-    const expire = () => {
-      if (waiter.place === -1) return
-      waiter.settle(this.#unavailable(`no answer within ${Math.round(timeoutMs)} ms`))
-      expired()
-    }
-    among.add(waiter)
-    return waiter
+    this.#lastError = undefined
+    this.#isPlaced = true
+    this.#connecting.settleAll()
+    for (const listener of this.#readyListeners) listener()
   }
 
-  // A connection that answered nothing in time may be dead without a word (a cable, a failover): a new one finds out. A
-  // Cluster has many, which are given up one by one (`socketTimeout`); there the slots may have moved.
-  #dropSilent(): void {
+  #refuseThere(client: Redis, refusal: string): void {
+    this.#lastError = new Error(refusal)
+    this.#connecting.settleAll(this.#unavailable(refusal))
+    setTimeout(() => client.disconnect(true), placeAgainMs).unref()
+  }
+
+  // A command was given up. Its connection may be dead without a word (a cable, a failover), or Redis is slow: if nothing at all
+  // is heard for as long again, a new connection finds out. A Cluster has many, which are given up one by one
+  // (`socketTimeout`); there the slots may have moved.
+  #suspect(): void {
     if (this.#client instanceof Cluster) this.#client.refreshSlotsCache()
-    else if (this.#isReady) this.#client.disconnect(true)
+    if (this.#client instanceof Cluster || this.#suspicion !== undefined || !this.#isReady) return
+    this.#isHeard = false
+    this.#suspicion = setTimeout(() => {
+      this.#suspicion = undefined
+      if (!this.#isHeard) this.reconnect()
+    }, this.#options.deadlineMs).unref()
+  }
+
+  #trust(): void {
+    clearTimeout(this.#suspicion)
+    this.#suspicion = undefined
   }
 
   // Connected, but the server does not get through the handshake.
@@ -272,10 +292,6 @@ export class RedisLink {
   #unavailable(message: string, error = this.#lastError): StoreUnavailable {
     return new StoreUnavailable(`Redis: ${message}`, error ? { cause: new Error(error.message) } : {})
   }
-}
-
-function settleAll(waiters: Roster<Waiter>, error?: StoreUnavailable): void {
-  for (const waiter of [...waiters]) waiter.settle(error)
 }
 
 function isNoScript(error: unknown): boolean {

@@ -15,14 +15,19 @@ export interface SidParts {
 
 export class RedisNames {
   readonly #prefix: string
-  readonly #subjectTag: (sub: string) => string
+  #subjectTag: (sub: string) => string
 
   /**
    * @param prefix of every key; short, it is part of each session's size
    * @param subjectTag the 8 characters every sid of a subject begins with
    */
-  constructor(prefix: string, subjectTag: (sub: string) => string) {
+  constructor(prefix: string, subjectTag: (sub: string) => string = unread) {
     this.#prefix = prefix
+    this.#subjectTag = subjectTag
+  }
+
+  /** Takes another one: the store was replaced. */
+  useSubjectTag(subjectTag: (sub: string) => string): void {
     this.#subjectTag = subjectTag
   }
 
@@ -64,6 +69,11 @@ export class RedisNames {
   /** All user names, in order. */
   get users(): string {
     return `${this.#prefix}users`
+  }
+
+  /** Which store this is. */
+  get store(): string {
+    return `${this.#prefix}store`
   }
 
   /** Sealed keys. */
@@ -110,4 +120,8 @@ export class RedisNames {
   #tagged(tag: string): string {
     return `${this.#prefix}{${tag}}`
   }
+}
+
+function unread(): string {
+  throw new Error('the key of subjects’ tags has not been read')
 }

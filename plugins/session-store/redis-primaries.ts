@@ -16,20 +16,25 @@ export interface Look {
   primaries: Primary[]
   isComplete: boolean
   isDemoted: boolean
+  /** `maxmemory-policy` of one that may evict keys. */
+  evictionPolicy: string | undefined
 }
 
 /**
  * Asks every primary that is known.
- * @returns those that answered, whether all did, and whether one said that it is a replica by now
+ * @returns those that answered, whether all did, and what is wrong with them
  */
 export async function lookAtPrimaries(link: RedisLink): Promise<Look> {
-  const answers = [...(await link.commandPrimaries('INFO', ['replication']))]
+  const answers = [...(await link.commandPrimaries('INFO', []))]
   const primaries = answers
     .map(([address, text]) => readPrimary(address, String(text)))
     .filter((one) => one !== undefined)
   return {
     primaries,
     isComplete: answers.length > 0 && primaries.length === answers.length,
+    evictionPolicy: answers
+      .map(([, text]) => /^maxmemory_policy:(.*?)\r?$/m.exec(String(text))?.[1])
+      .find((policy) => policy !== undefined && policy !== 'noeviction'),
     isDemoted: answers.some(([, text]) => /^role:slave\r?$/m.test(String(text))),
   }
 }

@@ -2,7 +2,7 @@
 // (layout in lua/session.lua); the details, which never change, are written here and read here.
 import { isIPv4 } from 'node:net'
 import { rememberedRotations } from './rotation.ts'
-import type { EndReason, NewSession, Session } from './store.ts'
+import type { EndReason, NewSession, Session, SessionRevocation } from './store.ts'
 
 const stateBytes = 35
 // One byte less than where a listpack entry costs a longer head; four at most (lua/session.lua).
@@ -74,6 +74,11 @@ export function readTombstone(sid: string, tombstone: Buffer): Tombstone {
     // Boundary: the scripts write what `end` and `endAll` were given, or the words `revoked_by_reuse` and `session_limit`.
     endReason: tombstone.toString('latin1', 7, reasonEnd) as EndReason,
   }
+}
+
+/** The entry of the revocation log that says so. */
+export function toRevocation({ sid, sub, revokedAt, endReason }: Tombstone): SessionRevocation {
+  return { kind: 'session', sid, sub, at: revokedAt, reason: endReason }
 }
 
 function readDetails(details: Buffer): Pick<Session, 'sub' | 'ip' | 'scope' | 'device' | 'roles' | 'amr' | 'inCookie'> {

@@ -7,6 +7,13 @@ export function readReply(reply: unknown): Buffer[] {
   return reply as Buffer[]
 }
 
+const nothing: ReadonlySet<string> = new Set(['unknown', 'not_live', 'user_changed'])
+
+/** Whether a script found none of what it was asked about: a list or a count that is empty, or a word for it. */
+export function saysNothing([first, ...more]: readonly Buffer[]): boolean {
+  return more.length === 0 && (first === undefined || /^\d+$/.test(String(first)) || nothing.has(String(first)))
+}
+
 /** A list of texts two by two. */
 export function pairs(list: readonly Buffer[]): [Buffer, Buffer][] {
   const empty = Buffer.alloc(0)

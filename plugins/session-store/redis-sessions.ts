@@ -1,14 +1,15 @@
 // The sessions of the Redis store: each verb is one script in one slot, one round trip. Called through the port only
 // (store.ts). It decides nothing and reads nothing before it writes, but for the not-before in a Cluster, which its scripts
 // cannot reach: what is decided, the scripts decide.
-import { type NotBefore, underNotBefore } from './not-before.ts'
+import { judgedBy } from './not-before.ts'
 import type { RedisEpochs } from './redis-epochs.ts'
 import type { RedisFence } from './redis-fence.ts'
+import type { RedisIdentity } from './redis-identity.ts'
 import type { RedisJournal } from './redis-journal.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames, SidParts } from './redis-names.ts'
-import { readRecord, readTombstone, subjectPrefix, type Tombstone, writeDetails } from './redis-record.ts'
-import { oneOf, pairs, readReply } from './redis-reply.ts'
+import { readRecord, readTombstone, subjectPrefix, type Tombstone, toRevocation, writeDetails } from './redis-record.ts'
+import { oneOf, pairs, readReply, saysNothing } from './redis-reply.ts'
 import type { RedisRevocations } from './redis-revocations.ts'
 import { type Script, scripts } from './redis-scripts.ts'
 import { readSessionPage } from './redis-session-list.ts'
@@ -38,6 +39,8 @@ export interface RedisSessionsOptions {
   epochs: RedisEpochs
   /** What this node tells a new primary. */
   journal: RedisJournal
+  /** Whether it is the same store still. */
+  identity: RedisIdentity
   /** Waits for a replica. */
   fence: RedisFence
   /** How long entries of the revocation log are kept, ms. */
@@ -80,7 +83,7 @@ export class RedisSessions implements SessionStore {
     if (!isCluster) return this.#rotate(presented, graceMs)
     // There the script cannot see the not-before. Asked beside it, and not after: one that was set before this call is seen.
     const [outcome, notBefore] = await Promise.all([this.#rotate(presented, graceMs), log.readNotBefore()])
-    return judge(outcome, notBefore)
+    return judgedBy(outcome, notBefore)
   }
 
   async #rotate({ sid, generation, issuedAtSeconds }: Presented, graceMs: number): Promise<RotateOutcome> {
@@ -209,14 +212,18 @@ export class RedisSessions implements SessionStore {
   async #write(script: Script, keys: string[], args: readonly Argument[], deadlineMs?: number): Promise<Buffer[]> {
     const { link, names, keepLogMs, isCluster } = this.#options
     if (!isCluster) keys.push(names.revocations, names.notBefore)
-    return readReply(await link.run(script, keys, [this.#now(), keepLogMs, ...args], deadlineMs))
+    const reply = readReply(await link.run(script, keys, [this.#now(), keepLogMs, ...args], deadlineMs))
+    if (saysNothing(reply)) await this.#options.identity.assertSame()
+    return reply
   }
 
   // A verb that only shows sessions.
   async #show(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
     const { link, names, isCluster } = this.#options
     if (!isCluster) keys.push(names.notBefore)
-    return readReply(await link.run(script, keys, args))
+    const reply = readReply(await link.run(script, keys, args))
+    if (saysNothing(reply)) await this.#options.identity.assertSame()
+    return reply
   }
 
   // In a Cluster the scripts cannot reach the not-before and are given it; elsewhere they read it themselves.
@@ -287,14 +294,4 @@ export class RedisSessions implements SessionStore {
       `'${sid}' is not a sid of this subject: it must have 32 characters and begin with the subject's tag`,
     )
   }
-}
-
-function toRevocation({ sid, sub, revokedAt, endReason }: Tombstone): SessionRevocation {
-  return { kind: 'session', sid, sub, at: revokedAt, reason: endReason }
-}
-
-function judge(outcome: RotateOutcome, notBefore: NotBefore): RotateOutcome {
-  if (outcome.outcome === 'unknown') return outcome
-  const session = underNotBefore(outcome.session, notBefore)
-  return session === outcome.session ? outcome : { outcome: 'revoked', session, reason: notBefore.reason }
 }

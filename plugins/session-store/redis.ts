@@ -5,14 +5,17 @@
 // their names and the sealed keys have none, because nothing but an operator ends them.
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeAddress, parseRedisUrl, type RedisAddress } from './redis-address.ts'
-import { checkRedis, type RedisFindings } from './redis-checks.ts'
+import { checkRedis, policySentence, type RedisFindings } from './redis-checks.ts'
 import { RedisEpochs } from './redis-epochs.ts'
 import { RedisEvents } from './redis-events.ts'
 import { RedisFence } from './redis-fence.ts'
+import { RedisGate } from './redis-gate.ts'
+import { RedisIdentity } from './redis-identity.ts'
 import { RedisJournal } from './redis-journal.ts'
 import { RedisKeys } from './redis-keys.ts'
 import { RedisLink } from './redis-link.ts'
 import { RedisNames } from './redis-names.ts'
+import type { Look } from './redis-primaries.ts'
 import { RedisRevocations } from './redis-revocations.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import { RedisTries } from './redis-tries.ts'
@@ -65,14 +68,13 @@ const commandLimit = 10_000
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const settings = { ...defaults, ...options }
   const address = parseRedisUrl(options.url)
-  const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit })
+  const gate = new RedisGate()
+  const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit, gate })
   try {
     const { server, refusals, warnings } = await openAndCheck(link, address, settings.startTimeoutMs)
     if (refusals.length > 0) throw new Error(refusals.join('\n'))
     for (const warning of warnings) options.onWarning?.(warning)
-    const keys = new RedisKeys(link, `${settings.prefix}keys`)
-    const names = new RedisNames(settings.prefix, await options.loadSubjectTag(keys))
-    const store = new RedisStore({ server, address, link, names, keys, settings })
+    const store = new RedisStore({ server, address, link, gate, settings })
     await store.start()
     return store
   } catch (error) {
@@ -113,8 +115,7 @@ interface Parts {
   server: string
   address: RedisAddress
   link: RedisLink
-  names: RedisNames
-  keys: RedisKeys
+  gate: RedisGate
   settings: typeof defaults & RedisStoreOptions
 }
 
@@ -131,16 +132,22 @@ class RedisStore implements Store {
   readonly #log: RedisRevocations
   readonly #journal: RedisJournal
   readonly #epochs: RedisEpochs
+  readonly #identity: RedisIdentity
   readonly #alive: string
   readonly #clock: (() => number) | undefined
 
-  constructor({ server, address, link, names, keys, settings }: Parts) {
+  constructor({ server, address, link, gate, settings }: Parts) {
+    const names = new RedisNames(settings.prefix)
     const { clock, deadlineMs, keepLogMs, settleMs, lookEveryMs } = settings
     const isCluster = address.form === 'cluster'
     this.description = `${server} (${describeAddress(address)})`
     this.#link = link
-    const tail = new RedisLink(address, { deadlineMs, commandLimit: 1 })
-    const fencing = new RedisLink(address, { deadlineMs, commandLimit })
+    const tail = new RedisLink(address, { deadlineMs, commandLimit: 1, gate })
+    const fencing = new RedisLink(address, { deadlineMs, commandLimit, gate })
+    const { condition } = this
+    const { loadSubjectTag } = settings
+    const onSubjectTag = (subjectTag: (sub: string) => string) => names.useSubjectTag(subjectTag)
+    this.#identity = new RedisIdentity({ link, names, gate, condition, loadSubjectTag, onSubjectTag })
     this.#links = [link, tail, fencing]
     this.#log = new RedisRevocations(link, tail, names, keepLogMs, clock)
     this.#journal = new RedisJournal({ link, names, keepLogMs, clock })
@@ -149,7 +156,9 @@ class RedisStore implements Store {
     const onDemoted = () => {
       for (const one of this.#links) one.reconnect()
     }
-    this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, replay, onEpoch, onDemoted })
+    const inspect = (look: Look) => this.#inspect(look)
+    const hears = { replay, inspect, onEpoch, onDemoted }
+    this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, ...hears })
     this.#alive = names.alive
     this.#clock = clock
     this.sessions = new RedisSessions({
@@ -158,6 +167,7 @@ class RedisStore implements Store {
       log: this.#log,
       epochs: this.#epochs,
       journal: this.#journal,
+      identity: this.#identity,
       fence: new RedisFence({
         link: fencing,
         names,
@@ -170,17 +180,20 @@ class RedisStore implements Store {
       clock,
     })
     this.users = new RedisUsers(link, names, clock)
-    this.keys = keys
+    this.keys = new RedisKeys(link, names.keys)
     this.tries = new RedisTries(link, names, clock)
     this.events = new RedisEvents(link, names, isCluster)
   }
 
-  /** @throws StoreUnavailable when no primary answers */
+  /** @throws StoreUnavailable when no primary answers; Error when what Redis holds cannot be used */
   async start(): Promise<void> {
-    await this.#epochs.start().catch(async (error: unknown) => {
+    try {
+      await this.#identity.start()
+      await this.#epochs.start()
+    } catch (error) {
       await this.close()
       throw error
-    })
+    }
   }
 
   async now(): Promise<number> {
@@ -199,6 +212,11 @@ class RedisStore implements Store {
     this.#log.close()
     this.#epochs.close()
     for (const link of this.#links) link.close()
+  }
+
+  async #inspect({ evictionPolicy }: Look): Promise<void> {
+    this.condition.note('memory_policy', evictionPolicy && policySentence(evictionPolicy))
+    await this.#identity.look()
   }
 
   // A new primary: what it may lack it is told; what it has, this node reads again.

@@ -4,9 +4,10 @@
 /**
  * What happened. `notice`: worth reading. `alarm`: somebody must look. `replaced`: an alarm, and nothing that was read from the
  * store before holds any more, keys and revocations included: whoever keeps such things in memory reads all of it anew.
+ * `keys_changed`: nothing to tell anybody; whoever keeps signing keys reads them again.
  */
 export interface StoreNews {
-  kind: 'notice' | 'alarm' | 'replaced'
+  kind: 'notice' | 'alarm' | 'replaced' | 'keys_changed'
   sentence: string
 }
 

@@ -5,7 +5,8 @@ import type { Secret } from '../secrets.ts'
 import { openAndReseal, sealKey } from './sealed-key.ts'
 import type { KeyStore, SealedKey } from './store.ts'
 
-const subjectTagKeyId = 'subject-tag'
+/** Its id among the keys of the store. */
+export const subjectTagKeyId = 'subject-tag'
 const subjectTagKeyBytes = 32
 
 /**

@@ -14,7 +14,7 @@ import {
   workers,
 } from './knob-kinds.ts'
 import { monitoring } from './monitoring-knobs.ts'
-import { limits, protection } from './protection-knobs.ts'
+import { limits, protection, storing } from './protection-knobs.ts'
 
 const isPlain = (value: string) => /^[\x21-\x7e]+$/.test(value)
 const isUrl = (value: string) => URL.canParse(value)
@@ -230,7 +230,16 @@ const process = {
 }
 
 /** The table of knobs, by the member they fill. CARDEA_CONFIG stands beside it: it says where the file is. */
-export const knobs = { ...listening, ...identity, ...tokens, ...protection, ...limits, ...monitoring, ...process }
+export const knobs = {
+  ...listening,
+  ...identity,
+  ...tokens,
+  ...protection,
+  ...limits,
+  ...monitoring,
+  ...process,
+  ...storing,
+}
 
 export type KnobMember = keyof typeof knobs
 

@@ -52,6 +52,19 @@ export const protection = {
   ),
 }
 
+/** Towards the store. */
+export const storing = {
+  storeTimeoutMs: fixed(
+    {
+      name: 'CARDEA_STORE_TIMEOUT',
+      key: 'storeTimeout',
+      meaning: 'How long one verb of Redis may take before it is refused (503); sign-in is four of them.',
+    },
+    durationMs('50ms', '30s'),
+    '400ms',
+  ),
+}
+
 /** What one request may cost. */
 export const limits = {
   headerBytes: fixed(

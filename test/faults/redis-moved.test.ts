@@ -48,7 +48,10 @@ async function assertHeals(t: Test, url: string, change: () => Promise<void>) {
   const heardMs = performance.now() - changedAt
   await eventually('the node that listens serves', () => rotate(listening))
   const servedMs = performance.now() - changedAt
-  t.ok(servedMs < promisedMs + slackMs, `heard after ${Math.round(heardMs)} ms, both serve after ${Math.round(servedMs)} ms`)
+  t.ok(
+    servedMs < promisedMs + slackMs,
+    `heard after ${Math.round(heardMs)} ms, both serve after ${Math.round(servedMs)} ms`,
+  )
   await listening.store.ping()
   await listening.store.sessions.end(last.sid, 'logout')
   await eventually('and the other way round', () => writing.heard.has(last.sid))
