@@ -23,6 +23,7 @@ const chunkExtensions =
 
 const sectionEnd = Buffer.from('\r\n\r\n')
 const noTrailers: readonly string[] = []
+const noBytes = Buffer.alloc(0)
 
 // What comes next on the connection.
 const nothing = 0
@@ -51,8 +52,9 @@ export class AnswerParser {
   #sizeDigits = 0
   /** Behind the size of a chunk. */
   #extension = ''
-  /** The beginning of a head or of trailers, until their end is here. */
-  #held: Buffer | undefined
+  /** The beginning of a head or of trailers, until their end is here: the first bytes of a buffer that grows by doubling. */
+  #held = noBytes
+  #heldBytes = 0
 
   constructor(sink: AnswerSink) {
     this.#sink = sink
@@ -68,7 +70,7 @@ export class AnswerParser {
   /** Nothing more is wanted: what was read is dropped, also while it is being told. */
   stop(): void {
     this.#next = nothing
-    this.#held = undefined
+    this.#releaseHeld()
   }
 
   /**
@@ -114,9 +116,8 @@ export class AnswerParser {
   // A head, or trailers: field lines up to a blank one.
   #readSection(buffer: Buffer, at: number, end: number): number {
     const arrived = buffer.subarray(at, end)
-    const held = this.#held
-    const whole = held === undefined ? arrived : Buffer.concat([held, arrived])
-    const heldBytes = whole.length - arrived.length
+    const heldBytes = this.#heldBytes
+    const whole = heldBytes === 0 ? arrived : this.#hold(arrived)
     // Without any trailers, the blank line stands alone.
     const isEmpty = this.#next === trailers && whole[0] === cr && whole[1] === lf
     const bytes = isEmpty ? 0 : whole.indexOf(sectionEnd, Math.max(0, heldBytes - 3))
@@ -125,14 +126,32 @@ export class AnswerParser {
       throw new AnswerFault('head_too_large')
     }
     if (bytes === -1) {
-      if (this.#next === head) demandBeginning(whole)
-      this.#held = held === undefined ? Buffer.from(whole) : whole
+      if (this.#next === head) demandBeginning(whole, heldBytes)
+      if (heldBytes === 0) this.#hold(arrived)
       return end
     }
-    this.#held = undefined
+    this.#releaseHeld()
     this.#headBytes += bytes
     this.#takeSection(whole.toString('latin1', 0, bytes))
     return at + bytes + (isEmpty ? 2 : 4) - heldBytes
+  }
+
+  // Each byte is copied a bounded number of times, however small the parts are in which a section comes.
+  #hold(part: Buffer): Buffer {
+    const bytes = this.#heldBytes + part.length
+    if (bytes > this.#held.length) {
+      const larger = Buffer.allocUnsafe(Math.max(bytes, 2 * this.#held.length))
+      this.#held.copy(larger, 0, 0, this.#heldBytes)
+      this.#held = larger
+    }
+    part.copy(this.#held, this.#heldBytes)
+    this.#heldBytes = bytes
+    return this.#held.subarray(0, bytes)
+  }
+
+  #releaseHeld(): void {
+    this.#held = noBytes
+    this.#heldBytes = 0
   }
 
   #takeSection(text: string): void {
@@ -241,10 +260,10 @@ export class AnswerParser {
   }
 }
 
-// What cannot become a head is not waited for: another protocol, or lines that end otherwise.
-function demandBeginning(part: Buffer): void {
+// What cannot become a head is not waited for: another protocol, or lines that end otherwise. Lines before `from` were seen.
+function demandBeginning(part: Buffer, from: number): void {
   if (!'HTTP/1.'.startsWith(part.toString('latin1', 0, 7))) throw new AnswerFault('status_line')
-  for (let at = part.indexOf(lf); at !== -1; at = part.indexOf(lf, at + 1)) {
+  for (let at = part.indexOf(lf, from); at !== -1; at = part.indexOf(lf, at + 1)) {
     if (part[at - 1] !== cr) throw new AnswerFault('field_line')
   }
 }

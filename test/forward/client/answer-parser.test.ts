@@ -250,3 +250,18 @@ async function openOther(t: { teardown: (end: () => void) => void }): Promise<(t
     return promise
   }
 }
+
+t.test('a head or trailers that come byte by byte cost no more than their length', (t) => {
+  const field = `x-a: ${'b'.repeat(answerHeadBytes - 200)}\r\n`
+  const texts = { head: `${ok}${field}Content-Length: 0\r\n\r\n`, trailers: `${chunked}0\r\n${field}\r\n` }
+  for (const [name, text] of Object.entries(texts)) {
+    const parts = [...text]
+    const before = process.cpuUsage()
+    const { fault, trailers } = read(parts)
+    const { user, system } = process.cpuUsage(before)
+    t.strictSame([fault, trailers !== undefined], [undefined, true], name)
+    // Copied anew with each byte, they took the square of their length.
+    t.ok((user + system) / 1000 < 350, `${name}: ${(user + system) / 1000} ms of CPU`)
+  }
+  t.end()
+})
