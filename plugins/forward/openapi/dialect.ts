@@ -1,7 +1,7 @@
 // Schemas of OpenAPI 3.0 in the words of 3.1, which are those of JSON Schema 2020-12, and schemas without what cannot be used.
 // Called for each schema as it is copied; its parts have their form already. What is left out is said, never silently lost.
 import { isObject, type JsonObject, memberOf } from './json.ts'
-import { expressionOf } from './pattern.ts'
+import { linearPattern, PatternError } from './pattern.ts'
 
 export interface DialectOptions {
   /** Whether the document is of OpenAPI 3.0. */
@@ -22,6 +22,7 @@ export function finishSchema(schema: JsonObject, options: DialectOptions): JsonO
   delete schema['$schema']
   const current = orNull(options.isOld ? withExclusiveLimits(schema) : schema)
   dropMisused(current, options)
+  openUnusableNames(current, options)
   return options.forRequests ? asRequested(current, options) : current
 }
 
@@ -82,7 +83,7 @@ const usable: Record<string, (value: unknown) => boolean> = {
   exclusiveMaximum: isNumber,
   minLength: isCount,
   maxLength: isCount,
-  pattern: isUsablePattern,
+  pattern: (value) => patternProblem(value) === undefined,
   format: isText,
   minItems: isCount,
   maxItems: isCount,
@@ -94,7 +95,7 @@ const usable: Record<string, (value: unknown) => boolean> = {
   required: areTexts,
   dependentRequired: (value) => isObject(value) && Object.values(value).every(areTexts),
   properties: holdsSchemas,
-  patternProperties: (value) => holdsSchemas(value) && Object.keys(Object(value)).every(isUsablePattern),
+  patternProperties: holdsSchemas,
   dependentSchemas: holdsSchemas,
   additionalProperties: isSchema,
   unevaluatedProperties: isSchema,
@@ -113,8 +114,16 @@ const usable: Record<string, (value: unknown) => boolean> = {
   prefixItems: areSchemas,
 }
 
-function isUsablePattern(value: unknown): boolean {
-  return typeof value === 'string' && expressionOf(value) !== undefined
+/** Why a text cannot be judged as a pattern; undefined when it can. */
+function patternProblem(value: unknown): string | undefined {
+  if (typeof value !== 'string') return 'is no text'
+  try {
+    linearPattern(value)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error
+    return error.message
+  }
 }
 
 function dropMisused(schema: JsonObject, { onWarning }: DialectOptions): void {
@@ -122,8 +131,21 @@ function dropMisused(schema: JsonObject, { onWarning }: DialectOptions): void {
     const isUsable = Object.hasOwn(usable, keyword) ? usable[keyword] : undefined
     if (isUsable === undefined || isUsable(value)) continue
     delete schema[keyword]
-    onWarning(`${keyword}: ${JSON.stringify(value).slice(0, 100)} cannot be used and is not checked`)
+    const why = keyword === 'pattern' ? patternProblem(value) : 'cannot be used'
+    onWarning(`${keyword}: ${JSON.stringify(value).slice(0, 100)} ${why} and is not checked`)
   }
+}
+
+// Where names cannot be judged, every name may be one of them: `additionalProperties` must not refuse it.
+function openUnusableNames(schema: JsonObject, { onWarning }: DialectOptions): void {
+  const named = memberOf(schema, 'patternProperties')
+  if (!isObject(named)) return
+  const unusable = Object.keys(named).filter((name) => patternProblem(name) !== undefined)
+  if (unusable.length === 0) return
+  for (const name of unusable)
+    onWarning(`patternProperties: ${name.slice(0, 100)} ${patternProblem(name)} and is not checked`)
+  const usable = Object.entries(named).filter(([name]) => !unusable.includes(name))
+  schema['patternProperties'] = Object.fromEntries([['', true], ...usable])
 }
 
 function asRequested(schema: JsonObject, { onWarning }: DialectOptions): JsonObject {

@@ -4,9 +4,8 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import addFormats from 'ajv-formats'
 import { Copier } from './copy.ts'
 import { type DialectOptions, finishSchema } from './dialect.ts'
-import { Effort, stepKeyword, TooMuchEffort } from './effort.ts'
+import { Effort, type PatternExpression, stepKeyword, TooMuchEffort } from './effort.ts'
 import { isObject, type JsonObject } from './json.ts'
-import { boundBacktracking, expressionOf } from './pattern.ts'
 import { requireNothingReadOnly } from './read-only.ts'
 import { DocumentError, type SourceDocument } from './source.ts'
 
@@ -37,14 +36,13 @@ export class RequestSchemas {
   #count = 0
 
   constructor(document: SourceDocument, dialect: Omit<DialectOptions, 'forRequests'>) {
-    boundBacktracking()
     this.#copier = new Copier({
       document,
       keepsSiblings: !dialect.isOld,
       referenceTo: () => this.#newReference(),
       finish: (schema) => this.#noted(finishSchema(schema, { ...dialect, forRequests: true })),
     })
-    this.#ajv = ajvFor(dialect)
+    this.#ajv = ajvFor(dialect, (pattern) => this.#effort.expression(pattern))
     this.#effort = new Effort(this.#ajv)
   }
 
@@ -114,7 +112,10 @@ function isSchema(value: unknown): value is JsonObject | boolean {
   return isObject(value) || typeof value === 'boolean'
 }
 
-function ajvFor({ onWarning }: Omit<DialectOptions, 'forRequests'>): Ajv2020 {
+function ajvFor(
+  { onWarning }: Omit<DialectOptions, 'forRequests'>,
+  regExp: (pattern: string) => PatternExpression,
+): Ajv2020 {
   const say = (...words: unknown[]) => onWarning(words.join(' '))
   const ajv = new Ajv2020({
     // A document of somebody else's: what Ajv does not know is not an error.
@@ -128,16 +129,10 @@ function ajvFor({ onWarning }: Omit<DialectOptions, 'forRequests'>): Ajv2020 {
     // A member that every object inherits is not in the message.
     ownProperties: true,
     logger: { log: say, warn: say, error: say },
-    code: { regExp: Object.assign(expression, { code: 'expression' }) },
+    code: { regExp: Object.assign(regExp, { code: 'expression' }) },
   })
   addFormats.default(ajv)
   return ajv
-}
-
-function expression(pattern: string): RegExp {
-  const made = expressionOf(pattern)
-  if (made === undefined) throw new DocumentError(`${pattern} is no regular expression`)
-  return made
 }
 
 // The last one is the outermost: of a choice that fits nothing, the choice.

@@ -105,17 +105,29 @@ t.test('what is no OpenAPI 3, or leads nowhere, is refused; what cannot be check
     info: {},
     paths: {
       '/pattern': body({ type: 'string', pattern: '(' }),
+      '/ahead': body({ type: 'string', pattern: '^(?=.*[0-9]).{8}$', maxLength: 10 }),
+      '/names': body({
+        type: 'object',
+        patternProperties: { '^(?!x-)': { type: 'number' }, '^n': { type: 'number' } },
+        additionalProperties: false,
+      }),
       '/format': body({ type: 'string', format: 'odd' }),
       '/required': body({ type: 'object', required: true }),
       '/nowhere': body({ $ref: '#/components/schemas/None' }),
       '/matrix/{id}': { get: { parameters: [{ name: 'id', in: 'path', style: 'matrix', schema: {} }] } },
     },
   })
-  t.match(document.warnings.join('\n'), /pattern.*cannot be used/)
+  t.match(document.warnings.join('\n'), /pattern: "\(" is no regular expression and is not checked/)
+  t.match(document.warnings.join('\n'), /pattern: .* needs more than linear time to be judged and is not checked/)
+  t.match(document.warnings.join('\n'), /patternProperties: \^\(\?!x-\) needs more than linear time/)
   t.match(document.warnings.join('\n'), /unknown format "odd"/)
   t.match(document.warnings.join('\n'), /POST \/nowhere .* is left out/)
   t.match(document.warnings.join('\n'), /style matrix is not supported/)
   t.equal((await ask('POST', '/api/pattern', json('"x"'))).status, 200)
   t.equal((await ask('POST', '/api/required', json('1'))).status, 400, 'the rest is checked')
+  t.equal((await ask('POST', '/api/ahead', json('"without"'))).status, 200)
+  t.equal((await ask('POST', '/api/ahead', json('"more than ten"'))).status, 400)
+  t.equal((await ask('POST', '/api/names', json('{"other":1}'))).status, 200, 'it may be one that cannot be judged')
+  t.equal((await ask('POST', '/api/names', json('{"name":"x"}'))).status, 400)
   t.equal((await ask('POST', '/api/nowhere', json('1'))).status, 404, 'what cannot be checked is not forwarded')
 })
