@@ -68,8 +68,9 @@ t.test('patterns that people write fit what they fit elsewhere', (t) => {
 })
 
 t.test('what only old engines take means what it meant', (t) => {
-  t.throws(() => /^[\w-.]+$/u)
-  t.equal(fits('^[\\w-.]+$', 'a-b.c'), true)
+  const escaped = '^[\\w-.]+$'
+  t.throws(() => new RegExp(escaped, 'u'))
+  t.equal(fits(escaped, 'a-b.c'), true)
   t.equal(fits('^\\_\\@a\\-b$', '_@a-b'), true)
   t.equal(fits('^a{,3}$', 'a{,3}'), true)
   t.end()
