@@ -165,7 +165,7 @@ export class Usage {
     const tokenAgeSeconds =
       issuedAtSeconds === undefined ? undefined : Math.max(0, Math.floor(at / 1000) - issuedAtSeconds)
     const client = request && (rememberedLabel(request.headers['user-agent'] ?? '') || undefined)
-    const network = request && (this.networkOf(request.ip) || undefined)
+    const network = request && (this.networkOf(request.clientAddress) || undefined)
     const actor = request && actorOf(request, event)
     const { node } = this
     return { at, node, reason, granted, sub, sid, generation, client, network, tokenAgeSeconds, actor, detail }
@@ -198,4 +198,4 @@ async function usage(app: FastifyInstance, options: UsageOptions): Promise<void>
 }
 
 /** Fastify plugin: decorates `app.usage`. */
-export default fp(usage, { name: 'usage', fastify: '5.x' })
+export default fp(usage, { name: 'usage', fastify: '5.x', dependencies: ['client-address'] })

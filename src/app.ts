@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify'
 import authenticate from '../plugins/authenticate.ts'
 import browserOrigin from '../plugins/browser-origin.ts'
+import clientAddress from '../plugins/client-address.ts'
 import cookies, { accessCookieName, refreshCookieName } from '../plugins/cookies.ts'
 import credentials from '../plugins/credentials/index.ts'
 import type { HashingCost } from '../plugins/credentials/password.ts'
@@ -124,6 +125,7 @@ async function registerHttp(
   parts: readonly PublishedPart[],
 ): Promise<void> {
   await app.register(errors)
+  await app.register(clientAddress, { trustedProxies: config.trustedProxies })
   await app.register(requestGuard, { limits: config.limits })
   await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
   await app.register(usage, {

@@ -73,6 +73,9 @@ t.test('each rule fails where it is broken, at the right line', async (t) => {
     ['an exported function has a JSDoc comment', 'src/a.ts', '// A.\nexport function a() {}\n', 2],
     ['plugins never import src', 'plugins/a.ts', "// A.\nimport { b } from '../src/b.ts'\n", 2],
     ['in a room only index.ts imports Fastify', 'plugins/a/b.ts', "// A.\nimport fp from 'fastify-plugin'\n", 2],
+    ['an address is read by client-address.ts and nowhere else', 'src/a.ts', '// A.\n\nuse(request.ip)\n', 3],
+    ['an address is read by client-address.ts and nowhere else', 'src/a.ts', '// A.\nconst { ip } = request\n', 2],
+    ['an address is read by client-address.ts and nowhere else', 'src/a.ts', '// A.\nf(raw.socket.remoteAddress)\n', 2],
     [
       'a plugin is exported by fp with its name and Fastify version',
       'plugins/a.ts',

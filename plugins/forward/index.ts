@@ -1,7 +1,6 @@
 // The plugin that forwards: it turns routes of the config into hooks and handlers that src/routes/upstreams.ts declares.
 // A request is admitted (path, policy, declared length) before a byte of its body is read, then handed to an Exchange.
 // It never picks a host from a request, and never answers for a path that is the gateway's own.
-import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { longRunning } from '../connections.ts'
@@ -180,7 +179,7 @@ function useLimitOf(
 
 function limitUse(app: FastifyInstance, limit: UseLimit, request: FastifyRequest): void {
   const { access } = request
-  const use = limit.take(access === null ? `address ${networkOf(request.ip)}` : `subject ${access.sub}`)
+  const use = limit.take(access === null ? `address ${networkOf(request.clientAddress)}` : `subject ${access.sub}`)
   const fields = limit.fieldsOf(use)
   if (use.granted) {
     request.limitFields = fields
@@ -248,7 +247,7 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
   const { access } = request
   return {
     host: instance.host,
-    addresses: addressesOf(request),
+    addresses: request.clientPath ?? [request.clientAddress],
     protocol: request.protocol === 'https' ? 'https' : 'http',
     // A trusted proxy's X-Forwarded-Host is its client's Host field.
     forwardedHost: isHost(request.host) ? request.host : (request.headers.host ?? ''),
@@ -258,17 +257,10 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
   }
 }
 
-// Without trusted proxies only the peer is known. With them, Fastify walks the list from the peer outwards and stops at the
-// first address that is not trusted: what stands before it is hearsay and ends here.
-function addressesOf(request: FastifyRequest): string[] {
-  if (request.ips === undefined) return [request.ip]
-  return request.ips.map((address) => (isIP(address) === 0 ? 'unknown' : address)).reverse()
-}
-
 /** Fastify plugin: forwards to services. Needs `authenticate`. */
 export default fp(forward, {
   name: 'forward',
   fastify: '5.x',
-  dependencies: ['request-guard', 'authenticate', 'usage'],
+  dependencies: ['client-address', 'request-guard', 'authenticate', 'usage'],
   decorators: { fastify: ['authorize', 'browserOrigins', 'standing', 'usage'], request: ['access'] },
 })

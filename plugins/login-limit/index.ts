@@ -1,9 +1,9 @@
 // The limit on login tries. Decorates `app.loginLimit`, which the login and password routes ask before anything is hashed or
 // told, and which makes the devices of those who signed in known. It must never read an address from anywhere but
-// `request.ip`, which only trusted proxies can set.
-import { isIP } from 'node:net'
+// `request.clientAddress`, which only trusted proxies can set.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { addressIn } from '../client-address.ts'
 import { canonicalUserName, triedName } from '../credentials/user-name.ts'
 import { problem } from '../errors.ts'
 import { networkOf, networkPath } from '../network.ts'
@@ -61,7 +61,7 @@ export class LoginLimit {
   ): Promise<User | undefined> {
     this.#warnOfProxy(request)
     const device = claim.sid ?? (await this.#deviceOf(request, claim))
-    const attempt = { subject: triedName(claim.username), network: networkOf(request.ip), device }
+    const attempt = { subject: triedName(claim.username), network: networkOf(request.clientAddress), device }
     // Neither waits for the other; a try that is refused never sees what was found.
     const [admitting, looking] = await Promise.allSettled([this.#rule.admit(attempt), claim.looking])
     if (admitting.status === 'rejected') throw admitting.reason
@@ -72,7 +72,7 @@ export class LoginLimit {
     }
     const user = looking.value
     if (!admission.admitted) throw refusal(request, user, admission)
-    const place = device === undefined ? ['strangers', ...networkPath(request.ip)] : ['known', device]
+    const place = device === undefined ? ['strangers', ...networkPath(request.clientAddress)] : ['known', device]
     let verdict: Verdict = 'unjudged'
     try {
       const found = await check(place)
@@ -110,11 +110,11 @@ export class LoginLimit {
   // Otherwise all the world would be one address, and nobody would know why.
   #warnOfProxy(request: FastifyRequest): void {
     const field = request.headers['x-forwarded-for']
-    if (this.#hasWarned || typeof field !== 'string' || (request.ips?.length ?? 1) > 1) return
+    if (this.#hasWarned || typeof field !== 'string' || (request.clientPath?.length ?? 1) > 1) return
     // Behind a trusted peer such a field would have led to its address.
-    if (isIP(field.slice(field.lastIndexOf(',') + 1).trim()) === 0) return
+    if (addressIn(field.slice(field.lastIndexOf(',') + 1)) === undefined) return
     this.#hasWarned = true
-    const peer = request.server.usage.networkOf(request.ip)
+    const peer = request.server.usage.networkOf(request.clientAddress)
     request.log.warn(
       { peer },
       'X-Forwarded-For came from a peer that is not in CARDEA_TRUSTED_PROXIES: it was ignored, and whoever comes that way counts as one address',
@@ -138,6 +138,6 @@ async function loginLimit(app: FastifyInstance, options: LoginLimitOptions): Pro
 export default fp(loginLimit, {
   name: 'login-limit',
   fastify: '5.x',
-  dependencies: ['cookies', 'session-store', 'usage'],
+  dependencies: ['client-address', 'cookies', 'session-store', 'usage'],
   decorators: { fastify: ['store', 'usage'] },
 })

@@ -66,6 +66,6 @@ function refuseWhenReplaced(app: FastifyInstance, condition: StoreCondition): vo
 export default fp(sessionStore, {
   name: 'session-store',
   fastify: '5.x',
-  dependencies: ['usage'],
+  dependencies: ['client-address', 'usage'],
   decorators: { fastify: ['usage'] },
 })

@@ -198,7 +198,7 @@ export class Sessions {
       roles: user.roles,
       scope,
       device: deviceLabel(request.headers['user-agent'] ?? ''),
-      ip: request.ip,
+      ip: request.clientAddress,
       amr: ['pwd'],
       userRevision: user.revision,
       idleTtlSeconds,

@@ -3,6 +3,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Test } from 'tap'
+import clientAddress from '../../plugins/client-address.ts'
 import errors, { problem } from '../../plugins/errors.ts'
 import forward, { type PolicyConfig, type RouteConfig } from '../../plugins/forward/index.ts'
 import type { CompiledDocument } from '../../plugins/forward/openapi/index.ts'
@@ -46,6 +47,7 @@ export async function startGateway(
   const ownBodies: unknown[] = []
   const app = Fastify({ ...serverOptions(effective), logger: false, trustProxy: options.trustProxy ?? false })
   await app.register(errors)
+  await app.register(clientAddress, { trustedProxies: options.trustProxy ?? [] })
   await app.register(requestGuard, { limits: effective })
   await app.register(usage)
   options.before?.(app)

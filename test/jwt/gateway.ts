@@ -5,6 +5,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import authenticate, { type AuthorizeOptions, type Policy, requires } from '../../plugins/authenticate.ts'
 import browserOrigin from '../../plugins/browser-origin.ts'
+import clientAddress from '../../plugins/client-address.ts'
 import cookies from '../../plugins/cookies.ts'
 import errors from '../../plugins/errors.ts'
 import accessTokens, { type AccessTokensPluginOptions } from '../../plugins/jwt/index.ts'
@@ -74,6 +75,7 @@ export async function openGateway(
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(errors)
+  await app.register(clientAddress, { trustedProxies: [] })
   await app.register(usage)
   const policy = {
     ...{ graceMs: 10_000, idleTtlSeconds: 7 * 86_400, absoluteTtlSeconds: 30 * 86_400, maxSessions: 100 },

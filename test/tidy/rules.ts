@@ -30,6 +30,10 @@ export const rules: Record<string, Rule> = {
     /^plugins\/.+\//.test(source.path) && !source.path.endsWith('/index.ts')
       ? imports(source, /^(fastify|fastify-plugin|@fastify\/.+)$/, isRuntimeImport)
       : [],
+  'an address is read by client-address.ts and nowhere else': (source) =>
+    isTest(source) || source.path.startsWith('bench/') || source.path === 'plugins/client-address.ts'
+      ? []
+      : positions(source, readsAddress),
   'a plugin is exported by fp with its name and Fastify version': findUnnamedPlugins,
   'a test does not sleep': (source) =>
     isTestFile(source) ? [...imports(source, /^node:timers/), ...positions(source, isTimerCall)] : [],
@@ -139,6 +143,17 @@ function isRuntimeImport(statement: string): boolean {
   const [, names] = /\{([^}]*)\}/.exec(statement) ?? []
   const isNamedOnly = /^(import|export)\s*\{/.test(statement)
   return !(isNamedOnly && names?.split(',').every((name) => name.trim() === '' || /^type\s/.test(name.trim())))
+}
+
+// `request.ip`, `request.ips`, `socket.remoteAddress`, also where they are taken apart. A session has an `ip` of its own.
+function readsAddress(node: Node): boolean {
+  if (node.kind === SyntaxKind.PropertyAccessExpression) {
+    return /\bremote(Address|Family|Port)$|(^|[.\s(])(request|req|raw|this)\??\.ips?$/.test(node.getText())
+  }
+  if (node.kind !== SyntaxKind.BindingElement) return false
+  if (/^remote(Address|Family|Port)\b/.test(node.getText())) return true
+  const whole = node.parent.parent.getText()
+  return /^ips?\b/.test(node.getText()) && /\brequest$|:\s*FastifyRequest\b|\breq$/.test(whole)
 }
 
 function findUnnamedPlugins(source: Source): number[] {
