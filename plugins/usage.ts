@@ -131,10 +131,18 @@ export class Usage {
   }
 
   /**
-   * Records one event.
+   * Records one event. Whatever is wrong with what it is given, or with who listens, the one who records goes on.
    * @param request where it came from; undefined when the gateway itself acted
    */
   record(request: FastifyRequest | undefined, event: UsageEvent): void {
+    try {
+      this.#record(request, event)
+    } catch (err) {
+      this.#complain(err)
+    }
+  }
+
+  #record(request: FastifyRequest | undefined, event: UsageEvent): void {
     countUp(this.#counts, event.reason)
     const recorded = this.#complete(request, event)
     const log = request?.log ?? this.#log
@@ -149,12 +157,20 @@ export class Usage {
     this.#listeners.push(listener)
   }
 
-  // Whatever is wrong with who listens, the request that is recorded goes on.
+  #complain(err: unknown): void {
+    try {
+      this.#log.error({ err }, 'an event could not be recorded')
+    } catch {
+      // A log that fails has nobody left to tell.
+    }
+  }
+
+  // One who fails keeps the event from nobody else.
   #tell(listener: Listener, event: RecordedEvent, session: Session | undefined): void {
     try {
       listener(event, session)
     } catch (err) {
-      this.#log.error({ err }, 'an event could not be handed on')
+      this.#complain(err)
     }
   }
 

@@ -3,7 +3,14 @@
 import { RecentMap } from '../recent-map.ts'
 import { endsAt } from '../session-store/rotation.ts'
 import type { Session } from '../session-store/store.ts'
-import { type AccessClaims, readClaims, refusedFromSeconds, type TokenRefusal } from './claims.ts'
+import {
+  type AccessClaims,
+  readClaims,
+  readOwner,
+  refusedFromSeconds,
+  type TokenOwner,
+  type TokenRefusal,
+} from './claims.ts'
 import type { PublicJwk } from './key-material.ts'
 import type { RotateOptions, SigningKey, SigningKeys } from './signing-keys.ts'
 import { newTokenId } from './token-id.ts'
@@ -122,6 +129,17 @@ export class AccessTokens {
     return this.#verifyAnew(token, nowMs)
   }
 
+  /**
+   * Whose an access token is that this gateway signed, expired or not: beyond doubt, but no leave to do anything by it, other
+   * than to end its session.
+   * @param token as presented
+   * @returns undefined for what this gateway did not sign, or by a key that is not held any more
+   */
+  ownerOf(token: string): TokenOwner | undefined {
+    const read = this.#readSigned(token)
+    return 'payload' in read ? readOwner(read.payload, this.#options) : undefined
+  }
+
   /** Public keys for services that verify by themselves (RFC 7517); empty with HS256. */
   jwks(): { keys: PublicJwk[] } {
     return this.#keys.jwks()
@@ -154,6 +172,14 @@ export class AccessTokens {
   }
 
   #verifyAnew(token: string, nowMs: number): Verified {
+    const read = this.#readSigned(token)
+    if (!('payload' in read)) return read
+    const claims = readClaims(read.payload, { ...this.#options, nowSeconds: nowMs / 1000 })
+    if (typeof claims === 'string') return refused[claims]
+    return this.#remember(token, claims, read.key)
+  }
+
+  #readSigned(token: string): { payload: object; key: SigningKey } | Extract<Verified, { ok: false }> {
     const shape = readShape(token)
     if (!shape) return refused.token_malformed
     const key = this.#keys.find(shape.kid)
@@ -161,10 +187,7 @@ export class AccessTokens {
     // The key decides the algorithm, the token may only agree (RFC 8725 section 3.1).
     if (shape.alg !== key.alg || !isPossibleSignature(shape.signature, key)) return refused.token_forged
     const payload = verifySignature(token, key)
-    if (!payload) return refused.token_forged
-    const claims = readClaims(payload, { ...this.#options, nowSeconds: nowMs / 1000 })
-    if (typeof claims === 'string') return refused[claims]
-    return this.#remember(token, claims, key)
+    return payload ? { payload, key } : refused.token_forged
   }
 
   #remember(token: string, claims: AccessClaims, key: SigningKey): Verified {

@@ -23,6 +23,9 @@ export interface AccessClaims {
 }
 
 /** Why an access token is refused. */
+/** Whose a token is. */
+export type TokenOwner = Pick<AccessClaims, 'sid' | 'sub'>
+
 export type TokenRefusal = Extract<Reason, 'token_malformed' | 'token_forged' | 'token_expired' | 'token_foreign'>
 
 /** What the claims must say to be for us, now. */
@@ -61,6 +64,16 @@ export function readClaims(payload: object, expected: Expected): AccessClaims | 
 }
 
 /**
+ * Reads whose a token is whose signature was right, whatever the time.
+ * @returns undefined for a token of another issuer, of another form, or for nobody here
+ */
+export function readOwner(payload: object, expected: Pick<Expected, 'issuer' | 'audiences'>): TokenOwner | undefined {
+  // Boundary: as above.
+  const raw = payload as Record<string, unknown>
+  return isOurs(raw, expected) ? typedClaims(raw) : undefined
+}
+
+/**
  * Whether a token was issued for an audience.
  * @param aud the claim: one audience or several
  */
@@ -69,7 +82,10 @@ export function isFor(aud: AccessClaims['aud'], audience: string): boolean {
 }
 
 // An array that holds our issuer is not our issuer (CVE-2025-30144).
-function isOurs({ iss, aud }: Record<string, unknown>, { issuer, audiences }: Expected): boolean {
+function isOurs(
+  { iss, aud }: Record<string, unknown>,
+  { issuer, audiences }: Pick<Expected, 'issuer' | 'audiences'>,
+): boolean {
   if (iss !== issuer || !isAudience(aud)) return false
   return audiences.some((audience) => isFor(aud, audience))
 }

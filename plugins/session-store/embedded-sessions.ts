@@ -8,6 +8,7 @@ import { type NotBefore, nextNotBefore, noNotBefore, underNotBefore } from './no
 import { decide, expiryOf, succeed } from './rotation.ts'
 import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
+  BareRevocation,
   CreateOutcome,
   DeliveryMark,
   EndOutcome,
@@ -21,7 +22,6 @@ import type {
   Session,
   SessionRevocation,
   SessionStore,
-  TokenRevocation,
 } from './store.ts'
 
 export class EmbeddedSessions implements SessionStore {
@@ -88,7 +88,7 @@ export class EmbeddedSessions implements SessionStore {
     return { at }
   }
 
-  async revoke(revocation: TokenRevocation): Promise<Revocation> {
+  async revoke(revocation: BareRevocation): Promise<Revocation> {
     const dated = { ...revocation, at: this.#clock() }
     this.#database.writeDurably(() => this.#log.append(dated))
     this.#log.wake()

@@ -15,12 +15,12 @@ import type { RedisNames } from './redis-names.ts'
 import { type Script, scripts } from './redis-scripts.ts'
 import { hasNews, type RevocationEntry, toEntry, toPage } from './revocation-entry.ts'
 import {
+  type BareRevocation,
   type EndReason,
   type LogPosition,
   type Revocation,
   type RevocationPage,
   StoreUnavailable,
-  type TokenRevocation,
 } from './store.ts'
 
 /** Most entries of one page; a reader that gets a full page comes again at once. */
@@ -112,9 +112,10 @@ export class RedisRevocations {
   }
 
   /** See `SessionStore.revoke`. */
-  async revoke(revocation: TokenRevocation): Promise<Revocation> {
-    const { kind, name } = toEntry({ ...revocation, at: 0 })
-    return { ...revocation, at: await this.#run(scripts.publish, [this.#names.revocations], [kind, name, '', '', '']) }
+  async revoke(revocation: BareRevocation): Promise<Revocation> {
+    const { kind, name, sub, reason } = toEntry({ ...revocation, at: 0 })
+    const entry = [kind, name, sub, reason, '']
+    return { ...revocation, at: await this.#run(scripts.publish, [this.#names.revocations], entry) }
   }
 
   /** The not-before, for a Cluster, where the scripts of sessions cannot reach it. */

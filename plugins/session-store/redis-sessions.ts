@@ -15,6 +15,7 @@ import { type Script, scripts } from './redis-scripts.ts'
 import { readSessionPage } from './redis-session-list.ts'
 import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
+  BareRevocation,
   CreateOutcome,
   DeliveryMark,
   EndOutcome,
@@ -28,7 +29,6 @@ import type {
   Session,
   SessionRevocation,
   SessionStore,
-  TokenRevocation,
 } from './store.ts'
 
 export interface RedisSessionsOptions {
@@ -196,7 +196,7 @@ export class RedisSessions implements SessionStore {
     return { at }
   }
 
-  async revoke(revocation: TokenRevocation): Promise<Revocation> {
+  async revoke(revocation: BareRevocation): Promise<Revocation> {
     const revoked = await this.#options.log.revoke(revocation)
     await this.#confirm([revoked], this.#options.names.revocations)
     return revoked

@@ -1,14 +1,16 @@
 // Sessions as the routes see them: tokens in, tokens out. Between the routes and the store port; it reads and writes refresh
 // tokens, records what happened, and tells listeners what ended. It never decides: `decide` and the store do.
 import type { FastifyRequest } from 'fastify'
+import { RecentMap } from '../recent-map.ts'
 import type { Secret } from '../secrets.ts'
 import type { Reason, Usage, UsageEvent } from '../usage.ts'
 import type { Delivery } from './delivery.ts'
 import { deviceLabel } from './device-label.ts'
-import { newSid, readRefreshToken, writeRefreshToken } from './refresh-token.ts'
+import { newSid, readRefreshToken, subjectTag, writeRefreshToken } from './refresh-token.ts'
 import { type RetryBinding, retryBreach } from './retry-binding.ts'
 import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
+  BareRevocation,
   EndReason,
   NewSession,
   Revocation,
@@ -16,7 +18,6 @@ import type {
   Session,
   SessionRevocation,
   SessionStore,
-  TokenRevocation,
   User,
 } from './store.ts'
 
@@ -55,6 +56,8 @@ export type RefreshOutcome =
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #writingSecret: Secret
+  /** Sessions that the store did not hold when they were ended. */
+  readonly #endedLost = new RecentMap<true>(10_000)
   readonly #revocationListeners: ((revocation: Revocation) => void)[] = []
 
   constructor(options: SessionsOptions) {
@@ -80,7 +83,8 @@ export class Sessions {
     const session = this.#newSession(user, scope, request)
     const created = await this.#options.store.create({ ...session, ...(isInCookie && { inCookie: true }) })
     if (created.outcome === 'user_changed') return undefined
-    this.#announce(created.revocations, request)
+    this.#announce(created.revocations)
+    this.#recordEnds(created.revocations, request)
     return this.#grant(created.session)
   }
 
@@ -110,8 +114,10 @@ export class Sessions {
     const reason = reasonOf(rotated)
     const granted = rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed'
     const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
+    const revocations = rotated.outcome === 'reused' ? rotated.revocations : []
+    this.#announce(revocations)
     usage.record(request, { ...event, reason, granted, detail })
-    if (rotated.outcome === 'reused') this.#announce(rotated.revocations, request)
+    this.#recordEnds(revocations, request)
     return granted ? { outcome: 'granted', grant: this.#grant(rotated.session) } : { outcome: 'refused', reason }
   }
 
@@ -120,14 +126,36 @@ export class Sessions {
     return readRefreshToken(refreshToken, this.#options.secrets)?.sid
   }
 
+  /** Whether a sid is one of a subject's. No store call. */
+  isOf(sid: string, sub: string): boolean {
+    return sid.startsWith(subjectTag(sub, this.#options.subjectTagKey))
+  }
+
   /**
-   * Ends a session. When this returns, no refresh of it succeeds on any node.
+   * Ends a session. When this returns, no refresh of it succeeds on any node. Of a session that the store does not hold, it may
+   * have lost it, the access tokens are revoked all the same.
+   * @param sub whose it is, where that is known
    * @returns whether a live session ended
    */
-  async end(sid: string, reason: EndReason, request?: FastifyRequest): Promise<boolean> {
+  async end(sid: string, reason: EndReason, request?: FastifyRequest, sub = ''): Promise<boolean> {
     const { revocations } = await this.#options.store.end(sid, reason)
-    this.#announce(revocations, request)
+    this.#announce(revocations)
+    this.#recordEnds(revocations, request)
+    if (revocations.length === 0) await this.#endLost({ kind: 'session', sid, sub, reason }, request)
     return revocations.length > 0
+  }
+
+  // Once is enough: a session that the store does not hold gets no new access tokens.
+  async #endLost(
+    lost: Extract<BareRevocation, { kind: 'session' }>,
+    request: FastifyRequest | undefined,
+  ): Promise<void> {
+    const { sid, sub, reason } = lost
+    if (this.#endedLost.get(sid) || (await this.#options.store.read(sid))) return
+    this.#tell(await this.#options.store.revoke(lost))
+    this.#endedLost.set(sid, true)
+    const detail = 'the store does not hold the session'
+    this.#options.usage.record(request, { reason, granted: true, sid, sub: sub || undefined, detail })
   }
 
   /**
@@ -136,9 +164,10 @@ export class Sessions {
    */
   async endAll(sub: string, reason: EndReason, exceptSid?: string, request?: FastifyRequest): Promise<number> {
     const { revocations, at } = await this.#options.store.endAll(sub, reason, exceptSid)
-    this.#announce(revocations, request)
+    this.#announce(revocations)
     // Tokens of sessions that the store does not know any more end here at once as well, not when the log comes round.
     if (exceptSid === undefined) this.#tell({ kind: 'subject', sub, at, reason })
+    this.#recordEnds(revocations, request)
     return revocations.length
   }
 
@@ -153,7 +182,7 @@ export class Sessions {
   }
 
   /** Revokes one access token, or all that one key has signed. */
-  async revoke(revocation: TokenRevocation): Promise<void> {
+  async revoke(revocation: Exclude<BareRevocation, { kind: 'session' }>): Promise<void> {
     this.#tell(await this.#options.store.revoke(revocation))
   }
 
@@ -185,8 +214,9 @@ export class Sessions {
     request: FastifyRequest,
   ): Promise<RefreshOutcome> {
     const { revocations } = await this.#options.store.end(event.sid, 'revoked_by_reuse')
+    this.#announce(revocations)
     this.#options.usage.record(request, { reason: 'reused', granted: false, ...event })
-    this.#announce(revocations, request)
+    this.#recordEnds(revocations, request)
     return { outcome: 'refused', reason: 'reused' }
   }
 
@@ -211,10 +241,13 @@ export class Sessions {
     return { session, refreshToken: writeRefreshToken(session, this.#writingSecret) }
   }
 
-  #announce(revocations: readonly SessionRevocation[], request: FastifyRequest | undefined): void {
-    for (const revocation of revocations) {
-      this.#tell(revocation)
-      const { sid, sub, reason } = revocation
+  // All of it before any of it is reported: what protects comes first.
+  #announce(revocations: readonly SessionRevocation[]): void {
+    for (const revocation of revocations) this.#tell(revocation)
+  }
+
+  #recordEnds(revocations: readonly SessionRevocation[], request: FastifyRequest | undefined): void {
+    for (const { sid, sub, reason } of revocations) {
       this.#options.usage.record(request, { reason, granted: true, sid, sub })
     }
   }

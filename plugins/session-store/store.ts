@@ -75,9 +75,8 @@ export interface Presented {
 }
 
 /**
- * An entry of the revocation log: from `at` (ms, the store's clock) on, access tokens it names are refused everywhere.
- * `subject` and `everyone` name those whose `auth_time` lies before the second of `at`; sessions that began within that second
- * are named one by one.
+ * An entry of the revocation log: from `at` (ms, the store's clock) on, access tokens it names are refused. `subject`, `everyone`
+ * name those whose `auth_time` lies before the second of `at`; sessions that began within that second are named one by one.
  */
 export type Revocation = { at: number } & (
   | { kind: 'session'; sid: string; sub: string; reason: EndReason }
@@ -87,11 +86,14 @@ export type Revocation = { at: number } & (
   | { kind: 'signing_key'; kid: string }
 )
 
-/** What is revoked by itself, whatever becomes of sessions; the log dates it. */
-export type TokenRevocation = { kind: 'token'; jti: string } | { kind: 'signing_key'; kid: string }
-
 /** The entry of one session: what a verb that ends sessions answers with. */
 export type SessionRevocation = Extract<Revocation, { kind: 'session' }>
+
+/** What is revoked by itself, a session only where the store does not hold it; the log dates it. */
+export type BareRevocation =
+  | { kind: 'token'; jti: string }
+  | { kind: 'signing_key'; kid: string }
+  | Omit<SessionRevocation, 'at'>
 
 export type CreateOutcome =
   | { outcome: 'created'; session: Session; revocations: SessionRevocation[] }
@@ -124,7 +126,6 @@ export interface DeliveryMark {
 
 /** A place in the revocation log; opaque, ordered by the store. */
 export type LogPosition = string
-
 export interface RevocationPage {
   revocations: Revocation[]
   /** Where to go on reading. */
@@ -167,8 +168,8 @@ export interface SessionStore {
    * @returns when, ms: the global not-before
    */
   endEveryone(reason: EndReason): Promise<{ at: number }>
-  /** Puts an entry about a token or a signing key into the log, which dates it. Idempotent for its readers. */
-  revoke(revocation: TokenRevocation): Promise<Revocation>
+  /** Puts an entry into the log, which dates it, and does nothing else. Idempotent for its readers. */
+  revoke(revocation: BareRevocation): Promise<Revocation>
   /**
    * The revocation log later than `after`, oldest first; waits up to `waitMs` when there is nothing yet.
    * @param after a position from an earlier page, or a time in ms to begin from

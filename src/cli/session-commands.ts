@@ -61,7 +61,14 @@ async function revokeSessions(invocation: Invocation, store: Store): Promise<voi
     sub !== undefined
       ? await store.sessions.endAll(sub, 'revoked_by_admin')
       : await store.sessions.end(sid ?? '', 'revoked_by_admin')
-  if (sid !== undefined && revocations.length === 0)
-    throw new CliError(`There is no live session ${JSON.stringify(sid)}.`)
+  if (sid !== undefined && revocations.length === 0) await refuseTokensOf(sid, store)
   say(`sessions ended: ${revocations.length}`)
+}
+
+// The store may have lost the session, and then its access tokens are all that is left of it.
+async function refuseTokensOf(sid: string, store: Store): Promise<never> {
+  const isLost = /^[A-Za-z0-9_-]{32}$/.test(sid) && (await store.sessions.read(sid)) === undefined
+  if (isLost) await store.sessions.revoke({ kind: 'session', sid, sub: '', reason: 'revoked_by_admin' })
+  const more = isLost ? ' The store does not hold it; access tokens of it are refused from now on.' : ''
+  throw new CliError(`There is no live session ${JSON.stringify(sid)}.${more}`)
 }

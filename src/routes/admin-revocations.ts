@@ -60,39 +60,38 @@ export const adminRevocations: FastifyPluginAsyncTypebox<AdminOptions> = async (
 }
 
 async function revoke(app: FastifyInstance, request: FastifyRequest, body: RevocationBody) {
-  const answer = await revokeByKind(app, request, body)
+  const response = await revokeByKind(app, request, body)
   const { kind, sid, sub, ...name } = { sid: undefined, sub: undefined, ...body }
   const detail = [kind, ...Object.values(name)].join(' ')
   app.usage.record(request, { reason: 'revocation_asked', granted: true, sid, sub, detail })
-  return answer
+  // Told to all nodes, and reported, also when the store did not hold it.
+  if (response.isUnknown) throw problem('not_found', { reason: 'key_unknown' })
+  return response.body
 }
 
-async function revokeByKind(app: FastifyInstance, request: FastifyRequest, body: RevocationBody) {
+async function revokeByKind(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  body: RevocationBody,
+): Promise<{ body: Static<typeof revoked>; isUnknown?: boolean }> {
   switch (body.kind) {
     case 'session':
-      return { ended: await endSession(app, request, body.sid) }
+      return { body: { ended: (await app.sessions.end(body.sid, 'revoked_by_admin', request)) ? 1 : 0 } }
     case 'subject':
-      return { ended: await app.sessions.endAll(body.sub, 'revoked_by_admin', undefined, request) }
+      return { body: { ended: await app.sessions.endAll(body.sub, 'revoked_by_admin', undefined, request) } }
     case 'token':
       await app.sessions.revoke(body)
-      return {}
+      return { body: {} }
     case 'everyone':
-      return { not_before: timestamp((await app.sessions.endEveryone('revoked_by_admin')).at) }
+      return { body: { not_before: timestamp((await app.sessions.endEveryone('revoked_by_admin')).at) } }
     case 'signing_key':
-      await revokeKey(app, body.kid)
-      return {}
+      return { body: {}, isUnknown: !(await revokeKey(app, body.kid)) }
   }
 }
 
-async function endSession(app: FastifyInstance, request: FastifyRequest, sid: string): Promise<number> {
-  if (await app.sessions.end(sid, 'revoked_by_admin', request)) return 1
-  if (!(await app.sessions.read(sid))) throw problem('not_found', { reason: 'unknown_session' })
-  return 0
-}
-
 // Told to the others also when the store did not hold it: a first try may have failed between the two.
-async function revokeKey(app: FastifyInstance, kid: string): Promise<void> {
+async function revokeKey(app: FastifyInstance, kid: string): Promise<boolean> {
   const isHeld = await app.accessTokens.revokeKey(kid)
   await app.sessions.revoke({ kind: 'signing_key', kid })
-  if (!isHeld) throw problem('not_found', { reason: 'key_unknown' })
+  return isHeld
 }

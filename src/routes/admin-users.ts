@@ -99,10 +99,19 @@ async function changeUser(app: FastifyInstance, request: FastifyRequest, sub: st
   await readUser(app, sub)
   const changed = await app.credentials.change(sub, await userChange(app, body))
   if (!changed) throw problem('not_found', { reason: 'user_unknown' })
-  app.usage.record(request, { reason: 'user_changed', granted: true, sub, detail: Object.keys(body).sort().join(' ') })
-  // After the change: a login that has read the old record is refused by its revision, so no session slips through.
-  const ended = await app.sessions.endAll(sub, endReasonOf(body), undefined, request)
+  const ended = await endAfterChange(app, request, sub, body)
   return { user: userView(await readUser(app, sub)), ended }
+}
+
+// After the change: a login that has read the old record is refused by its revision, so no session slips through. And before
+// the report, which is made also where the store went away in between: the user has been changed.
+async function endAfterChange(app: FastifyInstance, request: FastifyRequest, sub: string, body: UserChangeBody) {
+  try {
+    return await app.sessions.endAll(sub, endReasonOf(body), undefined, request)
+  } finally {
+    const detail = Object.keys(body).sort().join(' ')
+    app.usage.record(request, { reason: 'user_changed', granted: true, sub, detail })
+  }
 }
 
 async function userChange(app: FastifyInstance, { password, ...rest }: UserChangeBody): Promise<UserChange> {

@@ -103,9 +103,7 @@ async function endPrevious(
   refreshToken: string | undefined,
 ): Promise<void> {
   const sid = refreshToken === undefined ? undefined : app.sessions.sidOf(refreshToken)
-  if (sid === undefined) return
-  const session = await app.sessions.read(sid)
-  if (session?.sub === user.sub) await app.sessions.end(sid, 'logout', request)
+  if (sid !== undefined && app.sessions.isOf(sid, user.sub)) await app.sessions.end(sid, 'logout', request, user.sub)
 }
 
 export default login

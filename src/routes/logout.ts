@@ -24,8 +24,8 @@ const logout: FastifyPluginAsyncTypebox<LogoutOptions> = async (app, options) =>
       tags: ['auth'],
       summary: 'Sign out',
       description:
-        'Ends the session of the refresh cookie, of `refresh_token` in the body, or of the access token, and clears the ' +
-        'cookies. Answers 204 also when there was nothing to end.',
+        'Ends the session of the refresh cookie, of `refresh_token` in the body, or of the access token, which may have ' +
+        'expired, and clears the cookies. Answers 204 also when there was nothing to end.',
       security: [{ refreshCookie: [] }, { bearer: [] }, {}],
       consumes: ['application/json', 'application/x-www-form-urlencoded'],
       querystring: noQuery,
@@ -51,14 +51,16 @@ async function signOut(
   reply: FastifyReply,
   body: LogoutBody,
 ): Promise<null> {
+  const owner = ownerOfAccessToken(app, request)
   const sids = new Set(
-    [
-      sidOfRefreshToken(app, readRefreshCookie(request)),
-      sidOfRefreshToken(app, body.refresh_token),
-      sidOfAccessToken(app, request),
-    ].filter((sid) => sid !== undefined),
+    [sidOfRefreshToken(app, readRefreshCookie(request)), sidOfRefreshToken(app, body.refresh_token), owner?.sid].filter(
+      (sid) => sid !== undefined,
+    ),
   )
-  for (const sid of sids) await app.sessions.end(sid, 'logout', request)
+  const end = (sid: string) => app.sessions.end(sid, 'logout', request, sid === owner?.sid ? owner.sub : undefined)
+  // None of them waits for the others, or is left out because another one failed.
+  const failed = (await Promise.allSettled([...sids].map(end))).find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
   clearCookies(reply)
   reply.code(204).header('cache-control', 'no-store')
   return null
@@ -68,12 +70,10 @@ function sidOfRefreshToken(app: FastifyInstance, refreshToken: string | undefine
   return refreshToken === undefined ? undefined : app.sessions.sidOf(refreshToken)
 }
 
-// Of any audience: the token says whose session it is, and ending that is all that is done with it.
-function sidOfAccessToken(app: FastifyInstance, request: FastifyRequest): string | undefined {
+// Of any audience, expired or not: the token says whose session it is, and ending that is all that is done with it.
+function ownerOfAccessToken(app: FastifyInstance, request: FastifyRequest) {
   const token = bearerToken(request.raw.rawHeaders)
-  if (token === undefined) return undefined
-  const verified = app.accessTokens.verify(token)
-  return verified.ok ? verified.claims.sid : undefined
+  return token === undefined ? undefined : app.accessTokens.ownerOf(token)
 }
 
 // No body at all is the ordinary case; of a form only what is known counts (RFC 6749 section 3.2).

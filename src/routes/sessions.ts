@@ -113,8 +113,10 @@ async function endAllOwn(app: FastifyInstance, request: FastifyRequest, exceptCu
 }
 
 async function endOwn(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, sid: string) {
-  await findOwn(app, accessOf(request), sid)
-  await app.sessions.end(sid, 'revoked_by_user', request)
+  const access = accessOf(request)
+  // The caller's own is one beyond doubt, also where the store has lost it.
+  if (sid !== access.sid) await findOwn(app, access, sid)
+  await app.sessions.end(sid, 'revoked_by_user', request, access.sub)
   reply.code(204)
   return null
 }

@@ -138,6 +138,20 @@ export function testEveryone(t: Test, open: OpenStore, clock: Clock): void {
     t.match((await scene.store.sessions.readRevocations(position, 0)).revocations, [token, key, { kid: 'a key' }])
   })
 
+  t.test('so is a session that the store does not hold', async (t) => {
+    const scene = await openScene(t, open, clock)
+    const { sessions } = scene.store
+    const { position } = await sessions.readRevocations({ sinceMs: clock.nowMs }, 0)
+    const lost = { kind: 'session', sid: 'L'.repeat(32), sub: 'ana', reason: 'logout' } as const
+    const entries = [await sessions.revoke(lost), await sessions.revoke({ ...lost, sub: '' })]
+    t.strictSame(entries, [
+      { ...lost, at: clock.nowMs },
+      { ...lost, sub: '', at: clock.nowMs },
+    ])
+    t.strictSame((await sessions.readRevocations(position, 0)).revocations, entries)
+    t.equal(await sessions.read(lost.sid), undefined)
+  })
+
   t.test('each of them wakes those who wait', async (t) => {
     const scene = await openScene(t, open, clock)
     const { sessions } = scene.store

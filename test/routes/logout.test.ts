@@ -46,6 +46,22 @@ t.test(
   },
 )
 
+t.test('an access token that has expired names its session beyond doubt, so a logout by it ends that', async (t) => {
+  const { app, post, signIn, clock, events } = await startGateway(t)
+  const tokens = await signIn()
+  const [head, claims, signature] = tokens.access_token.split('.')
+  clock.advance(3_600_000)
+  t.equal((await app.inject({ url: '/auth/sessions', headers: bearer(tokens) })).statusCode, 401, 'it has expired')
+  const forged = `${head}.${claims}.${signature?.slice(0, -8)}AAAAAAAA`
+  await post('/auth/logout', undefined, { headers: { authorization: `Bearer ${forged}` } })
+  t.notOk((await app.sessions.read(tokens.session_id))?.revokedAt, 'one that we did not sign ends nothing')
+  t.equal((await post('/auth/logout', undefined, { headers: bearer(tokens) })).statusCode, 204)
+  t.match(await app.sessions.read(tokens.session_id), { endReason: 'logout' })
+  t.match(events('logout'), [{ sid: tokens.session_id, sub: 'alice' }])
+  const refreshed = await post('/auth/token', { grant_type: 'refresh_token', refresh_token: tokens.refresh_token })
+  t.match(refreshed.json(), { code: 'invalid_grant' })
+})
+
 t.test('unknown, forged, expired and missing tokens are 204 too, and end nothing', async (t) => {
   const { app, post, signIn, clock, events } = await startGateway(t, { config: { idleTtlSeconds: 1000 } })
   const live = await signIn()

@@ -1,5 +1,6 @@
 -- Appends to the revocation log: what a verb ended, each once (in a Cluster only, where the log lies in another slot than the
--- sessions); or what is dated here, a token or a signing key.
+-- sessions); or what is dated here: a token, a signing key, or a session that the
+-- store does not hold.
 --
 -- KEYS[1] the revocation log
 -- ARGV[1] now, ms; '' for the store's clock      ARGV[2] how long the log is kept, ms
