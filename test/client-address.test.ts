@@ -96,8 +96,8 @@ t.test('the path goes from the peer outwards as far as proxies are trusted', asy
 })
 
 t.test('a client behind a proxy that writes ports has one limit, and services are told its address', async (t) => {
-  const loginLimit = { max: 3, windowMs: 60_000 }
-  const gateway = await startGateway(t, { config: { loginLimit, trustedProxies: ['10.0.0.1'] } })
+  const addressLimit = { max: 3, windowMs: 60_000 }
+  const gateway = await startGateway(t, { config: { addressLimit, trustedProxies: ['10.0.0.1'] } })
   const tryAs = async (username: string, forwardedFor: string) =>
     (
       await gateway.post(
