@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { bearerToken } from '../../plugins/authenticate.ts'
 import { sameOriginOnly } from '../../plugins/browser-origin.ts'
-import { clearCookies, readRefreshCookie } from '../../plugins/cookies.ts'
+import { clearCookies, hasOwnCookie, readRefreshCookie } from '../../plugins/cookies.ts'
 import { refusals } from '../../plugins/errors.ts'
 import formBody, { isForm } from '../../plugins/form-body.ts'
 import { type LogoutBody, logoutBody, noQuery, nothing } from '../schemas.ts'
@@ -25,7 +25,7 @@ const logout: FastifyPluginAsyncTypebox<LogoutOptions> = async (app, options) =>
       summary: 'Sign out',
       description:
         'Ends the session of the refresh cookie, of `refresh_token` in the body, or of the access token, which may have ' +
-        'expired, and clears the cookies. Answers 204 also when there was nothing to end.',
+        'expired, and clears the cookies that came along. Answers 204 also when there was nothing to end.',
       security: [{ refreshCookie: [] }, { bearer: [] }, {}],
       consumes: ['application/json', 'application/x-www-form-urlencoded'],
       querystring: noQuery,
@@ -61,7 +61,8 @@ async function signOut(
   // None of them waits for the others, or is left out because another one failed.
   const failed = (await Promise.allSettled([...sids].map(end))).find(({ status }) => status === 'rejected')
   if (failed?.status === 'rejected') throw failed.reason
-  clearCookies(reply)
+  // One that did not come is of another session, or of none: a browser sends what it holds.
+  if (hasOwnCookie(request)) clearCookies(reply)
   reply.code(204).header('cache-control', 'no-store')
   return null
 }

@@ -1,13 +1,12 @@
 // POST /auth/token: a refresh token for a new pair (RFC 6749 section 6, rotation by RFC 9700 section 4.14.2). It must never
-// use up a refresh token for a request that is wrong otherwise, and never clear a cookie because the store was away.
+// use up a refresh token for a request that is wrong otherwise, and never clear a cookie: a late response may meet a newer one.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sameOriginOnly } from '../../plugins/browser-origin.ts'
-import { clearCookies, readRefreshCookie } from '../../plugins/cookies.ts'
+import { readRefreshCookie } from '../../plugins/cookies.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import formBody, { isForm } from '../../plugins/form-body.ts'
 import { isScope, narrowScope } from '../../plugins/scope.ts'
-import type { Reason } from '../../plugins/usage.ts'
 import {
   noQuery,
   type TokenBody,
@@ -47,6 +46,7 @@ const token: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, options)
           'origin_refused',
           'body_too_large',
           'unsupported_media_type',
+          'too_many_requests',
           'store_unavailable',
         ),
       },
@@ -67,8 +67,12 @@ async function refresh(
   const audience = audienceOf(body.resource, options.audiences)
   await demandScope(app, refreshToken, body.scope)
   const refreshed = await app.sessions.refresh(refreshToken, request, delivery === 'cookie')
+  if (refreshed.outcome === 'limited') {
+    const headers = { 'retry-after': String(Math.ceil(refreshed.retryAfterMs / 1000)) }
+    throw problem('too_many_requests', { reason: 'refresh_limited', headers })
+  }
   if (refreshed.outcome === 'refused') {
-    if (delivery === 'cookie' && isOver(refreshed.reason)) clearCookies(reply)
+    // No cookie is cleared: the browser may hold that of a newer sign-in by now, and it clears by name.
     throw problem('invalid_grant', { reason: refreshed.reason })
   }
   const { grant } = refreshed
@@ -101,19 +105,6 @@ async function demandScope(app: FastifyInstance, refreshToken: string, wanted: s
   if (!session || session.revokedAt !== undefined) return
   if (narrowScope(session.scope, wanted) === undefined)
     throw problem('invalid_scope', { reason: 'scope_exceeds_grant' })
-}
-
-// Not `forged`: another node may know a newer secret. Not `ahead_refused`: the store may get back what it lost.
-const over: ReadonlySet<Reason> = new Set([
-  'reused',
-  'session_ended',
-  'expired_idle',
-  'expired_absolute',
-  'unknown_session',
-])
-
-function isOver(reason: Reason): boolean {
-  return over.has(reason)
 }
 
 const knownParameters = Object.keys(tokenBody.properties)

@@ -69,7 +69,7 @@ t.test('unknown, forged, expired and missing tokens are 204 too, and end nothing
   for (const body of [undefined, {}, { refresh_token: forged }, { refresh_token: 'x' }]) {
     const answer = await post('/auth/logout', body)
     t.equal(answer.statusCode, 204)
-    t.match(setCookieOf(answer), cleared)
+    t.equal(setCookieOf(answer), undefined, 'without a cookie there is none to clear')
   }
   for (const authorization of [
     'Bearer x',
