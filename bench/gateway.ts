@@ -29,6 +29,7 @@ export async function startGateway({ folder, file, env, core }: GatewayOptions):
     CARDEA_SECRET: secret,
     CARDEA_ADMIN_PASSWORD: password,
     CARDEA_LOGIN_LIMIT: '10000/1m',
+    CARDEA_REFRESH_LIMIT: 'off',
     CARDEA_ACCESS_TTL: '1h',
     CARDEA_LOG_LEVEL: 'error',
     ...env,

@@ -34,6 +34,7 @@ export const reasonTable = {
   origin_refused: 'a cookie request from a page of another origin',
   password_changed: 'the session ended because its user’s password changed',
   policy_refused: 'a valid access token that lacks the role, scope or audience of the route',
+  refresh_limited: 'a refresh over the limit of its session; nothing was rotated',
   retried_concurrent: 'a superseded refresh token inside the grace; its successor was given again',
   retried_lost_answer: 'the last refresh token before one that was never delivered; the successor was given again',
   reused: 'a superseded refresh token after its time: the session was ended in the same step',

@@ -162,6 +162,7 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
     storeIsLent: options.storeIsLent === true,
     secrets,
     policy: { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding },
+    refreshLimit: config.refreshLimit === 'off' ? undefined : { ...config.refreshLimit, clock },
   })
   await app.register(revocation, {
     keepForSeconds: config.accessTtlSeconds + clockToleranceSeconds,

@@ -45,6 +45,8 @@ export interface Config extends MonitoringConfig {
   loginLimit: Rate
   /** Failures from one address. */
   addressLimit: Rate
+  /** Rotations of one session. */
+  refreshLimit: Rate | 'off'
   /** Addresses or networks (CIDR). */
   trustedProxies: string[]
   /** Exact origins beside our own. */
@@ -276,6 +278,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     retryBinding: all.retryBinding,
     loginLimit: all.loginLimit,
     addressLimit: all.addressLimit,
+    refreshLimit: all.refreshLimit,
     trustedProxies: all.trustedProxies ?? [],
     allowedOrigins: all.allowedOrigins ?? [],
     signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },

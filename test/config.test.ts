@@ -63,6 +63,7 @@ t.test('without a file and with an empty environment, development gets the defau
     maxSessions: 100,
     retryBinding: 'none',
     loginLimit: { max: 20, windowMs: 3 * 3_600_000 },
+    refreshLimit: { max: 60, windowMs: 60_000 },
     addressLimit: { max: 200, windowMs: 2 * 3_600_000 },
     trustedProxies: [],
     allowedOrigins: [],

@@ -113,6 +113,7 @@ function configOf({ config }: GatewayOverrides): Config {
     secrets: [gatewaySecret],
     loginLimit: { max: 1000, windowMs: 60_000 },
     addressLimit: { max: 100_000, windowMs: 60_000 },
+    refreshLimit: 'off',
     docs: false,
     ...config,
   }

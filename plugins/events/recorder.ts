@@ -1,9 +1,11 @@
 // Gathers what happened and hands it to the store in batches, off every request's path. Fed by `app.usage`; it must never
 // throw, never wait and never grow without bound: what does not fit is counted as dropped, and the request knows nothing of it.
+import { EvenLimit } from '../even-limit.ts'
 import type { EventBatch, EventStore, EventStoreLimits, Signal, TimelineMark } from '../session-store/event-store.ts'
 import { endsAt } from '../session-store/rotation.ts'
 import type { Session } from '../session-store/store.ts'
 import type { RecordedEvent } from '../usage.ts'
+import { lastingReasons } from './lasting.ts'
 import { isStep } from './sentences.ts'
 
 export interface RecorderOptions {
@@ -15,8 +17,8 @@ export interface RecorderOptions {
   onNewSignals: (signals: Signal[]) => void
   onFailure: (error: unknown) => void
   /**
-   * Goes on counting. `dropped`: events and steps of timelines that were lost. `sampled`: refusals that were not kept, because
-   * there were too many of a kind in a second.
+   * Goes on counting. `dropped`: events and steps of timelines that were lost. `sampled`: events that were not kept, because
+   * there were too many refusals of a kind in a second, or too many refreshes of one session.
    */
   lost: { dropped: number; sampled: number }
 }
@@ -30,8 +32,22 @@ const batchLimit = 400
 const activeLimit = 1000
 /** Signals are few and worth keeping. */
 const signalLimit = 200
-/** Of each reason that refuses, so many a second are kept as events; all are counted. A flood then displaces nothing. */
+/** Of each reason that refuses, so many a second are kept as events; all are counted. A flood then displaces little. */
 const refusalsPerSecond = 20
+/**
+ * What one session can bring about again and again: so much of it is kept as events, a third at once; all of it is counted. Whoever
+ * refreshes as access tokens expire stays far below.
+ */
+const repeatable: ReadonlySet<string> = new Set([
+  'rotated',
+  'retried_concurrent',
+  'retried_lost_answer',
+  'refresh_limited',
+  'ahead_refused',
+])
+const repeatsKept = { max: 30, windowMs: 10 * 60_000 }
+/** What lasts of what one person brings about alone, by signing in and out: it must not push out what administrators do. */
+const lastingKept = { max: 300, windowMs: 30 * 60_000 }
 /** A timeline outlives its session by so much: the question why it ended comes afterwards. */
 const keepTimelineMs = 24 * 60 * 60 * 1000
 
@@ -51,6 +67,8 @@ export class Recorder {
   readonly #signals: Signal[] = []
   readonly #active = new Set<string>()
   readonly #refusals = new Map<string, { second: number; kept: number }>()
+  readonly #repeats: EvenLimit
+  readonly #lasting: EvenLimit
   readonly #run = crypto.randomUUID()
   #counts: Record<string, number> = {}
   #unsent: EventBatch | undefined
@@ -61,6 +79,8 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options
+    this.#repeats = new EvenLimit({ ...repeatsKept, clock: options.clock })
+    this.#lasting = new EvenLimit({ ...lastingKept, clock: options.clock })
   }
 
   /** What waits to be handed over. */
@@ -83,7 +103,7 @@ export class Recorder {
     const { reason, granted, sid } = event
     const { events, timelineEntries } = this.#options.limits
     this.#counts[reason] = (this.#counts[reason] ?? 0) + 1
-    if (events > 0 && (granted || this.#mayKeep(event))) this.#push(this.#events, event)
+    if (events > 0 && this.#mayKeep(event)) this.#push(this.#events, event)
     if (sid === undefined) return
     if (granted && session && this.#active.size < queueLimit) this.#active.add(sid)
     if (timelineEntries === 0 || !isStep(reason)) return
@@ -166,20 +186,32 @@ export class Recorder {
     const counts = this.#counts
     this.#counts = {}
     this.#batches += 1
+    const events = this.#events.splice(0, batchLimit)
     const active = [...this.#active].slice(0, activeLimit)
     for (const sid of active) this.#active.delete(sid)
     return {
       run: this.#run,
       id: this.#batches,
       at: this.#options.clock(),
-      events: this.#events.splice(0, batchLimit),
+      events,
+      lasting: new Set(events.filter((event) => this.#lasts(event))),
       signals: this.#signals.splice(0, batchLimit),
       counts,
       active,
     }
   }
 
-  #mayKeep({ reason, at }: RecordedEvent): boolean {
+  #lasts({ reason, sub, actor }: RecordedEvent): boolean {
+    if (!lastingReasons.has(reason)) return false
+    return sub === undefined || actor !== undefined || this.#lasting.take(sub)
+  }
+
+  #mayKeep({ reason, at, granted, sid }: RecordedEvent): boolean {
+    if (sid !== undefined && repeatable.has(reason) && !this.#repeats.take(sid)) {
+      this.#options.lost.sampled += 1
+      return false
+    }
+    if (granted || lastingReasons.has(reason)) return true
     const second = Math.floor(at / 1000)
     const budget = this.#refusals.get(reason)
     if (budget?.second !== second) {

@@ -56,6 +56,18 @@ export const eventTables = `
   ) STRICT, WITHOUT ROWID;
 `
 
+/** The step that keeps some events longer than others. */
+export const lastingEventTable = `
+  CREATE TABLE lastingEvents (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    position INTEGER NOT NULL UNIQUE,     -- as in events
+    sid TEXT,
+    sub TEXT,
+    reason TEXT NOT NULL,
+    event TEXT NOT NULL                   -- JSON, node included
+  ) STRICT;
+`
+
 /**
  * The step that counts active sessions by the minute they were last seen in. To count a million rows takes tens of milliseconds, in
  * which nothing is forwarded; a day has 1440 minutes.

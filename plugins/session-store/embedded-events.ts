@@ -57,10 +57,15 @@ export class EmbeddedEvents implements EventStore {
     }, notDurable)
   }
 
-  #appendEvents({ events }: EventBatch, limit: number): void {
-    const { append, trim } = this.#statements
-    for (const event of events) append.run(event.sid ?? null, event.sub ?? null, event.reason, writeEvent(event))
+  #appendEvents({ events, lasting }: EventBatch, limit: number): void {
+    const { append, trim, appendLasting, trimLasting } = this.#statements
+    for (const event of events) {
+      const row = [event.sid ?? null, event.sub ?? null, event.reason, writeEvent(event)] as const
+      const position = append.run(...row).lastInsertRowid
+      if (lasting?.has(event)) appendLasting.run(position, ...row)
+    }
     if (events.length > 0) trim.run(limit)
+    if (lasting !== undefined && lasting.size > 0) trimLasting.run(limit)
   }
 
   #count({ at, counts }: EventBatch): void {
@@ -95,12 +100,14 @@ export class EmbeddedEvents implements EventStore {
   async page(filter: EventFilter, { before, after, limit }: EventRange): Promise<EventPage> {
     const [newest, oldest] = [positionOf(before) ?? Number.MAX_SAFE_INTEGER, positionOf(after) ?? -1]
     const { sid = null, sub = null, reason = null } = filter
+    const query = { newest, oldest, scanLimit, sid, sub, reason, limit }
     return this.#database.read(() => {
-      const last = this.#statements.lastScanned.get(newest, oldest, scanLimit)?.['position']
-      const rows = this.#statements.page.all({ newest, oldest, scanLimit, sid, sub, reason, limit })
-      const events = rows.map((row) => readEvent(idOf(row['position']), String(row['event'])))
-      const next = events.length === limit ? events.at(-1)?.id : last === undefined ? undefined : idOf(last)
-      return { events, next }
+      const recent = readPage(this.#statements.recent, query)
+      if (recent.next !== undefined) return recent
+      const left = Number(this.#statements.firstEvent.get()?.['position'] ?? newest)
+      const rest = { ...query, newest: Math.min(newest, left), limit: limit - recent.events.length }
+      const { events, next } = readPage(this.#statements.lasting, rest)
+      return { events: [...recent.events, ...events], next }
     })
   }
 
@@ -165,6 +172,40 @@ export class EmbeddedEvents implements EventStore {
   }
 }
 
+interface PageQuery {
+  newest: number
+  oldest: number
+  scanLimit: number
+  sid: string | null
+  sub: string | null
+  reason: string | null
+  limit: number
+}
+
+type PageStatements = ReturnType<typeof preparePage>
+
+function readPage({ page, lastScanned }: PageStatements, query: PageQuery): EventPage {
+  const last = lastScanned.get(query.newest, query.oldest, query.scanLimit)?.['position']
+  const events = page.all({ ...query }).map((row) => readEvent(idOf(row['position']), String(row['event'])))
+  const next = events.length === query.limit ? events.at(-1)?.id : last === undefined ? undefined : idOf(last)
+  return { events, next }
+}
+
+function preparePage(database: Database, table: 'events' | 'lastingEvents') {
+  return {
+    page: database.prepare(`
+      SELECT position, event FROM (
+        SELECT * FROM ${table} WHERE position < :newest AND position > :oldest ORDER BY position DESC LIMIT :scanLimit
+      )
+      WHERE (:sid IS NULL OR sid = :sid) AND (:sub IS NULL OR sub = :sub) AND (:reason IS NULL OR reason = :reason)
+      ORDER BY position DESC LIMIT :limit`),
+    // The last event that a page may look at, if there is a full page of them.
+    lastScanned: database.prepare(
+      `SELECT position FROM ${table} WHERE position < ? AND position > ? ORDER BY position DESC LIMIT 1 OFFSET ? - 1`,
+    ),
+  }
+}
+
 function idOf(position: unknown): string {
   return `${position}-0`
 }
@@ -180,6 +221,8 @@ function prepareStatements(database: Database) {
   return {
     append: prepare('INSERT INTO events (sid, sub, reason, event) VALUES (?, ?, ?, ?)'),
     trim: prepare('DELETE FROM events WHERE position <= (SELECT max(position) FROM events) - ?'),
+    appendLasting: prepare('INSERT INTO lastingEvents (position, sid, sub, reason, event) VALUES (?, ?, ?, ?, ?)'),
+    trimLasting: prepare('DELETE FROM lastingEvents WHERE number <= (SELECT max(number) FROM lastingEvents) - ?'),
     lastBatch: prepare('SELECT batch, newSignals FROM eventBatches WHERE run = ?'),
     setBatch: prepare('INSERT OR REPLACE INTO eventBatches VALUES (?, ?, ?, ?)'),
     count: prepare(
@@ -198,16 +241,9 @@ function prepareStatements(database: Database) {
       ORDER BY position DESC LIMIT :limit`),
     timeline: prepare('SELECT entries, purgeAt FROM timelines WHERE sid = ?'),
     setTimeline: prepare('INSERT OR REPLACE INTO timelines VALUES (?, ?, ?)'),
-    page: prepare(`
-      SELECT position, event FROM (
-        SELECT * FROM events WHERE position < :newest AND position > :oldest ORDER BY position DESC LIMIT :scanLimit
-      )
-      WHERE (:sid IS NULL OR sid = :sid) AND (:sub IS NULL OR sub = :sub) AND (:reason IS NULL OR reason = :reason)
-      ORDER BY position DESC LIMIT :limit`),
-    // The last event that a page may look at, if there is a full page of them.
-    lastScanned: prepare(
-      'SELECT position FROM events WHERE position < ? AND position > ? ORDER BY position DESC LIMIT 1 OFFSET ? - 1',
-    ),
+    recent: preparePage(database, 'events'),
+    lasting: preparePage(database, 'lastingEvents'),
+    firstEvent: prepare('SELECT min(position) AS position FROM events'),
     setNode: prepare('INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)'),
     forgetNodes: prepare('DELETE FROM nodes WHERE seenAt <= ?'),
     nodes: prepare('SELECT report FROM nodes WHERE seenAt > ? ORDER BY node'),

@@ -1,7 +1,7 @@
 // The tables of the embedded store and their version. Called by embedded-database.ts when it opens a file; knows no verb.
 // A change of a table means: raise `schemaVersion` and add the step from the version before to `migrations`.
 import type { DatabaseSync } from 'node:sqlite'
-import { activeMinuteTables, eventTables } from './embedded-event-tables.ts'
+import { activeMinuteTables, eventTables, lastingEventTable } from './embedded-event-tables.ts'
 
 // Marks the file as ours (`PRAGMA application_id`): "CARD". A database of another program is refused, not filled with our tables.
 const applicationId = 0x43415244
@@ -76,6 +76,7 @@ const migrations = [
   // A session of before counts as one that lives in no cookie: nothing more is demanded of it than was then.
   'ALTER TABLE sessions ADD COLUMN inCookie INTEGER NOT NULL DEFAULT 0',
   activeMinuteTables,
+  lastingEventTable,
 ]
 
 /** The version of the tables that this program reads and writes (`PRAGMA user_version`). */

@@ -57,6 +57,8 @@ export interface EventBatch {
   /** When it was put together, ms: counts belong to this minute. */
   at: number
   events: readonly NewEvent[]
+  /** Those of them that are kept longer: in a stream of their own as well, which is bounded by itself. */
+  lasting?: ReadonlySet<NewEvent>
   /** How often each reason came, those included that are not among `events`. */
   counts: Readonly<Record<string, number>>
   /** Sessions seen alive. */
@@ -167,7 +169,7 @@ export const signalLimit = 1000
 export const timelineBatchLimit = 400
 
 export interface EventStoreLimits {
-  /** Events kept, about; the oldest leave. */
+  /** Events kept, about, and as many again of those that last; the oldest leave. */
   events: number
   /** Entries of a timeline: the first and the newest are kept. */
   timelineEntries: number
@@ -181,7 +183,7 @@ export interface EventStore {
   append(batch: EventBatch, limits: EventStoreLimits): Promise<{ newSignals: string[] }>
   /** Adds steps to timelines, in order; at most `timelineBatchLimit`. A step like the one before it is folded into it. */
   mark(marks: readonly TimelineMark[], limits: EventStoreLimits): Promise<void>
-  /** Events, newest first. */
+  /** Events, newest first; behind those that have left, the ones that last. */
   page(filter: EventFilter, range: EventRange): Promise<EventPage>
   /** @param now ms, of the clock that dates the batches */
   history(window: UsageWindow, now: number): Promise<UsageHistory>

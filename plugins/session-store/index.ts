@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { problem } from '../errors.ts'
+import { EvenLimit, type EvenLimitOptions } from '../even-limit.ts'
 import type { Secret } from '../secrets.ts'
 import { Delivery } from './delivery.ts'
 import { type SessionPolicy, Sessions } from './sessions.ts'
@@ -25,10 +26,12 @@ export interface SessionStoreOptions {
   /** Newest first. */
   secrets: readonly Secret[]
   policy: SessionPolicy
+  /** Rotations of one session; without limit when absent. */
+  refreshLimit?: EvenLimitOptions | undefined
 }
 
 async function sessionStore(app: FastifyInstance, options: SessionStoreOptions): Promise<void> {
-  const { store, secrets, policy, storeIsLent = false } = options
+  const { store, secrets, policy, refreshLimit, storeIsLent = false } = options
   refuseWhenReplaced(app, store.condition)
   const delivery = new Delivery(store.sessions)
   const subjectTagKey = await loadSubjectTagKey(store.keys, secrets)
@@ -36,7 +39,15 @@ async function sessionStore(app: FastifyInstance, options: SessionStoreOptions):
   app.decorate('delivery', delivery)
   app.decorate(
     'sessions',
-    new Sessions({ store: store.sessions, secrets, subjectTagKey, policy, usage: app.usage, delivery }),
+    new Sessions({
+      store: store.sessions,
+      secrets,
+      subjectTagKey,
+      policy,
+      usage: app.usage,
+      delivery,
+      refreshLimit: refreshLimit && new EvenLimit(refreshLimit),
+    }),
   )
   // Of a store that is lent whoever lent it reports: several apps may be open on it.
   if (!storeIsLent) store.condition.onNews((news) => reportNews(app, news))

@@ -52,7 +52,7 @@ export class RedisEvents implements EventStore {
   }
 
   async append(batch: EventBatch, limits: EventStoreLimits): Promise<{ newSignals: string[] }> {
-    const { events, active, signals, counts } = batch
+    const { events, active, signals, counts, lasting } = batch
     const cells = Object.entries(counts).map(([reason, count]) => ({ ...cellsOf(batch.at, reason), count }))
     const names = this.#names
     const keys = [
@@ -63,13 +63,14 @@ export class RedisEvents implements EventStore {
       names.events(`t${Math.floor(batch.at / tenMinutesMs)}`),
       names.events(`h${Math.floor(batch.at / hourMs)}`),
       names.events('signals'),
+      names.events('lasting'),
       ...signals.map(({ id }) => names.events(`s${id}`)),
     ]
     const sizes = [cells.length, active.length, signals.length]
     const reply = await this.#link.run(scripts.appendEvents, keys, [
       ...[`${batch.run} ${batch.id}`, limits.events, signalLimit, signalRepeatMs],
       // As one argument: the client looks at each one of them.
-      ...[events.map(writeEvent).join('\n'), ...sizes],
+      ...[events.map((event) => (lasting?.has(event) ? '!' : '') + writeEvent(event)).join('\n'), ...sizes],
       ...cells.flatMap(({ hour, day, count }): Argument[] => [hour.field, day.field, count]),
       ...active,
       ...signals.map((signal) => JSON.stringify(signal)),
@@ -102,21 +103,25 @@ export class RedisEvents implements EventStore {
   async page(filter: EventFilter, { before, after, limit }: EventRange): Promise<EventPage> {
     const found: StoredEvent[] = []
     let last = before
-    for (let scanned = 0; scanned < scanLimit; ) {
-      const isFiltered = Object.values(filter).some((value) => value !== undefined)
-      const count = isFiltered ? scanStep : limit - found.length
-      const events = await this.#read(this.#names.events(), { before: last, after, limit: count })
-      scanned += events.length
-      for (const [id, text] of events) {
-        last = id
-        if (!mayMatch(filter, text)) continue
-        const event = readEvent(id, text)
-        if (matches(filter, event)) found.push(event)
-        if (found.length === limit) return { events: found, next: last }
+    let scanned = 0
+    const isFiltered = Object.values(filter).some((value) => value !== undefined)
+    // An event has the same place in both: what the first one holds is passed by in the second.
+    for (const stream of [this.#names.events(), this.#names.events('lasting')]) {
+      for (let isMore = true; isMore; ) {
+        if (scanned >= scanLimit) return { events: found, next: last }
+        const count = isFiltered ? scanStep : limit - found.length
+        const events = await this.#read(stream, { before: last, after, limit: count })
+        scanned += events.length
+        for (const [id, text] of events) {
+          last = id
+          const event = mayMatch(filter, text) ? readEvent(id, text) : undefined
+          if (event !== undefined && matches(filter, event)) found.push(event)
+          if (found.length === limit) return { events: found, next: last }
+        }
+        isMore = events.length === count
       }
-      if (events.length < count) return { events: found, next: undefined }
     }
-    return { events: found, next: last }
+    return { events: found, next: undefined }
   }
 
   async #read(stream: string, { before, after, limit }: EventRange): Promise<[id: string, text: string][]> {

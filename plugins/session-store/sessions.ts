@@ -1,6 +1,7 @@
 // Sessions as the routes see them: tokens in, tokens out. Between the routes and the store port; it reads and writes refresh
 // tokens, records what happened, and tells listeners what ended. It never decides: `decide` and the store do.
 import type { FastifyRequest } from 'fastify'
+import type { EvenLimit } from '../even-limit.ts'
 import { RecentMap } from '../recent-map.ts'
 import type { Secret } from '../secrets.ts'
 import type { Reason, Usage, UsageEvent } from '../usage.ts'
@@ -13,6 +14,7 @@ import type {
   BareRevocation,
   EndReason,
   NewSession,
+  Presented,
   Revocation,
   RotateOutcome,
   Session,
@@ -40,6 +42,8 @@ export interface SessionsOptions {
   policy: SessionPolicy
   usage: Usage
   delivery: Delivery
+  /** Rotations of one session; without limit when absent. */
+  refreshLimit?: EvenLimit | undefined
 }
 
 /** What a login or a refresh gives. */
@@ -52,6 +56,8 @@ export type RefreshOutcome =
   | { outcome: 'granted'; grant: Grant }
   /** `reason` is for the event and the log; the client hears `invalid_grant` whatever it is. */
   | { outcome: 'refused'; reason: Reason }
+  /** The session has been rotated too often lately: nothing has changed. */
+  | { outcome: 'limited'; retryAfterMs: number }
 
 export class Sessions {
   readonly #options: SessionsOptions
@@ -94,13 +100,18 @@ export class Sessions {
    * @param isByCookie the token came in the cookie, not in the body
    */
   async refresh(refreshToken: string, request: FastifyRequest, isByCookie = false): Promise<RefreshOutcome> {
-    const { delivery, policy, secrets, store, usage } = this.#options
+    const { delivery, policy, refreshLimit, secrets, store, usage } = this.#options
     const presented = readRefreshToken(refreshToken, secrets)
     if (!presented) {
       usage.record(request, { reason: 'forged', granted: false })
       return { outcome: 'refused', reason: 'forged' }
     }
     const { sid, generation, issuedAtSeconds } = presented
+    const retryAfterMs = refreshLimit?.waitMs(sid) ?? 0
+    if (retryAfterMs > 0 && (await this.#wouldRotate(presented))) {
+      usage.record(request, { reason: 'refresh_limited', granted: false, sid, generation, issuedAtSeconds })
+      return { outcome: 'limited', retryAfterMs }
+    }
     // Sent before the rotation on the same connection, so that the decision knows what this node has seen; not waited for.
     void delivery.flushSession(sid)
     const rotated = await store.rotate(presented, policy.graceMs)
@@ -112,6 +123,7 @@ export class Sessions {
       if (breach !== undefined) return this.#refuseRetry({ ...event, detail: breach }, request)
     }
     const reason = reasonOf(rotated)
+    if (rotated.outcome === 'rotated' || rotated.outcome === 'healed') refreshLimit?.count(sid)
     const granted = rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed'
     const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
     const revocations = rotated.outcome === 'reused' ? rotated.revocations : []
@@ -119,6 +131,13 @@ export class Sessions {
     usage.record(request, { ...event, reason, granted, detail })
     this.#recordEnds(revocations, request)
     return granted ? { outcome: 'granted', grant: this.#grant(rotated.session) } : { outcome: 'refused', reason }
+  }
+
+  // Only the newest generation rotates, or one that the store has lost. A superseded one that comes again is a retry or reuse,
+  // and is judged whatever the limit says.
+  async #wouldRotate({ sid, generation }: Presented): Promise<boolean> {
+    const session = await this.#options.store.read(sid)
+    return session !== undefined && session.revokedAt === undefined && generation >= session.generation
   }
 
   /** The session a refresh token belongs to; undefined for what this gateway did not write. No store call. */

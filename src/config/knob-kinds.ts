@@ -110,6 +110,20 @@ export function rate(): Kind<Rate> {
   })
 }
 
+/** The same, or `off`. */
+export function rateOrOff(): Kind<Rate | 'off'> {
+  const limited = rate()
+  return declare({
+    schema: Type.Union([Type.Literal('off'), Type.String({ pattern: ratePattern })]),
+    wants: 'a count and a window from 1s to 1d, such as 60/1m, or off',
+    parse: (text) => {
+      if (text === 'off') return text
+      const read = limited.read(text)
+      return read.ok ? read.value : undefined
+    },
+  })
+}
+
 /**
  * One of a few words.
  * @param words every word that is taken

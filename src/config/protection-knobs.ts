@@ -1,7 +1,7 @@
 // The knobs that bound what anybody can do to the gateway: tries, hashing, staleness, and the size and time of a request.
 // A part of the table of knobs; nothing else reads it.
 import { fixed } from './knob.ts'
-import { choice, durationMs, integer, rate } from './knob-kinds.ts'
+import { choice, durationMs, integer, rate, rateOrOff } from './knob-kinds.ts'
 
 const bytes = (most: number) => integer(256, most)
 const mebibyte = 1024 * 1024
@@ -25,6 +25,15 @@ export const protection = {
     },
     rate(),
     '200/2h',
+  ),
+  refreshLimit: fixed(
+    {
+      name: 'CARDEA_REFRESH_LIMIT',
+      key: 'refreshLimit',
+      meaning: 'Rotations of one session, a third of them at once; on each node. Retries never count. off: no limit.',
+    },
+    rateOrOff(),
+    '60/1m',
   ),
   hashingConcurrency: fixed(
     { name: 'CARDEA_HASHING_CONCURRENCY', key: 'hashing.concurrency', meaning: 'Password hashes computed at once.' },

@@ -24,6 +24,7 @@ export const reasons = {
   origin_refused: { title: 'Page of another origin refused', tone: 'notice' },
   password_changed: { title: 'Password changed', tone: 'plain' },
   policy_refused: { title: 'Not allowed by the route', tone: 'plain' },
+  refresh_limited: { title: 'Refreshed too often', tone: 'notice', outcome: 'refused' },
   retried_concurrent: { title: 'Retried at the same moment', tone: 'plain', outcome: 'retried' },
   retried_lost_answer: { title: 'Retried after a lost answer', tone: 'plain', outcome: 'retried' },
   reused: { title: 'Refresh token reused', tone: 'alarm', outcome: 'reused' },

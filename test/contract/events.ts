@@ -91,6 +91,53 @@ function testPages(t: Test, open: OpenEvents, clock: Clock): void {
     t.strictSame(after.events, first.events)
   })
 
+  t.test('what lasts stays when a flood pushes the rest out, in its place and once', async (t) => {
+    const events = await open(t)
+    const few = { ...limits, events: 200 }
+    const lasting = [eventOf('ana', 'user_added'), eventOf('ana', 'reused')]
+    const [first, second] = lasting
+    if (!first || !second) throw new Error('two events')
+    await events.append(
+      batchOf(clock, { events: [eventOf('bob'), first, eventOf('bob')], lasting: new Set([first]) }),
+      few,
+    )
+    await events.append(batchOf(clock, { events: [second, eventOf('bob')], lasting: new Set([second]) }), few)
+    const all = async () => {
+      const seen = []
+      for (let before: string | undefined, more = true; more; ) {
+        const page = await events.page({}, { before, limit: 150 })
+        seen.push(...page.events)
+        before = page.next
+        more = before !== undefined
+      }
+      return seen
+    }
+    t.match(
+      (await all()).map(({ reason }) => reason),
+      ['rotated', 'reused', 'rotated', 'user_added', 'rotated'],
+      'each once',
+    )
+    for (let i = 0; i < 10; i += 1) {
+      await events.append(batchOf(clock, { events: Array.from({ length: 200 }, () => eventOf('bob')) }), few)
+    }
+    t.match(await events.page({ sub: 'ana' }, { limit: 10 }), {
+      events: [{ reason: 'reused' }, { reason: 'user_added' }],
+      next: undefined,
+    })
+    const seen = await all()
+    t.ok(seen.length < 1000, 'the flood has pushed itself out')
+    t.match(
+      seen.slice(-2).map(({ reason }) => reason),
+      ['reused', 'user_added'],
+    )
+    t.equal(new Set(seen.map(({ id }) => id)).size, seen.length)
+    for (let i = 0; i < 10; i += 1) {
+      const more = Array.from({ length: 200 }, () => eventOf('eve', 'logout'))
+      await events.append(batchOf(clock, { events: more, lasting: new Set(more) }), few)
+    }
+    t.ok((await all()).length < 1000, 'it has a bound, too')
+  })
+
   t.test('before the first place there is nothing', async (t) => {
     const events = await open(t)
     await events.append(batchOf(clock, { events: [eventOf('a')], signals: [signalOf('first', clock.nowMs)] }), limits)

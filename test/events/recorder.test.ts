@@ -22,8 +22,35 @@ function recorderOn(store: Partial<EventStore>, clock = () => 0) {
   return { recorder, failures, lost }
 }
 
-const rotated = (at = 0) =>
-  ({ node: 'n', reason: 'rotated', granted: true, at, sid: 'A'.repeat(32), tokenAgeSeconds: 1 }) as const
+let sessions = 0
+
+// Each of another session, of which the recorder keeps a few only.
+const rotated = (at = 0, sid = String(++sessions).padStart(32, 'A')) =>
+  ({ node: 'n', reason: 'rotated', granted: true, at, sid, tokenAgeSeconds: 1 }) as const
+
+t.test('one session that refreshes without a pause does not displace what else happened', async (t) => {
+  const batches: EventBatch[] = []
+  const append = async (batch: EventBatch) => {
+    batches.push(batch)
+    return { newSignals: [] }
+  }
+  const { recorder, lost } = recorderOn({ append, mark: async () => undefined })
+  const sid = 'S'.repeat(32)
+  for (let i = 0; i < 1000; i += 1) {
+    recorder.record(rotated(0, sid))
+    recorder.record({ ...rotated(0, sid), reason: 'retried_concurrent' })
+  }
+  for (let i = 0; i < 30; i += 1) recorder.record({ ...rotated(0, sid), reason: 'revoked_by_admin' })
+  recorder.record(rotated())
+  while (recorder.waiting > 0) await recorder.flush()
+  const kept = batches.flatMap(({ events }) => events.map(({ reason }) => reason))
+  const countOf = (reason: string) => kept.filter((one) => one === reason).length
+  t.equal(countOf('rotated') + countOf('retried_concurrent'), 11, 'a third of 30, and that of another session')
+  t.equal(countOf('revoked_by_admin'), 30, 'nothing else is left out')
+  const counted = batches.reduce((sum, { counts }) => sum + (counts['rotated'] ?? 0), 0)
+  t.equal(counted, 1001, 'all are counted')
+  t.equal(lost.sampled, 1990)
+})
 
 t.test('a store that is away costs nothing but events beyond the bound, which are counted', async (t) => {
   const { recorder, failures, lost } = recorderOn({
@@ -35,6 +62,26 @@ t.test('a store that is away costs nothing but events beyond the bound, which ar
   await recorder.flush()
   t.ok(failures.length >= 1)
   t.ok(recorder.waiting <= 20_000)
+})
+
+t.test('what administrators do lasts, and of what one person brings about alone as much as is bounded', async (t) => {
+  const batches: EventBatch[] = []
+  const append = async (batch: EventBatch) => {
+    batches.push(batch)
+    return { newSignals: [] }
+  }
+  const { recorder } = recorderOn({ append, mark: async () => undefined })
+  const own = { ...rotated(), reason: 'logout', sub: 'eve' } as const
+  for (let i = 0; i < 500; i += 1) {
+    recorder.record({ ...own })
+    recorder.record({ ...own, reason: 'revoked_by_admin', actor: 'root' })
+    recorder.record({ ...rotated(), reason: 'login_ok', sub: 'eve' })
+  }
+  while (recorder.waiting > 0) await recorder.flush()
+  const lasting = batches.flatMap((batch) => [...(batch.lasting ?? [])].map(({ reason }) => reason))
+  t.equal(lasting.filter((reason) => reason === 'revoked_by_admin').length, 500)
+  t.equal(lasting.filter((reason) => reason === 'logout').length, 100)
+  t.equal(lasting.length, 600)
 })
 
 t.test('what the store did not take is sent again as the same batch', async (t) => {
@@ -146,7 +193,7 @@ t.test('a listener that fails fails no request', async (t) => {
     throw new Error('a mistake')
   })
   t.ok(await signIn())
-  t.ok(log.some(({ msg }) => msg === 'an event could not be handed on'))
+  t.ok(log.some(({ msg }) => msg === 'an event could not be recorded'))
 })
 
 t.test('nothing a client sends breaks a line of the log, an event or a timeline', async (t) => {

@@ -18,6 +18,7 @@ async function startGateways(t: Test, url: string): Promise<[GatewayProcess, Gat
     CARDEA_ISSUER: 'https://gateway.test',
     CARDEA_ADMIN_PASSWORD: adminPassword,
     CARDEA_LOGIN_LIMIT: '10000/1m',
+    CARDEA_REFRESH_LIMIT: 'off',
   }
   const start = () => GatewayProcess.start({ ...knobs, CARDEA_DATA_DIR: temporaryFolder(t) })
   const gateways = [await start(), await start()] as const

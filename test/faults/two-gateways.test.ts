@@ -30,6 +30,7 @@ async function startNodes(t: Test): Promise<{ urls: [string, string]; redis: Red
     CARDEA_ISSUER: 'https://gateway.test',
     CARDEA_ADMIN_PASSWORD: adminPassword,
     CARDEA_LOGIN_LIMIT: '10000/1m',
+    CARDEA_REFRESH_LIMIT: 'off',
   }
   const start = () => GatewayProcess.start({ ...knobs, CARDEA_DATA_DIR: temporaryFolder(t) })
   // At once: both make keys, the first admin and the key for subject tags, and one of each is left.

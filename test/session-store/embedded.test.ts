@@ -297,7 +297,7 @@ t.test('active sessions are counted by minutes, which agree with their rows, als
   await store.close()
 
   for (const trigger of ['activeBegins', 'activeMoves', 'activeEnds']) database.exec(`DROP TRIGGER ${trigger}`)
-  database.exec('DROP TABLE activeMinutes; PRAGMA user_version = 4')
+  database.exec('DROP TABLE activeMinutes; DROP TABLE lastingEvents; PRAGMA user_version = 4')
   const again = openEmbeddedStore({ file, clock: clock.now })
   t.teardown(() => again.close())
   t.strictSame(await again.events.countActive(clock.nowMs), { hour: 2, day: 2 })

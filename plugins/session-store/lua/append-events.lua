@@ -3,9 +3,10 @@
 -- KEYS[1] the stream of events          KEYS[2] the last batch of this run
 -- KEYS[3] counts by minute, of this hour        KEYS[4] counts by ten minutes, of this day
 -- KEYS[5] sessions alive in these ten minutes   KEYS[6] sessions alive in this hour
--- KEYS[7] the stream of signals         KEYS[8..] one a signal: who found it first
--- ARGV[1] run and id of the batch   ARGV[2] events kept, about   ARGV[3] signals kept   ARGV[4] a signal is new again after, ms
--- ARGV[5] the events: JSON, one a line
+-- KEYS[7] the stream of signals         KEYS[8] the stream of events that last
+-- KEYS[9..] one a signal: who found it first
+-- ARGV[1] run and id of the batch   ARGV[2] events kept, about, in each stream   ARGV[3] signals kept   ARGV[4] a signal is new again after, ms
+-- ARGV[5] the events: JSON, one a line, `!` in front of those that last
 -- ARGV[6..8] how many counts (each minute's field, ten minutes' field, number), sids and signals (each JSON) follow, in this order
 -- Returns the numbers, from 1, of the signals that are new; of a batch that was sent twice, the same again
 -- Source: design 8; sent twice it changes nothing more
@@ -21,7 +22,14 @@ end
 local is_known = redis.call('GET', KEYS[2]) == ARGV[1]
 if not is_known then
   for event in string.gmatch(ARGV[5], '[^\n]+') do
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'event', event)
+    local lasts = string.sub(event, 1, 1) == '!'
+    if lasts then event = string.sub(event, 2) end
+    local place = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'event', event)
+    if lasts then
+      -- At the same place. A first stream that had left and began anew with a clock that is behind cannot stop what happens now.
+      redis.pcall('XADD', KEYS[8], 'MAXLEN', '~', ARGV[2], place, 'event', event)
+      keep(KEYS[8], 90 * day_ms)
+    end
   end
   if ARGV[5] ~= '' then keep(KEYS[1], 8 * day_ms) end
   for i = at + 1, at + 3 * counts, 3 do
@@ -46,7 +54,7 @@ at = at + sids
 
 local new = {}
 for i = 1, signals do
-  local key = KEYS[7 + i]
+  local key = KEYS[8 + i]
   if redis.call('SET', key, ARGV[1], 'NX', 'PX', ARGV[4]) then
     redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[3], '*', 'signal', ARGV[at + i])
     keep(KEYS[7], 30 * day_ms)
