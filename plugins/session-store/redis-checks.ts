@@ -23,6 +23,8 @@ export const clusterAclRule = '+cluster|slots +cluster|info +asking +xrange'
 export interface RedisFindings {
   /** `Redis 7.0.15`, `Valkey 8.1.1`. */
   server: string
+  /** Redis 7 or newer: a script may say in its first line what it does (`#!lua flags=…`). */
+  knowsScriptFlags: boolean
   /** Sentences; any of them must stop the start. */
   refusals: string[]
   /** Sentences for the log. */
@@ -39,6 +41,7 @@ export async function checkRedis(client: RedisClient, isClusterExpected: boolean
   const findings = await Promise.all(servers.map((server) => checkServer(server, isClusterExpected)))
   return {
     server: findings[0]?.server ?? 'Redis',
+    knowsScriptFlags: findings.every(({ knowsScriptFlags }) => knowsScriptFlags),
     refusals: [...new Set(findings.flatMap(({ refusals }) => refusals))],
     warnings: [...new Set(findings.flatMap(({ warnings }) => warnings))],
   }
@@ -48,6 +51,7 @@ async function checkServer(server: Redis, isClusterExpected: boolean): Promise<R
   const { info, distanceMs } = await ask(server)
   return {
     server: `${info['server_name'] === 'valkey' ? 'Valkey' : 'Redis'} ${info['valkey_version'] ?? info['redis_version']}`,
+    knowsScriptFlags: Number.parseInt(info['redis_version'] ?? '', 10) >= 7,
     refusals: [
       ...versionRefusals(info['redis_version'] ?? ''),
       ...policyRefusals(info['maxmemory_policy']),

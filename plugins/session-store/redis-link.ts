@@ -6,7 +6,7 @@ import type { RedisAddress } from './redis-address.ts'
 import { misplacement } from './redis-checks.ts'
 import { createClient, type RedisClient } from './redis-client.ts'
 import type { RedisGate } from './redis-gate.ts'
-import type { Script } from './redis-scripts.ts'
+import { isNoScript, type Script } from './redis-scripts.ts'
 import { type Waiter, Waiting } from './redis-waiting.ts'
 import { StoreUnavailable } from './store.ts'
 
@@ -25,6 +25,8 @@ export interface LinkOptions {
 const placeAgainMs = 250
 
 export class RedisLink {
+  /** Every server is of Redis 7 or newer: scripts may say that they run though memory is full. */
+  knowsScriptFlags = false
   readonly #client: RedisClient
   readonly #options: LinkOptions
   /** The database that REDIS_URL names; a Cluster has one only. */
@@ -88,12 +90,13 @@ export class RedisLink {
   ): Promise<unknown> {
     const startedAt = performance.now()
     const rest = [keys.length, ...keys, ...args]
+    const { sha1, text } = (this.knowsScriptFlags && script.whenFull) || script
     try {
-      return await this.command('EVALSHA', [script.sha1, ...rest], deadlineMs)
+      return await this.command('EVALSHA', [sha1, ...rest], deadlineMs)
     } catch (error) {
       if (!isNoScript(error)) throw error
       // EVAL runs and keeps the text in one step, on the very node that did not know it.
-      return this.command('EVAL', [script.text, ...rest], deadlineMs - (performance.now() - startedAt))
+      return this.command('EVAL', [text, ...rest], deadlineMs - (performance.now() - startedAt))
     }
   }
 
@@ -292,9 +295,4 @@ export class RedisLink {
   #unavailable(message: string, error = this.#lastError): StoreUnavailable {
     return new StoreUnavailable(`Redis: ${message}`, error ? { cause: new Error(error.message) } : {})
   }
-}
-
-function isNoScript(error: unknown): boolean {
-  const cause = error instanceof StoreUnavailable ? error.cause : error
-  return cause instanceof Error && cause.message.startsWith('NOSCRIPT')
 }

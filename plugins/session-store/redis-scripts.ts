@@ -2,12 +2,15 @@
 // ever written into one; values come by KEYS and ARGV only.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { StoreUnavailable } from './store.ts'
 
 /** A verb: its whole text and the name under which Redis keeps it. */
 export interface Script {
   name: string
   text: string
   sha1: string
+  /** The same for servers of Redis 7 and newer, where it runs though memory is full. */
+  whenFull?: { text: string; sha1: string }
 }
 
 const session = ['clock', 'session']
@@ -19,29 +22,45 @@ export const scripts = {
   appendEvents: load('append-events'),
   addUser: load('add-user', ['clock']),
   addUses: load('add-uses', ['clock']),
-  beginEpoch: load('begin-epoch', ['clock']),
-  bury: load('bury', sessionOfPrimary),
-  changeUser: load('change-user'),
+  beginEpoch: whenFull('begin-epoch', ['clock']),
+  bury: whenFull('bury', sessionOfPrimary),
+  changeUser: whenFull('change-user'),
   create: load('create', session),
-  deliver: load('deliver', session),
-  end: load('end', session),
-  endAll: load('end-all', session),
-  endEveryone: load('end-everyone', session),
+  deliver: whenFull('deliver', session),
+  end: whenFull('end', session),
+  endAll: whenFull('end-all', session),
+  endEveryone: whenFull('end-everyone', session),
   giveBack: load('give-back', tries),
   heartbeat: load('heartbeat'),
   list: load('list', session),
   mark: load('mark'),
-  publish: load('publish', session),
+  publish: whenFull('publish', session),
   read: load('read', session),
   rehashUser: load('rehash-user'),
   replaceKey: load('replace-key'),
-  restoreLog: load('restore-log', sessionOfPrimary),
-  rotate: load('rotate', sessionOfPrimary),
+  restoreLog: whenFull('restore-log', sessionOfPrimary),
+  rotate: whenFull('rotate', sessionOfPrimary),
   takeTries: load('take-tries', tries),
 } as const
 
 function load(name: string, before: readonly string[] = []): Script {
   const texts = [...before, name].map((file) => readFileSync(new URL(`lua/${file}.lua`, import.meta.url), 'utf8'))
-  const text = texts.join('')
-  return { name, text, sha1: createHash('sha1').update(text).digest('hex') }
+  return { name, ...named(texts.join('')) }
+}
+
+// A verb that ends something, or makes nothing larger: it works while Redis has no memory left, which ending frees. Redis 7 has a
+// word for that in the first line of a script; an older one takes it for a mistake.
+function whenFull(name: string, before: readonly string[] = []): Script {
+  const script = load(name, before)
+  return { ...script, whenFull: named(`#!lua flags=allow-oom\n${script.text}`) }
+}
+
+function named(text: string): { text: string; sha1: string } {
+  return { text, sha1: createHash('sha1').update(text).digest('hex') }
+}
+
+/** Whether a server refused a script because it does not know its text. */
+export function isNoScript(error: unknown): boolean {
+  const cause = error instanceof StoreUnavailable ? error.cause : error
+  return cause instanceof Error && cause.message.startsWith('NOSCRIPT')
 }

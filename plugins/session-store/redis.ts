@@ -71,7 +71,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const gate = new RedisGate()
   const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit, gate })
   try {
-    const { server, refusals, warnings } = await openAndCheck(link, address, settings.startTimeoutMs)
+    const { server, knowsScriptFlags, refusals, warnings } = await openAndCheck(link, address, settings.startTimeoutMs)
+    link.knowsScriptFlags = knowsScriptFlags
     if (refusals.length > 0) throw new Error(refusals.join('\n'))
     for (const warning of warnings) options.onWarning?.(warning)
     const store = new RedisStore({ server, address, link, gate, settings })

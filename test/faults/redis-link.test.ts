@@ -232,23 +232,6 @@ t.test('MASTERDOWN: a replica that lost its primary and may not serve stale data
   await assertServesAgain(t, store)
 })
 
-t.test(
-  'OOM: a full server refuses what writes and changes nothing; what ends a session neither half nor whole',
-  async (t) => {
-    const server = await startRedis(t)
-    const { store, session } = await openSession(t, server.port)
-    const beside = connectBeside(t, server.port)
-    await beside.config('SET', 'maxmemory', '1')
-    // Marking a delivery that is none writes nothing; it is refused all the same where Redis looks at the script first.
-    await assertRefused(t, store, readers)
-    t.strictSame(await store.sessions.list('ana'), [session])
-    t.strictSame((await store.sessions.readRevocations({ sinceMs: 0 }, 0)).revocations, [])
-    await beside.config('SET', 'maxmemory', '0')
-    await assertServesAgain(t, store)
-    t.match(await store.sessions.end(fresh.sid, 'logout'), { revocations: [{ reason: 'logout' }] })
-  },
-)
-
 t.test('BUSY: a script of somebody else that does not end blocks nobody for long', async (t) => {
   const server = await startRedis(t, ['--lua-time-limit', '50'])
   const { store } = await openSession(t, server.port)

@@ -122,7 +122,12 @@ t.test('start: old versions are refused, all complaints at once; a clock far awa
   // Boundary: of a client only INFO and TIME are used.
   const check = (fake: ReturnType<typeof server>) => checkRedis(fake as unknown as Redis, false)
   const good = { redis_version: '6.2.0', maxmemory_policy: 'noeviction', role: 'master', cluster_enabled: '0' }
-  t.strictSame(await check(server(good)), { server: 'Redis 6.2.0', refusals: [], warnings: [] })
+  t.strictSame(await check(server(good)), {
+    server: 'Redis 6.2.0',
+    knowsScriptFlags: false,
+    refusals: [],
+    warnings: [],
+  })
   const valkey = { ...good, redis_version: '7.2.4', server_name: 'valkey', valkey_version: '8.1.1' }
   t.equal((await check(server(valkey))).server, 'Valkey 8.1.1')
   const bad = { redis_version: '6.0.16', maxmemory_policy: 'volatile-lru', role: 'slave', cluster_enabled: '0' }
