@@ -18,6 +18,15 @@ export const longRunning = {
   count: (socket: Socket): number => forwardedOn.get(socket) ?? 0,
 }
 
+/** Silence after which TCP asks whether a client is still there, ms; it asks ten times, a second apart (libuv). */
+const silenceMs = 30_000
+
+/** Has a client that vanished without a word noticed within a minute, as long as nothing is being sent to it. */
+export function keepProbing(socket: Socket): void {
+  // What stands for a connection in a test may have none.
+  socket.setKeepAlive?.(true, silenceMs)
+}
+
 const arrivalMs = 1000
 
 /** Once the server stops, Node keeps no time for what is still arriving: without this, half a request would hold it open. */

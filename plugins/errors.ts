@@ -4,6 +4,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type Static } from 'typebox'
+import { foreign, isForeign } from './ended-connections.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -187,7 +188,9 @@ async function errors(app: FastifyInstance): Promise<void> {
     for (const one of [method].flat()) methods.add(one)
     methodsByPattern.set(url, methods)
   })
-  app.setErrorHandler((error: FastifyError, request, reply) => writeProblem(toProblem(error), request, reply))
+  app.setErrorHandler((error: FastifyError, request, reply) =>
+    writeProblem(isForeign(request.raw) ? problem('invalid_request', foreign) : toProblem(error), request, reply),
+  )
   // Before a body is read: nobody here would want it, and a client that waits to be told to send it is never told.
   app.addHook('preParsing', (request, _reply, _body, done) => {
     done(request.is404 ? nothingThere(request, methodsByPattern) : null)
@@ -233,10 +236,8 @@ export function toProblem(error: unknown): Problem {
   if (error.name === 'StoreUnavailable')
     return problem('store_unavailable', { reason: 'store_unavailable', cause: error })
   if ('validation' in error) return problem('invalid_request', { reason: error.message, errors: placesOf(error) })
-  const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
-  const code = codeByStatus[status]
-  if (code) return problem(code, { reason: error.message })
-  return problem('internal', { cause: error })
+  const code = codeByStatus['statusCode' in error ? Number(error.statusCode) : 500]
+  return code ? problem(code, { reason: error.message }) : problem('internal', { cause: error })
 }
 
 // What Fastify itself refuses with: body parsing, content types, limits.

@@ -6,16 +6,23 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { refuseConnection, refuseTunnel } from './connection-refusal.ts'
-import { endArrivalsAtStop, longRunning } from './connections.ts'
+import { endArrivalsAtStop, keepProbing, longRunning } from './connections.ts'
+import { ended } from './ended-connections.ts'
 import { Problem, problem, toProblem, writeProblem } from './errors.ts'
 import { acceptHandshakes, handshakeOf } from './handshakes.ts'
 import { lingerAfterLast } from './lingering.ts'
+import { bytesBeingParsed } from './node-internals.ts'
 import { isHost, judgeFields, unframed } from './request-fields.ts'
 import { judgeTarget } from './request-target.ts'
+import { Shortage } from './shortage.ts'
 import { hearErrors } from './socket-errors.ts'
 import { inTurn } from './turns.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** What this process itself runs short of. */
+    shortage: Shortage
+  }
   interface FastifyContextConfig {
     /** The handler streams the request body itself, and sends 100 Continue when it begins to read. */
     streamsBody?: boolean
@@ -75,7 +82,9 @@ export function serverOptions(limits: RequestLimits) {
 }
 
 async function requestGuard(app: FastifyInstance, { limits }: { limits: RequestLimits }): Promise<void> {
-  guardServer(app.server)
+  const shortage = new Shortage(app.log)
+  app.decorate('shortage', shortage)
+  guardServer(app.server, shortage)
   acceptHandshakes(app, app.server)
   endArrivalsAtStop(app)
   app.addHook('onRequest', (request, reply, done) => guardRequest(limits, request, reply, done))
@@ -110,6 +119,7 @@ function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   const { raw } = request
   // RFC 9112 section 9.6: what comes behind the last request MUST NOT be processed. It may be the body of one that was refused.
   if (ended.has(raw.socket)) throw unframed('after_end')
+  if (raw.httpVersionMinor === 0 && isOfOtherProtocol(raw)) throw unframed('protocol')
   endAfterUpgrade(raw, reply)
   const fields = judgeFields(raw, limits.headerCount)
   const target = raw.url ?? ''
@@ -124,13 +134,16 @@ function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   if (fields.upgrade !== undefined) judgeUpgrade(request, fields.upgrade)
 }
 
+// RFC 9112 section 2.3. Node's parser takes `RTSP/1.0` for HTTP/1.0 with the methods that both have, and gives only the number on.
+// HTTP/1.0 is rare, so its bytes are looked at; of a line that comes in parts there is nothing more to see.
+function isOfOtherProtocol({ socket, method, url }: IncomingMessage): boolean {
+  return bytesBeingParsed(socket).includes(`${method} ${url} RTSP/`, 0, 'latin1')
+}
+
 // Whether its answer says that the connection ends.
 function isLast(refusal: unknown): boolean {
   return refusal instanceof Problem && refusal.headers['connection'] === 'close'
 }
-
-// Connections that have had their last request: one whose framing is in doubt, or that asked for another protocol.
-const ended = new WeakSet<Socket>()
 
 // Node's parser stops behind such a request, even where nobody switches, and loses what arrived together with it: what comes
 // after that may be the body of a request that was lost. So it is the last one of its connection.
@@ -196,14 +209,17 @@ function sendContinue(
   done(null)
 }
 
-function guardServer(server: Server): void {
+function guardServer(server: Server, shortage: Shortage): void {
   // 0: Node drops fields beyond its count without a word; ours refuses, and `maxHeaderSize` bounds the number.
   server.maxHeadersCount = 0
   // Without these, Node answers by itself: 100 before any policy was asked, 417 with no body, and a bare end.
   const answer = (request: IncomingMessage, response: ServerResponse) => server.emit('request', request, response)
   server.on('checkContinue', answer)
   server.on('checkExpectation', answer)
-  server.on('connection', hearErrors)
+  server.on('connection', hearErrors).on('connection', keepProbing)
+  // Where a connection could not be accepted, and where one was turned away.
+  server.on('error', ({ code }: Error & { code?: string }) => shortage.note(code ?? ''))
+  server.on('drop', () => shortage.note('connections'))
   server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseTunnel(socket))
   server.on('timeout', (socket: Socket) => {
     if (!longRunning.has(socket)) socket.destroy()

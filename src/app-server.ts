@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { FastifyServerFactory } from 'fastify'
 import { setUpgradeRule, upgradeRuleOf } from '../plugins/node-internals.ts'
 import { type RequestLimits, serverOptions } from '../plugins/request-guard.ts'
+import { hearErrors } from '../plugins/socket-errors.ts'
 import type { Holder } from './even-workers.ts'
 
 /** What an app sees of the server. */
@@ -28,6 +29,8 @@ const events = [
   'upgrade',
   'clientError',
   'timeout',
+  'error',
+  'drop',
 ] as const
 
 export class AppServer implements Holder {
@@ -38,12 +41,16 @@ export class AppServer implements Holder {
   #current: Side | undefined
   #leaving = 0
 
-  constructor(limits: RequestLimits) {
+  /** @param limits those of requests, and how many connections may be open; without a number as many as there can be */
+  constructor(limits: RequestLimits & { connections?: number }) {
     const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = serverOptions(limits)
     this.server = createServer({ ...http, keepAliveTimeout, requestTimeout })
     this.server.setTimeout(connectionTimeout)
     // As the request guard sets it on the server it is given: what is too much is refused, not dropped.
     this.server.maxHeadersCount = 0
+    if (limits.connections !== undefined) this.server.maxConnections = limits.connections
+    // Where none can be accepted it goes on listening.
+    hearErrors(this.server)
     this.server.once('close', () => {
       this.isOver = true
     })

@@ -4,7 +4,9 @@ import { availableParallelism } from 'node:os'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import type { RouteConfig } from '../plugins/forward/route.ts'
 import type { Rate } from '../plugins/login-limit/rule.ts'
+import type { RequestLimits } from '../plugins/request-guard.ts'
 import type { RetryBinding } from '../plugins/session-store/retry-binding.ts'
+import { connectionsWithin, descriptorLimit } from '../plugins/shortage.ts'
 import type { Draft } from './config/draft.ts'
 import { type ConfigFile, type Path, readConfigFile } from './config/file.ts'
 import type { Knob } from './config/knob.ts'
@@ -53,16 +55,7 @@ export interface Config extends MonitoringConfig {
   allowedOrigins: string[]
   signing: { alg: 'ES256' | 'EdDSA' | 'RS256' | 'PS256' | 'HS256'; rotateEverySeconds: number }
   hashing: { concurrency: number; queue: number }
-  limits: {
-    headerBytes: number
-    headerCount: number
-    targetBytes: number
-    loginBodyBytes: number
-    bodyBytes: number
-    headersTimeoutMs: number
-    keepAliveTimeoutMs: number
-    requestTimeoutMs: number
-  }
+  limits: RequestLimits & { loginBodyBytes: number; connections: number }
   /** Swagger UI is served. */
   docs: boolean
   /** The operators' page is served. */
@@ -292,6 +285,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
       headersTimeoutMs: all.headersTimeoutMs,
       keepAliveTimeoutMs: all.keepAliveTimeoutMs,
       requestTimeoutMs: all.requestTimeoutMs,
+      connections: all.connections ?? connectionsWithin(descriptorLimit()),
     },
     docs: all.docs ?? !production,
     ...{ ops: all.ops, hsts: all.hsts },

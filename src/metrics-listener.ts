@@ -24,6 +24,7 @@ export async function listenForMetrics(
     )
   })
   server.on('connection', hearErrors)
+  hearErrors(server)
   server.listen(listen)
   // Rejects when it cannot listen.
   await once(server, 'listening')

@@ -1,10 +1,13 @@
 // What is known about connections, where the server outlives the app: reloads are made of that.
+import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import Fastify from 'fastify'
 import t from 'tap'
 import { endArrivalsAtStop } from '../plugins/connections.ts'
 import { AppServer } from '../src/app-server.ts'
-import { limits } from './forward/gateway.ts'
+import { eventually } from './eventually.ts'
+import { gatewayFor, limits } from './forward/gateway.ts'
+import { openRaw } from './raw-client.ts'
 
 t.test('a connection that outlives an app carries nothing of it', async (t) => {
   const connection = new PassThrough()
@@ -19,4 +22,22 @@ t.test('a connection that outlives an app carries nothing of it', async (t) => {
     t.equal(connection.listenerCount('close'), before, 'and is gone')
   }
   t.notOk(connection.destroyed)
+})
+
+// proc_net_tcp(5): local address, its state (01: established), and the timer that runs (02: TCP asks whether the other is there).
+function probesOf(port: number): number[] {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  const lines = readFileSync('/proc/net/tcp', 'utf8').matchAll(/:(\w{4}) \w+:\w+ 01 \w+:\w+ (\w\w):(\w+)/g)
+  return [...lines].flatMap(([, local, timer, ticks = '']) =>
+    local === hex && timer === '02' ? [Number.parseInt(ticks, 16) / 100] : [],
+  )
+}
+
+t.test('a client that vanishes without a word is asked for by TCP within half a minute', async (t) => {
+  const { port } = await gatewayFor(t, [])
+  const client = openRaw(port)
+  t.teardown(() => void client.socket.destroy())
+  await eventually('the probes are set', () => probesOf(port).length === 1)
+  const [inSeconds = 0] = probesOf(port)
+  t.ok(inSeconds > 1 && inSeconds <= 30, `${inSeconds} s`)
 })

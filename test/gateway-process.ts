@@ -18,19 +18,22 @@ export class GatewayProcess {
   adminPassword = ''
   url = ''
   readonly #env: Record<string, string>
+  readonly #descriptors: number | undefined
   #child: ChildProcess | undefined
 
-  private constructor(env: Record<string, string>) {
+  private constructor(env: Record<string, string>, descriptors: number | undefined) {
     this.#env = env
+    this.#descriptors = descriptors
   }
 
   /**
    * Starts a gateway and waits until it is ready.
    * @param env knobs; PORT is a free one unless given
+   * @param descriptors that the process may open; as many as this one when absent
    */
-  static async start(env: Record<string, string>): Promise<GatewayProcess> {
+  static async start(env: Record<string, string>, descriptors?: number): Promise<GatewayProcess> {
     const port = env['PORT'] ?? String(await freePort())
-    const gateway = new GatewayProcess({ HOST: '127.0.0.1', PORT: port, ...env })
+    const gateway = new GatewayProcess({ HOST: '127.0.0.1', PORT: port, ...env }, descriptors)
     gateway.url = `http://127.0.0.1:${port}`
     await gateway.#spawn()
     return gateway
@@ -78,7 +81,10 @@ export class GatewayProcess {
 
   async #spawn(): Promise<void> {
     this.output = []
-    const child = spawn(process.execPath, ['src/server.ts'], { cwd: root, env: processEnvironment(this.#env) })
+    const command = [process.execPath, 'src/server.ts']
+    const limited = ['sh', '-c', `ulimit -n ${this.#descriptors}; exec "$@"`, 'sh', ...command]
+    const [file = '', ...args] = this.#descriptors === undefined ? command : limited
+    const child = spawn(file, args, { cwd: root, env: processEnvironment(this.#env) })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => this.output.push(line))

@@ -136,7 +136,8 @@ export class Exchange implements Call, Watched {
     const { upstreams, route } = this.#options
     if (this.#phase === 'awaiting') {
       if (this.#repeats(failure)) return
-      if (failure.kind === 'unsent') upstreams.failed(route, this.#instance, 'unsent')
+      if (failure.kind === 'lacking') upstreams.lacks(failure.word)
+      else if (failure.kind === 'unsent') upstreams.failed(route, this.#instance, 'unsent')
       else if (failure.kind === 'closed' || failure.kind === 'broken') {
         upstreams.failed(route, this.#instance, 'unavailable')
       }

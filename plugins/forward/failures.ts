@@ -23,6 +23,7 @@ export function maySendElsewhere({ kind }: CallFailure, method: string, upload: 
 /** The row of the error table that a failure is, before the answer has begun. */
 export function codeOf({ kind }: CallFailure): ErrorCode {
   if (kind === 'malformed') return 'upstream_bad_response'
+  if (kind === 'lacking') return 'overloaded'
   return kind === 'unsendable' ? 'invalid_request' : 'upstream_unreachable'
 }
 

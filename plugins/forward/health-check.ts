@@ -43,7 +43,8 @@ export class HealthChecks {
     const probe: Probe = new Probe(health.timeoutMs, {
       onAnswer: (isWell) => {
         this.#asked.delete(instance)
-        this.#judge(route, health, instance, isWell)
+        // What could not be asked is not answered.
+        if (isWell !== undefined) this.#judge(route, health, instance, isWell)
       },
       askAnew: () => this.#upstreams.sendAnew(route, instance, question, probe),
     })
@@ -60,7 +61,8 @@ export class HealthChecks {
 }
 
 interface Asker {
-  onAnswer(isWell: boolean): void
+  /** @param isWell undefined when this process had no means to ask */
+  onAnswer(isWell: boolean | undefined): void
   /** Asks the same on a connection of its own. */
   askAnew(): void
 }
@@ -97,7 +99,7 @@ class Probe implements Call {
   // RFC 9112 section 9.3.1: a kept connection that the service has closed meanwhile says nothing about the service.
   onFailure({ kind }: CallFailure): void {
     if (kind !== 'closed' || !this.#mayRepeat || this.#isTold) {
-      this.#end(false)
+      this.#end(kind === 'lacking' ? undefined : false)
       return
     }
     this.#mayRepeat = false
@@ -105,7 +107,7 @@ class Probe implements Call {
     this.#asker.askAnew()
   }
 
-  #end(isWell: boolean): void {
+  #end(isWell: boolean | undefined): void {
     if (this.#isTold) return
     this.#isTold = true
     clearTimeout(this.#timer)

@@ -133,7 +133,8 @@ export class Tunnel implements Call, Watched {
   onFailure(failure: CallFailure): void {
     if (this.#isSettled) return
     const { upstreams, route, instance } = this.#options
-    if (failure.kind === 'unsent') upstreams.failed(route, instance, 'unsent')
+    if (failure.kind === 'lacking') upstreams.lacks(failure.word)
+    else if (failure.kind === 'unsent') upstreams.failed(route, instance, 'unsent')
     this.#fail(codeOf(failure), reasonOf(failure), failure)
   }
 

@@ -36,8 +36,12 @@ export class Upstreams {
   /** Set when the gateway stops: answers then close their connections. */
   closing = false
 
-  constructor(onOut: OutListener) {
+  /** Told of what this process itself lacks, by the code of the system's error. */
+  readonly lacks: (code: string) => void
+
+  constructor(onOut: OutListener, onLack: (code: string) => void) {
     this.#onOut = onOut
+    this.lacks = onLack
   }
 
   /** Monotonic, ms. */

@@ -1,6 +1,6 @@
 // The knobs that bound what anybody can do to the gateway: tries, hashing, staleness, and the size and time of a request.
 // A part of the table of knobs; nothing else reads it.
-import { fixed } from './knob.ts'
+import { fixed, open } from './knob.ts'
 import { choice, durationMs, integer, rate, rateOrOff } from './knob-kinds.ts'
 
 const bytes = (most: number) => integer(256, most)
@@ -108,6 +108,15 @@ export const limits = {
     },
     bytes(64 * mebibyte),
     '1048576',
+  ),
+  connections: open(
+    {
+      name: 'CARDEA_LIMIT_CONNECTIONS',
+      key: 'limits.connections',
+      meaning: 'Client connections that a process (each worker) has open at once; others are turned away.',
+    },
+    integer(1, 10_000_000),
+    'half of what the process may open (ulimit -n) beyond 64, at least 16',
   ),
   headersTimeoutMs: fixed(
     { name: 'CARDEA_HEADERS_TIMEOUT', key: 'limits.headersTimeout', meaning: 'Time for the header fields to arrive.' },

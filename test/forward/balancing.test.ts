@@ -232,7 +232,10 @@ t.test(
     })
     t.teardown(() => service.close())
     const changes: boolean[] = []
-    const upstreams = new Upstreams(() => {})
+    const upstreams = new Upstreams(
+      () => {},
+      () => {},
+    )
     const checks = new HealthChecks(upstreams, (_route, { isSick }) => changes.push(isSick))
     t.teardown(() => {
       checks.close()

@@ -44,11 +44,12 @@ export interface Call {
 
 /**
  * How a call failed.
- * `unsent`: there was no connection, so nothing has left. `closed`: the service closed it without a byte of an answer. `broken`:
+ * `unsent`: there was no connection, so nothing has left. `lacking`: there was none because this process or machine has no more
+ * to give, which says nothing of the service. `closed`: the service closed it without a byte of an answer. `broken`:
  * it closed in the middle of its answer, interim ones included. `malformed`: what it sent is no answer. `unsendable`: the request
  * cannot be written. `aborted`: its caller gave up.
  */
-export type FailureKind = 'unsent' | 'closed' | 'broken' | 'malformed' | 'unsendable' | 'aborted'
+export type FailureKind = 'unsent' | 'lacking' | 'closed' | 'broken' | 'malformed' | 'unsendable' | 'aborted'
 
 export class CallFailure extends Error {
   readonly kind: FailureKind

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import { takeWriteFaults } from '../../node-internals.ts'
 import type { Listed } from '../../roster.ts'
+import { isLack } from '../../shortage.ts'
 import { AnswerFault, type AnswerHead } from './answer-fields.ts'
 import { AnswerParser, type AnswerSink } from './answer-parser.ts'
 import { type Call, CallFailure, type FailureKind, type OutgoingRequest } from './call.ts'
@@ -214,7 +215,7 @@ export class Connection implements AnswerSink, Listed {
 
   // How far it had come when it went.
   get #lossKind(): FailureKind {
-    if (!this.#isConnected) return 'unsent'
+    if (!this.#isConnected) return isLack(this.#errorCode) ? 'lacking' : 'unsent'
     return this.#hasBytes ? 'broken' : 'closed'
   }
 

@@ -31,7 +31,7 @@ export interface Scene {
 }
 
 /**
- * Starts everything. `/x` and `/private` lead to the rude service, `/well` to the good one.
+ * Starts everything. `/x` and `/private` lead to the rude service, `/well` and `/guarded` to the good one.
  * @param folder for the config and the data
  * @param env more knobs
  */
@@ -78,6 +78,7 @@ function routesTo(rude: string, good: string): object[] {
     { prefix: '/x', upstream: rude, policy: 'public', ...patient },
     { prefix: '/private', upstream: rude, policy: 'authenticated', accessCookie: true, ...patient },
     { prefix: '/well', upstream: good, policy: 'public' },
+    { prefix: '/guarded', upstream: good, policy: 'authenticated' },
   ]
 }
 
@@ -123,7 +124,7 @@ async function probe({ url }: GatewayProcess, metricsPort: number, token: string
   const asked = {
     [`${url}/livez`]: {},
     [`${url}/well/done`]: {},
-    [`${url}/private/ok`]: { authorization },
+    [`${url}/guarded`]: { authorization },
     [`http://127.0.0.1:${metricsPort}/metrics`]: {},
   }
   const wrong: string[] = []

@@ -1,0 +1,67 @@
+// Request lines of other protocols (RFC 9112 section 2.3): whatever the parser makes of them, they are refused with 400 and the
+// connection ends, nothing reaches a service and nothing is done.
+import t from 'tap'
+import { openWire } from './wire.ts'
+
+const { attack, gateway } = await openWire(t)
+const fields = 'Host: gateway\r\nAuthorization: Bearer alice\r\n'
+
+const lines = [
+  ...[
+    'ANNOUNCE',
+    'DESCRIBE',
+    'SETUP',
+    'PLAY',
+    'PAUSE',
+    'TEARDOWN',
+    'GET_PARAMETER',
+    'SET_PARAMETER',
+    'REDIRECT',
+    'RECORD',
+  ].flatMap((method) => [`${method} /orders/1 RTSP/1.0`, `${method} /nowhere RTSP/1.0`, `${method} * RTSP/1.0`]),
+  ...['GET', 'POST', 'OPTIONS'].flatMap((method) => [`${method} /orders/1 RTSP/1.0`, `${method} /own RTSP/1.0`]),
+  ...[
+    'HTTP/0.9',
+    'HTTP/1.2',
+    'HTTP/2.0',
+    'HTTP/3.0',
+    'ICE/1.0',
+    'SIP/2.0',
+    'http/1.1',
+    'HTTP/1.1x',
+    'HTTP/11',
+    'HTTP/1',
+  ].map((version) => `GET /orders/1 ${version}`),
+  'GET /orders/1',
+]
+
+for (const line of lines) {
+  t.test(`${line}: 400 and close`, async (t) => {
+    gateway.ownBodies.length = 0
+    const behind = `GET /open/behind HTTP/1.1\r\n${fields}\r\n`
+    const { statuses, closed, reached, text } = await attack(`${line}\r\n${fields}\r\n${behind}`)
+    t.equal(statuses[0], 400, text)
+    t.notOk(
+      statuses.some((status) => status !== 400),
+      'what is behind it is not served',
+    )
+    t.match(text, /connection: close/i)
+    t.ok(closed)
+    t.same(reached, [])
+    t.same(gateway.ownBodies, [])
+  })
+}
+
+t.test('SOURCE is a method of ICE that HTTP does not have', async (t) => {
+  const { statuses, reached } = await attack(`SOURCE /orders/1 ICE/1.0\r\n${fields}Connection: close\r\n\r\n`)
+  t.match(statuses, [/^(400|501)$/])
+  t.same(reached, [])
+})
+
+t.test('an honest client of HTTP/1.0 is served, whatever its body says of other protocols', async (t) => {
+  const body = 'GET /other RTSP/1.0\r\n\r\n'
+  const head = `POST /orders/1 HTTP/1.0\r\n${fields}Content-Length: ${body.length}\r\n\r\n`
+  const { statuses, reached } = await attack(head + body)
+  t.same(statuses, [200])
+  t.same(reached, ['/orders/1'])
+})
