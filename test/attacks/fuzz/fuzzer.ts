@@ -23,7 +23,11 @@ export interface FuzzReport {
   findings: string[]
 }
 
-const atOnce = 32
+const atOnce = 64
+/** What a client that wants a response waits for it. */
+const responseMs = 5000
+/** What it waits for the rest when it has ended its side, or stays without a word. */
+const leaveMs = 300
 const probeEvery = 250
 const mostFindings = 20
 
@@ -66,11 +70,7 @@ async function connection({ scene, seed }: FuzzOptions, number: number): Promise
   for (const part of partsOf({ random, token: scene.token })) {
     if (socket.destroyed || heard.ended) break
     socket.write(part, 'latin1')
-    await waitFor(
-      oneOf(random, ['nothing', 'nothing', 'turn', 'moment', 'response'] as const),
-      socket,
-      random.between(0, 8),
-    )
+    await waitFor(oneOf(random, ['nothing', 'turn', 'moment', 'response'] as const), socket, random.between(0, 8))
   }
   await leave(oneOf(random, ['end', 'end', 'reset', 'reset', 'stay'] as const), socket)
   return heard.text
@@ -102,7 +102,7 @@ function partsOf(speaker: Speaker): string[] {
 async function waitFor(what: 'nothing' | 'turn' | 'moment' | 'response', socket: Socket, ms: number): Promise<void> {
   if (what === 'turn') await turn()
   else if (what === 'moment') await delay(ms)
-  else if (what === 'response') await Promise.race([once(socket, 'data'), once(socket, 'close'), delay(ms * 10)])
+  else if (what === 'response') await Promise.race([once(socket, 'data'), once(socket, 'close'), delay(responseMs)])
 }
 
 async function leave(how: 'end' | 'reset' | 'stay', socket: Socket): Promise<void> {
@@ -110,7 +110,7 @@ async function leave(how: 'end' | 'reset' | 'stay', socket: Socket): Promise<voi
   else if (how === 'end') socket.end()
   const gone = new AbortController()
   // A client that does not read never hears that the other side has closed.
-  await Promise.race([once(socket, 'close'), delay(how === 'stay' ? 100 : 30, undefined, { signal: gone.signal })])
+  await Promise.race([once(socket, 'close'), delay(leaveMs, undefined, { signal: gone.signal }).catch(() => undefined)])
   gone.abort()
   socket.destroy()
 }
