@@ -14,7 +14,7 @@ import {
   upgradeRuleOf,
 } from '../plugins/node-internals.ts'
 import { eventually } from './eventually.ts'
-import { openRaw, statusesIn } from './raw-client.ts'
+import { drip, openRaw, statusesIn } from './raw-client.ts'
 
 const head = 'HTTP/1.1\r\nHost: a\r\n'
 
@@ -114,10 +114,7 @@ t.test('_write and _writev tell of failed writes, and what was not read can stil
   takeWriteFaults(socket, (error) => faults.push(error) > 0)
   await once(socket, 'connect')
   socket.pause()
-  const flood = setInterval(() => socket.write(Buffer.alloc(65_536)), 1)
-  t.teardown(() => clearInterval(flood))
-  await eventually('a write has failed', () => faults.length > 0)
-  clearInterval(flood)
+  await drip(socket, 'x'.repeat(65_536), () => faults.length > 0, 1)
   t.equal(faults.length, 1)
   t.notOk(socket.destroyed, 'the socket is whole')
   socket.destroy()
