@@ -249,6 +249,8 @@ function missingFileNotes(production: boolean, file: ConfigFile | undefined): st
 function assemble({ production, values, routes }: Draft, directory: string, file: string, notes: string[]): Config {
   // There were no mistakes, so every knob with a default has its value.
   const all = values as KnobValues
+  const { headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes } = all
+  const { headersTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs } = all
   const issuer = all.issuer ?? `http://127.0.0.1:${all.port || 3000}`
   const audiences = all.audiences ?? [issuer]
   return {
@@ -277,14 +279,8 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },
     hashing: { concurrency: all.hashingConcurrency, queue: all.hashingQueue },
     limits: {
-      headerBytes: all.headerBytes,
-      headerCount: all.headerCount,
-      targetBytes: all.targetBytes,
-      loginBodyBytes: all.loginBodyBytes,
-      bodyBytes: all.bodyBytes,
-      headersTimeoutMs: all.headersTimeoutMs,
-      keepAliveTimeoutMs: all.keepAliveTimeoutMs,
-      requestTimeoutMs: all.requestTimeoutMs,
+      ...{ headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes },
+      ...{ headersTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs },
       connections: all.connections ?? connectionsWithin(descriptorLimit()),
     },
     docs: all.docs ?? !production,
