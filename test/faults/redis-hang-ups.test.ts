@@ -31,7 +31,7 @@ function stagesOf(hangUp: (socket: Socket) => void): Record<string, Stage> {
     },
     'in the middle of a reply': (client, server) => {
       client.on('data', (bytes) => server.write(bytes))
-      server.once('data', (bytes) => client.write(bytes.subarray(0, bytes.length / 2), () => hangUp(client)))
+      server.once('data', (bytes: Buffer) => client.write(bytes.subarray(0, bytes.length / 2), () => hangUp(client)))
       return true
     },
   }
