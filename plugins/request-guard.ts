@@ -57,6 +57,8 @@ export function serverOptions(limits: RequestLimits) {
     http: {
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.headersTimeoutMs,
+      // Here too: Fastify sets it later, and Node measures the line above by the five minutes it would take by itself.
+      requestTimeout: limits.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs),
       insecureHTTPParser: false,
       // The plugin asks for exactly one, in every version of HTTP/1, and answers with a problem.

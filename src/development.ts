@@ -1,8 +1,9 @@
 // What development makes for itself so that two commands are enough: a secret in the data folder and the first admin.
 // Called once at the start of the process. In production it makes up nothing; what it makes is told once and never logged.
 import { randomBytes, randomInt } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readBoundedFile } from '../plugins/bounded-file.ts'
 import { hashPassword } from '../plugins/credentials/password.ts'
 import { minimumSecretLength } from '../plugins/secrets.ts'
 import type { UserStore } from '../plugins/session-store/store.ts'
@@ -11,6 +12,7 @@ import { type Config, ConfigError } from './config.ts'
 const folderMode = 0o700
 const fileMode = 0o600
 const secretBytes = 48
+const secretFileLimitBytes = 4096
 
 /**
  * Makes the data folder, for this user only; one that exists is left as it is.
@@ -41,7 +43,7 @@ export function withSecret(config: Config): Config {
   makeDataDir(config.dataDir)
   try {
     writeSecret(file)
-    const secret = readFileSync(file, 'utf8').trim()
+    const secret = readBoundedFile(file, secretFileLimitBytes).toString().trim()
     if (secret.length < minimumSecretLength)
       throw new Error('it does not hold a secret; remove it and a new one is made')
     return { ...config, secrets: [secret], notes: [...config.notes, ...exposureOf(file)] }

@@ -1,10 +1,11 @@
 // When the config is read anew: on SIGHUP, and when a file that it was read from changes, however that is done: written in
 // place, replaced by a rename, or behind a link that is moved (a ConfigMap). Used by the process; one reload at a time.
 import { createHash } from 'node:crypto'
-import { readFileSync, watch } from 'node:fs'
+import { watch } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { readBoundedFile } from '../plugins/bounded-file.ts'
 import type { Config } from './config.ts'
 
 export interface ReloadingOptions {
@@ -132,10 +133,12 @@ export class Reloading {
 }
 
 const absent = 'absent'
+/** More than any file may have that the config or a document is made of. */
+const watchedLimitBytes = 64 * 1024 * 1024
 
 function contentOf(file: string): Buffer | string {
   try {
-    return readFileSync(file)
+    return readBoundedFile(file, watchedLimitBytes)
   } catch {
     return absent
   }

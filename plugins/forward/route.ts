@@ -1,8 +1,8 @@
 // One route of the config file in the form in which it is used at run time, where every constant is ready.
 // Called by the config loader (mistakes) and by src/routes/upstreams.ts. A compiled route never takes a host from a client.
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { AuthorizeOptions } from '../authenticate.ts'
+import { readBoundedFile, UnusableFile } from '../bounded-file.ts'
 import { isCanonicalPrefix } from '../request-target.ts'
 import { RouteMeter } from './meter.ts'
 import type { ForwardedMethod, PolicyConfig, RouteConfig } from './route-schema.ts'
@@ -196,7 +196,10 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     retries: config.retries ?? 1,
     ejection: { failures: 5, firstMs: 1000, longestMs: 60_000, ...config.ejection },
     health: config.health && { intervalMs: 5000, timeoutMs: 2000, failures: 2, ...config.health },
-    tls: config.tls && { ca: readFileSync(config.tls.caFile, 'utf8'), serverName: config.tls.serverName },
+    tls: config.tls && {
+      ca: readBoundedFile(config.tls.caFile, authorityLimitBytes).toString(),
+      serverName: config.tls.serverName,
+    },
     forwardAuthorization: config.forwardAuthorization ?? false,
     identityHeaders: config.identityHeaders ?? true,
     cutsAtExpiry: config.onExpiry === 'cut',
@@ -239,17 +242,20 @@ function isUsable(upstream: string): boolean {
 function mistakeOfTls(caFile: string, upstream: string | string[]): string | undefined {
   if ([upstream].flat().some((text) => !text.startsWith('https:'))) return 'Only https upstreams have certificates.'
   try {
-    const pem = readFileSync(caFile, 'utf8')
+    const pem = readBoundedFile(caFile, authorityLimitBytes).toString()
     for (const one of pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? ['']) {
       new X509Certificate(one)
     }
     return undefined
   } catch (error) {
-    const why =
-      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'holds no certificate'
-    return `The file ${caFile} ${why}.`
+    if (error instanceof UnusableFile) return `The file ${caFile} ${error.message}.`
+    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    return `The file ${caFile} ${isAbsent ? 'is not there' : 'holds no certificate'}.`
   }
 }
+
+/** The bundle of every public authority has a quarter of this. */
+const authorityLimitBytes = 1024 * 1024
 
 // With and without the port that the scheme implies, and relative to the scheme.
 function spellingsOf(origin: string): string[] {

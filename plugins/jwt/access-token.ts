@@ -10,6 +10,7 @@ import {
   refusedFromSeconds,
   type TokenOwner,
   type TokenRefusal,
+  takenFromSeconds,
 } from './claims.ts'
 import type { PublicJwk } from './key-material.ts'
 import type { RotateOptions, SigningKey, SigningKeys } from './signing-keys.ts'
@@ -43,6 +44,7 @@ interface CacheEntry {
   readonly result: Verified
   readonly key: SigningKey
   /** The leeway included, ms. */
+  readonly takenFrom: number
   readonly refusedFrom: number
 }
 
@@ -124,7 +126,7 @@ export class AccessTokens {
     const nowMs = this.#options.clock()
     const seen = this.#verified.get(token)
     if (seen === undefined) return this.#verifyAnew(token, nowMs)
-    if (seen.key.isLive && nowMs < seen.refusedFrom) return seen.result
+    if (seen.key.isLive && nowMs < seen.refusedFrom && nowMs >= seen.takenFrom) return seen.result
     this.#verified.delete(token)
     return this.#verifyAnew(token, nowMs)
   }
@@ -192,8 +194,9 @@ export class AccessTokens {
 
   #remember(token: string, claims: AccessClaims, key: SigningKey): Verified {
     const result: Verified = Object.freeze({ ok: true, claims })
+    const takenFrom = takenFromSeconds(claims, this.#options) * 1000
     const refusedFrom = refusedFromSeconds(claims, this.#options) * 1000
-    this.#verified.set(token, { result, key, refusedFrom })
+    this.#verified.set(token, { result, key, takenFrom, refusedFrom })
     this.#keyOf.set(claims, key)
     return result
   }

@@ -102,6 +102,17 @@ function typedClaims(raw: Record<string, unknown>): AccessClaims | undefined {
 }
 
 /**
+ * From when on a token is taken: its `iat`, less what clocks of nodes may differ. Where this node's clock was ahead and came
+ * back, a token of the meantime would else outlive the memory of who is revoked by as much.
+ */
+export function takenFromSeconds(
+  { iat }: Pick<AccessClaims, 'iat'>,
+  { clockToleranceSeconds }: Pick<Expected, 'clockToleranceSeconds'>,
+): number {
+  return iat - Math.max(clockToleranceSeconds, leastIssuedAheadSeconds)
+}
+
+/**
  * From when on a token is refused: its `exp` (RFC 7519 section 4.1.4: on or after it the token MUST NOT be accepted), or the
  * end of the life that is configured now, if that was shortened since. This node remembers who is revoked for one such life:
  * a token that outlived it would be taken again after its session ended.
@@ -117,7 +128,7 @@ function isValidNow(claims: AccessClaims, nbf: unknown, expected: Expected): boo
   const { nowSeconds, clockToleranceSeconds } = expected
   if (nowSeconds >= refusedFromSeconds(claims, expected)) return false
   if (typeof nbf === 'number' && nowSeconds < nbf - clockToleranceSeconds) return false
-  return nowSeconds >= claims.iat - Math.max(clockToleranceSeconds, leastIssuedAheadSeconds)
+  return nowSeconds >= takenFromSeconds(claims, expected)
 }
 
 function isAudience(aud: unknown): aud is string | string[] {

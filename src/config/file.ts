@@ -1,8 +1,8 @@
 // The config file: read, parsed (YAML 1.2, of which JSON is a part) and held together with its line numbers.
 // Called by the loader of the config. It judges the writing only, never the meaning, and bounds what a file can cost.
-import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isMap, isNode, LineCounter, parseDocument } from 'yaml'
+import { readBoundedFile, UnusableFile } from '../../plugins/bounded-file.ts'
 
 /** Keys and list positions from the top of the file to a value. */
 export type Path = readonly (string | number)[]
@@ -35,16 +35,12 @@ const maxAliases = 100
 export function readConfigFile(path: string, name: string): ReadOutcome {
   let bytes: Buffer
   try {
-    bytes = readFileSync(path)
+    bytes = readBoundedFile(path, limitBytes)
   } catch (error) {
-    return codeOf(error) === 'ENOENT'
-      ? { outcome: 'absent' }
-      : {
-          outcome: 'wrong',
-          mistakes: [`${name} cannot be read (${codeOf(error)}): make it a file that this user may read`],
-        }
+    if (codeOf(error) === 'ENOENT') return { outcome: 'absent' }
+    const why = error instanceof UnusableFile ? error.message : `cannot be read (${codeOf(error)})`
+    return { outcome: 'wrong', mistakes: [`${name} ${why}: make it a file that this user may read`] }
   }
-  if (bytes.length > limitBytes) return { outcome: 'wrong', mistakes: [`${name} is larger than ${limitBytes} bytes`] }
   return parseConfig(bytes, name, dirname(path))
 }
 

@@ -23,6 +23,7 @@ export interface Conflicts {
 export function findConflicts(draft: Draft): Conflicts {
   const found: Conflicts = { mistakes: [], notes: [] }
   checkTtls(draft, found)
+  checkTimeouts(draft, found)
   checkIssuer(draft, found)
   checkSecrets(draft, found)
   checkAdminPassword(draft, found)
@@ -71,6 +72,20 @@ function checkTtls(draft: Draft, { mistakes, notes }: Conflicts): void {
 function lower(values: Partial<KnobValues>, member: 'idleTtlSeconds' | 'accessTtlSeconds', mostSeconds: number): void {
   const value = values[member]
   if (value !== undefined) values[member] = Math.min(value, mostSeconds)
+}
+
+// Node refuses to serve where the header fields may take longer than the whole request that they are a part of.
+function checkTimeouts(draft: Draft, { mistakes }: Conflicts): void {
+  const { values, places } = draft
+  const { headersTimeoutMs: headers, requestTimeoutMs: request } = values
+  if (headers === undefined || request === undefined || headers <= request) return
+  if (!places.has('headersTimeoutMs')) values.headersTimeoutMs = request
+  else if (!places.has('requestTimeoutMs')) values.requestTimeoutMs = headers
+  else {
+    mistakes.push(
+      `${nameOf(draft, 'headersTimeoutMs')} is ${headers}ms, longer than the ${request}ms of a whole request: shorten it, or lengthen ${nameOf(draft, 'requestTimeoutMs')}`,
+    )
+  }
 }
 
 function checkIssuer(draft: Draft, { mistakes }: Conflicts): void {
@@ -166,7 +181,11 @@ function checkOrigins(draft: Draft, { mistakes }: Conflicts): void {
   }
 }
 
-function checkListening({ values, production }: Draft, { notes }: Conflicts): void {
+function checkListening(draft: Draft, { mistakes, notes }: Conflicts): void {
+  const { values, production } = draft
+  if (values.port !== 0 && values.metricsListen?.endsWith(`:${values.port}`)) {
+    mistakes.push(`${nameOf(draft, 'metricsListen')} is the gateway's own port ${values.port}: write another one`)
+  }
   if (production || values.host === undefined || isLoopback(values.host)) return
   notes.push(
     `This is development, reachable from elsewhere at ${values.host}: set NODE_ENV=production before others depend on it.`,

@@ -188,6 +188,19 @@ t.test('a verified token costs its cryptography once', async (t) => {
   t.equal(app.accessTokens.verify(token), first, 'the same answer, not an equal one')
 })
 
+t.test('a token of a clock that was ahead is refused when the clock is back, cached or not', async (t) => {
+  const { app, time } = await openGateway(t)
+  time.nowMs += 600_000
+  const { token } = app.accessTokens.issue({ ...session, rotatedAt: [time.nowMs] })
+  t.match(app.accessTokens.verify(token), { ok: true }, 'and remembered')
+  time.nowMs -= 600_000
+  t.same(app.accessTokens.verify(token), { ok: false, reason: 'token_expired' })
+  time.nowMs += 594_999
+  t.same(app.accessTokens.verify(token), { ok: false, reason: 'token_expired' })
+  time.nowMs += 1
+  t.match(app.accessTokens.verify(token), { ok: true }, 'five seconds are what clocks of nodes may differ')
+})
+
 t.test('the cache is bounded, keeps what is used and forgets what is not', async (t) => {
   const cache = new RecentMap<number>(100)
   cache.set('used', -1)

@@ -1,9 +1,10 @@
 // Where an OpenAPI document comes from: a file or a URL, with the files its references name, read within limits.
 // Called by src/documents.ts. It reads no file outside the document's folder and asks no origin but the document's own.
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { dirname, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parse as parseYaml } from 'yaml'
+import { readBoundedFile, UnusableFile } from '../../bounded-file.ts'
 import type { TlsConfig } from '../route.ts'
 import { download } from './download.ts'
 import { isObject } from './json.ts'
@@ -87,9 +88,9 @@ async function fileReader(path: string): Promise<Reader> {
       if (file !== path && !real.startsWith(folder + sep)) {
         throw new DocumentError(`${file} lies outside the folder of the document.`)
       }
-      if ((await stat(real)).size > mostBytes) throw new DocumentError(`${file} is too large.`)
-      return await readFile(real)
+      return readBoundedFile(real, mostBytes)
     } catch (error) {
+      if (error instanceof UnusableFile) throw new DocumentError(`${fileURLToPath(url)} ${error.message}.`)
       return unreadable(url, error)
     }
   }
