@@ -19,6 +19,7 @@ declare module 'fastify' {
 export const reasonTable = {
   ahead_healed: 'a valid refresh token that the store had lost in a failover; the session went on from it',
   ahead_refused: 'a valid refresh token newer than the store came; refused, since the store seems to have lost writes',
+  clock_jumped: 'a clock was set: nothing that protects is forgotten for now',
   expired_absolute: 'a refresh token of a session past its absolute life',
   expired_idle: 'a refresh token of a session that was not used for too long',
   forged: 'a refresh token that this gateway did not write',
@@ -93,6 +94,7 @@ const alarms: ReadonlySet<Reason> = new Set([
   'login_slowed',
   'revocation_unknown',
   'store_alarm',
+  'clock_jumped',
 ])
 
 /** Levels of a log that writes ordinary events. */

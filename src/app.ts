@@ -10,6 +10,8 @@ import Fastify, {
 import authenticate from '../plugins/authenticate.ts'
 import browserOrigin from '../plugins/browser-origin.ts'
 import clientAddress from '../plugins/client-address.ts'
+import { monotonicOf } from '../plugins/clock-watch.ts'
+import clocks from '../plugins/clocks.ts'
 import cookies, { accessCookieName, refreshCookieName } from '../plugins/cookies.ts'
 import credentials from '../plugins/credentials/index.ts'
 import type { HashingCost } from '../plugins/credentials/password.ts'
@@ -18,13 +20,13 @@ import events from '../plugins/events/index.ts'
 import forward from '../plugins/forward/index.ts'
 import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
 import jsonBody from '../plugins/json-body.ts'
-import accessTokens from '../plugins/jwt/index.ts'
+import accessTokens, { toleratedClockMs } from '../plugins/jwt/index.ts'
 import loginLimit from '../plugins/login-limit/index.ts'
 import metrics from '../plugins/metrics/index.ts'
 import { timed } from '../plugins/metrics/timed-store.ts'
 import { Totals } from '../plugins/metrics/totals.ts'
 import requestGuard, { serverOptions } from '../plugins/request-guard.ts'
-import revocation from '../plugins/revocation/index.ts'
+import revocation, { clockMarginMs } from '../plugins/revocation/index.ts'
 import { deriveSecrets } from '../plugins/secrets.ts'
 import securityFields from '../plugins/security-fields.ts'
 import sessionStore from '../plugins/session-store/index.ts'
@@ -62,6 +64,8 @@ export interface AppOptions {
   serverFactory?: FastifyServerFactory
   /** This node's clock, ms, for access tokens and for what waits to be hashed. The store has its own. */
   clock?: () => number
+  /** A clock that nobody sets, ms; by default the machine's, or a given `clock`. */
+  monotonic?: () => number
   logger?: FastifyBaseLogger
   /** Cost of password hashes; OWASP's when absent. */
   hashingCost?: HashingCost
@@ -164,8 +168,15 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
     policy: { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding },
     refreshLimit: config.refreshLimit === 'off' ? undefined : { ...config.refreshLimit, clock },
   })
+  const tokenLifeSeconds = config.accessTtlSeconds + clockToleranceSeconds
+  await app.register(clocks, {
+    clock,
+    monotonic: options.monotonic ?? monotonicOf(clock),
+    toleranceMs: toleratedClockMs(clockToleranceSeconds),
+    tokenLifeMs: tokenLifeSeconds * 1000 + clockMarginMs,
+  })
   await app.register(revocation, {
-    keepForSeconds: config.accessTtlSeconds + clockToleranceSeconds,
+    keepForSeconds: tokenLifeSeconds,
     maxStalenessMs: config.maxStalenessMs,
     onStale: config.onStale,
     onLearned: (one, isFresh) => totals.propagation.learn(app, one, isFresh, clock()),

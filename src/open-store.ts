@@ -2,6 +2,7 @@
 // command line; nothing else knows that there are two. It makes nothing up: a store that must not be used is refused.
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { clockMarginMs } from '../plugins/revocation/index.ts'
 import { deriveSecrets } from '../plugins/secrets.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import { openRedisStore } from '../plugins/session-store/redis.ts'
@@ -14,6 +15,8 @@ import type { Config } from './config.ts'
 export class StoreRefusal extends Error {}
 
 export interface OpenStoreOptions {
+  /** The gateway itself: of an embedded store there is one; the command line works beside it. */
+  isToServe?: boolean
   /** Hears what the store found that need not stop the start. */
   onWarning?: (sentence: string) => void
   /** How long revocations are kept for nodes to read, ms; by default what the life of an access token asks for. */
@@ -28,7 +31,7 @@ export interface OpenStoreOptions {
 export async function openStore(config: Config, options: OpenStoreOptions = {}): Promise<Store> {
   try {
     return config.redisUrl === undefined
-      ? openEmbeddedStore({ file: shortest(embeddedFile(config)) })
+      ? openEmbeddedStore({ file: shortest(embeddedFile(config)), isToServe: options.isToServe ?? false })
       : await openRedis(config, config.redisUrl, options)
   } catch (error) {
     // The adapters say in a plain Error what a person can mend; every other kind is a fault of ours.
@@ -56,11 +59,12 @@ function shortest(path: string): string {
   return fromHere.startsWith('..') ? path : fromHere
 }
 
-const shortestLogMs = 60 * 60 * 1000
+// A node that starts loads what an hour and the life of a token have brought; it may be read late, and by clocks that differ.
+const shortestLogMs = 3 * 60 * 60 * 1000
 
 function openRedis(config: Config, url: string, { onWarning, keepLogMs }: OpenStoreOptions): Promise<Store> {
-  // Twice, for nodes that were away or whose clocks differ.
-  const twiceTokenLifeMs = 2 * 1000 * (config.accessTtlSeconds + config.clockToleranceSeconds)
+  // Twice, for nodes that were away; and as much more as clocks are reckoned with to differ.
+  const twiceTokenLifeMs = 2 * 1000 * (config.accessTtlSeconds + config.clockToleranceSeconds) + clockMarginMs
   return openRedisStore({
     url,
     deadlineMs: config.storeTimeoutMs,

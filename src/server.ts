@@ -26,7 +26,7 @@ try {
 
 async function start(): Promise<void> {
   const loaded = readConfig()
-  const store = await openStore(loaded, { onWarning: (sentence) => loaded.notes.push(sentence) })
+  const store = await openStore(loaded, { isToServe: true, onWarning: (sentence) => loaded.notes.push(sentence) })
   const demo = loaded.production || loaded.routes.length > 0 ? undefined : await startDemoUpstream()
   const config = withDemo(loaded, demo)
   const addFirstAdmin = await prepareFirstAdmin(store.users, config)

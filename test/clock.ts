@@ -11,7 +11,18 @@ export class Clock {
   /** What is passed on as the clock; bound, so that it can be passed as it is. */
   readonly now = (): number => this.nowMs
 
+  /** The clock beside it that nobody can set: only time that passes moves it. */
+  readonly monotonic = (): number => this.#passedMs
+
+  #passedMs = 5_000
+
   advance(ms: number): void {
+    this.nowMs += ms
+    this.#passedMs += ms
+  }
+
+  /** Sets the clock: no time passes. */
+  jump(ms: number): void {
     this.nowMs += ms
   }
 }

@@ -58,6 +58,8 @@ export interface GatewayOverrides {
   /** A clock that several gateways share. */
   clock?: Clock
   documents?: AppOptions['documents']
+  /** `clock.monotonic` of a test that sets the clock; by default the clock itself, so that nothing seems to be set. */
+  monotonic?: AppOptions['monotonic']
 }
 
 /** Starts the gateway; it ends with the test. */
@@ -69,7 +71,8 @@ export async function startGateway(t: Test, overrides: GatewayOverrides = {}): P
   const cost = overrides.cost ?? cheapCost
   const { documents = new Map() } = overrides
   const totals = new Totals()
-  const more = { documents, logger, clock: clock.now, hashingCost: cost, totals }
+  const { monotonic } = overrides
+  const more = { documents, logger, clock: clock.now, hashingCost: cost, totals, ...(monotonic && { monotonic }) }
   const app = await buildApp(configOf(overrides), { store, ...more })
   t.teardown(() => app.close())
   await app.ready()

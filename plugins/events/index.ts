@@ -97,7 +97,8 @@ function reporting(app: FastifyInstance, node: string, { clock, version }: Event
   return () => {
     const { ageMs, entries } = app.revocation.status()
     const revocationLogAgeMs = Math.min(Math.round(ageMs), Number.MAX_SAFE_INTEGER)
-    return { node, seenAt: clock(), startedAt, version, revocationLogAgeMs, revocationEntries: entries }
+    const { storeAheadMs } = app.clocks
+    return { node, seenAt: clock(), startedAt, version, revocationLogAgeMs, revocationEntries: entries, storeAheadMs }
   }
 }
 
@@ -105,6 +106,6 @@ function reporting(app: FastifyInstance, node: string, { clock, version }: Event
 export default fp(events, {
   name: 'events',
   fastify: '5.x',
-  dependencies: ['session-store', 'usage', 'revocation'],
-  decorators: { fastify: ['store', 'usage', 'sessions', 'revocation'] },
+  dependencies: ['session-store', 'usage', 'clocks', 'revocation'],
+  decorators: { fastify: ['store', 'usage', 'sessions', 'clocks', 'revocation'] },
 })

@@ -109,7 +109,12 @@ export function takenFromSeconds(
   { iat }: Pick<AccessClaims, 'iat'>,
   { clockToleranceSeconds }: Pick<Expected, 'clockToleranceSeconds'>,
 ): number {
-  return iat - Math.max(clockToleranceSeconds, leastIssuedAheadSeconds)
+  return iat - toleratedClockMs(clockToleranceSeconds) / 1000
+}
+
+/** How far ahead the clock of the node that issued a token may be, ms; beyond it the token is not taken yet. */
+export function toleratedClockMs(clockToleranceSeconds: number): number {
+  return Math.max(clockToleranceSeconds, leastIssuedAheadSeconds) * 1000
 }
 
 /**

@@ -13,6 +13,8 @@ export interface FollowerOptions {
   onRevoked: (revocations: readonly Revocation[], isFresh: boolean) => void
   /** How far back to load, ms. */
   lookBackMs: number
+  /** This node's clock, ms: the earlier of it and the store's says where loading begins. */
+  clock: () => number
   /** How long one read waits for news, ms. */
   waitMs: number
   /** Told of the first of failures in a row. */
@@ -71,6 +73,11 @@ export class RevocationFollower {
     void this.#follow()
   }
 
+  /** Has everything young enough loaded again: a clock moved, and what was young enough is another now. */
+  reloadSoon(): void {
+    this.#isReloadDue = true
+  }
+
   stop(): void {
     this.#stopped.abort()
   }
@@ -91,20 +98,24 @@ export class RevocationFollower {
   async #readOn(): Promise<void> {
     const page = await this.#read(this.#position, this.#options.waitMs)
     // Due until it has succeeded, whatever the next read of this place would say.
-    this.#isReloadDue = page.hasGap
+    this.#isReloadDue ||= page.hasGap
     if (!page.hasGap) this.#heard(page.position)
   }
 
   async #reload(): Promise<void> {
-    await this.#load()
     this.#isReloadDue = false
+    await this.#load().catch((error) => {
+      this.#isReloadDue = true
+      throw error
+    })
     this.#reloads += 1
     this.#options.onReloaded()
   }
 
   // Page by page until one brings nothing more.
   async #load(): Promise<void> {
-    const sinceMs = (await this.#options.store.now()) - this.#options.lookBackMs
+    const { clock, lookBackMs, store } = this.#options
+    const sinceMs = Math.min(await store.now(), clock()) - lookBackMs
     let page = await this.#read({ sinceMs }, 0)
     let position: LogPosition | undefined
     while (page.position !== position && !page.hasGap) {

@@ -3,7 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Revocation as Entry } from '../session-store/store.ts'
-import { RevocationFollower } from './follower.ts'
+import { type FollowerOptions, RevocationFollower } from './follower.ts'
 import { type Refusable, RevocationList } from './list.ts'
 
 declare module 'fastify' {
@@ -13,7 +13,7 @@ declare module 'fastify' {
 }
 
 export interface RevocationOptions {
-  /** The longest an access token can be honoured after it was issued: its life and the verifier's leeway, s. */
+  /** The longest an access token is honoured by right after it was issued: its life and the verifier's leeway, s. */
   keepForSeconds: number
   /** When the log has been silent for longer, this node no longer knows, ms. */
   maxStalenessMs: number
@@ -56,24 +56,28 @@ export interface Revocation {
   onRevoked(listener: (revocations: readonly Entry[]) => void): void
 }
 
-const waitMs = 1_000
-const forgetEveryMs = 10_000
-// Of two nodes one may issue by a clock that is ahead and the other judge by one that is behind: a token lives longer by both.
-const clockMarginMs = 60_000
+const longestWaitMs = 1_000
+/**
+ * Of two nodes one may issue by a clock that is ahead and the other judge by one that is behind: a token lives longer by both.
+ * As much as clocks are ever found to be off: entries cost little.
+ */
+export const clockMarginMs = 60 * 60_000
 
 /** When the store is another one, no session that this app knows of is left, whenever it began: what is under way ends. */
 const everybody: Entry = { kind: 'everyone', at: Number.MAX_SAFE_INTEGER, reason: 'revoked_by_admin' }
 
 async function revocation(app: FastifyInstance, options: RevocationOptions): Promise<void> {
   const keepForMs = options.keepForSeconds * 1000 + clockMarginMs
-  const list = new RevocationList(keepForMs)
+  const list = new RevocationList(keepForMs, app.clocks.monotonic)
   const listeners: ((revocations: readonly Entry[]) => void)[] = []
   const onRevoked = (revocations: readonly Entry[], isFresh: boolean) => {
     const news = revocations.filter((one) => list.add(one))
     for (const listener of listeners) listener(revocations)
     for (const one of news) options.onLearned?.(one, isFresh)
   }
-  const follower = followerOf(app, keepForMs, onRevoked)
+  // One read must end well before the silence would count.
+  const waitMs = Math.min(longestWaitMs, options.maxStalenessMs / 4)
+  const follower = followerOf(app, { lookBackMs: keepForMs, waitMs, onRevoked })
   const isSilent = () => follower.ageMs > options.maxStalenessMs
   app.sessions.onRevoked((one) => onRevoked([one], true))
   app.decorate('revocation', {
@@ -87,9 +91,9 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
   })
   await follower.start()
   const stopHearing = app.store.condition.onNews(({ kind }) => kind === 'replaced' && onRevoked([everybody], false))
-  const forgetting = setInterval(() => void forget(app, list), forgetEveryMs).unref()
+  app.clocks.onJump(() => follower.reloadSoon())
+  app.clocks.onLook(() => void (app.clocks.isCareful || list.forgetExpired()))
   app.addHook('onClose', async () => {
-    clearInterval(forgetting)
     stopHearing()
     follower.stop()
   })
@@ -97,14 +101,12 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
 
 function followerOf(
   app: FastifyInstance,
-  lookBackMs: number,
-  onRevoked: (revocations: readonly Entry[], isFresh: boolean) => void,
+  options: Pick<FollowerOptions, 'lookBackMs' | 'waitMs' | 'onRevoked'>,
 ): RevocationFollower {
   return new RevocationFollower({
+    ...options,
     store: app.store,
-    onRevoked,
-    lookBackMs,
-    waitMs,
+    clock: app.clocks.now,
     onFailure: (err) => app.log.warn({ err }, 'the revocation log cannot be read'),
     onUnknown: (entries) =>
       app.log.warn({ entries }, 'the revocation log holds entries that this version does not know'),
@@ -112,16 +114,10 @@ function followerOf(
   })
 }
 
-// By the store's clock, in which the entries are dated. When it cannot be asked, nothing is forgotten.
-async function forget(app: FastifyInstance, list: RevocationList): Promise<void> {
-  const nowMs = await app.store.now().catch(() => 0)
-  list.forgetExpired(nowMs)
-}
-
 /** Fastify plugin: decorates `app.revocation`. */
 export default fp(revocation, {
   name: 'revocation',
   fastify: '5.x',
-  dependencies: ['session-store'],
-  decorators: { fastify: ['store', 'sessions'] },
+  dependencies: ['session-store', 'clocks'],
+  decorators: { fastify: ['store', 'sessions', 'clocks'] },
 })

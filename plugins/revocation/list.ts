@@ -1,5 +1,6 @@
 // What is revoked, as this node knows it: three Maps and a not-before, asked on every request, never waiting. An entry leaves
-// when the last access token it could refuse has expired, so the list is bounded by the revocations of one token life.
+// when the last access token it could refuse has expired, so the list is bounded by the revocations of one token life and what
+// clocks may differ. How long it was here is told by the monotonic clock: no clock that is set brings a revoked token back.
 import type { Revocation } from '../session-store/store.ts'
 
 /** What of an access token the list looks at. */
@@ -13,19 +14,22 @@ export interface Refusable {
 
 export class RevocationList {
   // Seconds, not ms: a whole number that fits into a pointer costs no memory of its own.
-  /** sid -> when it ended, s, in the order of arrival; so are the others. */
+  /** sid -> when this node learned of it, s of the monotonic clock, in the order of arrival; so are the others. */
   readonly #sessions = new Map<string, number>()
-  /** sub -> the second whose beginning ended all its sessions. */
-  readonly #subjects = new Map<string, number>()
-  /** jti -> when it was revoked, s. */
+  readonly #subjects = new Map<string, EndedSubject>()
   readonly #tokens = new Map<string, number>()
   /** Of everybody, s. */
   #notBefore = 0
   readonly #keepForSeconds: number
+  readonly #monotonic: () => number
 
-  /** @param keepForMs the longest an access token can outlive its revocation, by the store's clock */
-  constructor(keepForMs: number) {
+  /**
+   * @param keepForMs the longest an access token can outlive its revocation, by whatever clock
+   * @param monotonic a clock that nobody sets, ms
+   */
+  constructor(keepForMs: number, monotonic: () => number) {
     this.#keepForSeconds = Math.ceil(keepForMs / 1000)
+    this.#monotonic = monotonic
   }
 
   /** Entries held: of sessions, subjects and tokens. */
@@ -41,11 +45,11 @@ export class RevocationList {
     const atSeconds = Math.floor(revocation.at / 1000)
     switch (revocation.kind) {
       case 'session':
-        return this.#addSession(revocation.sid, atSeconds)
+        return this.#addFirst(this.#sessions, revocation.sid)
       case 'subject':
-        return keepLatest(this.#subjects, revocation.sub, atSeconds)
+        return this.#addSubject(revocation.sub, atSeconds)
       case 'token':
-        return keepLatest(this.#tokens, revocation.jti, atSeconds)
+        return this.#addFirst(this.#tokens, revocation.jti)
       case 'everyone':
         return this.#raiseNotBefore(atSeconds)
       case 'signing_key':
@@ -59,14 +63,29 @@ export class RevocationList {
    */
   isRevoked({ sid, sub, jti, auth_time }: Refusable): boolean {
     if (auth_time < this.#notBefore || this.#sessions.has(sid)) return true
-    if (this.#subjects.size > 0 && auth_time < (this.#subjects.get(sub) ?? 0)) return true
+    if (this.#subjects.size > 0 && auth_time < (this.#subjects.get(sub)?.beforeSeconds ?? 0)) return true
     return this.#tokens.size > 0 && this.#tokens.has(jti)
   }
 
-  #addSession(sid: string, atSeconds: number): boolean {
-    const { size } = this.#sessions
-    this.#sessions.set(sid, atSeconds)
-    return this.#sessions.size > size
+  // A session and a token are revoked once: hearing of it again says nothing new.
+  #addFirst(entries: Map<string, number>, name: string): boolean {
+    if (entries.has(name)) return false
+    entries.set(name, this.#nowSeconds())
+    return true
+  }
+
+  // At the end of the Map: one that is ended again and again would else stay in front, young, and nothing behind it would ever
+  // be forgotten.
+  #addSubject(sub: string, atSeconds: number): boolean {
+    const known = this.#subjects.get(sub)
+    if (known !== undefined && known.beforeSeconds >= atSeconds) return false
+    this.#subjects.delete(sub)
+    this.#subjects.set(sub, { beforeSeconds: atSeconds, learnedSeconds: this.#nowSeconds() })
+    return true
+  }
+
+  #nowSeconds(): number {
+    return Math.floor(this.#monotonic() / 1000)
   }
 
   #raiseNotBefore(atSeconds: number): boolean {
@@ -75,23 +94,25 @@ export class RevocationList {
     return true
   }
 
-  /** Forgets what no token can need any more. Entries arrive nearly in order of time: it stops at the first young one. */
-  forgetExpired(nowMs: number): void {
-    const before = Math.floor(nowMs / 1000) - this.#keepForSeconds
-    for (const entries of [this.#sessions, this.#subjects, this.#tokens]) {
-      for (const [name, atSeconds] of entries) {
-        if (atSeconds >= before) break
+  /** Forgets what no token can need any more. Entries lie in the order of arrival: it stops at the first young one. */
+  forgetExpired(): void {
+    const before = this.#nowSeconds() - this.#keepForSeconds
+    for (const entries of [this.#sessions, this.#tokens]) {
+      for (const [name, learnedSeconds] of entries) {
+        if (learnedSeconds >= before) break
         entries.delete(name)
       }
+    }
+    for (const [sub, { learnedSeconds }] of this.#subjects) {
+      if (learnedSeconds >= before) break
+      this.#subjects.delete(sub)
     }
   }
 }
 
-// At the end of the Map: one that is revoked again and again would else stay in front, young, and nothing behind it would ever
-// be forgotten. A session is not: it ends once.
-function keepLatest(entries: Map<string, number>, name: string, atSeconds: number): boolean {
-  const known = entries.get(name)
-  entries.delete(name)
-  entries.set(name, Math.max(atSeconds, known ?? 0))
-  return known === undefined || atSeconds > known
+interface EndedSubject {
+  /** Sessions that began before this second have ended, by the store's clock. */
+  beforeSeconds: number
+  /** When this node learned of it, by the monotonic clock. */
+  learnedSeconds: number
 }

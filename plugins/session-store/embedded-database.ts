@@ -1,9 +1,8 @@
 // The file of the embedded store: opening it, its transactions, and what its errors mean. Called by the embedded-* files only.
 // SQLite works synchronously, so a transaction here is never interleaved with another of this process; it must stay short.
-import { closeSync, fchmodSync, fstatSync, mkdirSync, openSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { prepareSchema, rewrite } from './embedded-schema.ts'
+import { keepPrivate, StoreFiles } from './embedded-file.ts'
+import { isSound, prepareSchema, rewrite } from './embedded-schema.ts'
 import { StoreUnavailable } from './store.ts'
 
 // How long a verb waits for another process (the CLI) to finish its transaction. The event loop stands still meanwhile, and
@@ -24,15 +23,19 @@ type Durability = 'NORMAL' | 'FULL'
 export class Database {
   readonly #connection: DatabaseSync
   #durability: Durability | undefined
+  readonly #files: StoreFiles | undefined
   #isLocked = false
   #hasFailed = false
+  #fault: string | undefined
 
   /**
    * @param file path, or `:memory:`; the folder is made when missing
-   * @throws StoreUnavailable when the file cannot be opened; Error when it is not a file of this version of the store
+   * @param isToServe it is looked through for damage, some seconds a gigabyte, before anything is answered from it
+   * @throws StoreUnavailable when the file cannot be opened; Error when it is not a sound file of this version of the store
    */
-  constructor(file: string) {
-    this.#connection = open(file)
+  constructor(file: string, isToServe = false) {
+    this.#connection = open(file, isToServe)
+    this.#files = file === inMemory ? undefined : new StoreFiles(file)
   }
 
   /** Prepares a statement once, to be run inside `read` or `write`. */
@@ -46,6 +49,7 @@ export class Database {
    */
   read<T>(body: () => T): T {
     try {
+      this.#demandSound()
       return body()
     } catch (error) {
       throw this.#translate(error)
@@ -84,6 +88,33 @@ export class Database {
     this.#hasFailed = false
   }
 
+  /**
+   * Looks whether the files in the folder are still those that are open. While they are not, nothing is read or written.
+   * @returns what is wrong, as the end of a sentence
+   */
+  lookAtFiles(): string | undefined {
+    this.#fault = this.#files?.fault()
+    return this.#fault
+  }
+
+  /**
+   * Writes the log of the latest changes into the database and empties it, when it has grown: SQLite does so by itself only
+   * when nobody reads from an earlier state. It waits for nobody.
+   * @returns whether it is as short as it should be now
+   */
+  shortenLog(): boolean {
+    if (!this.#files || this.#fault !== undefined || this.#files.logBytes <= longLogBytes) return true
+    this.#connection.exec('PRAGMA busy_timeout = 0')
+    try {
+      this.#connection.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch (error) {
+      if (asUnavailable(error) === undefined) throw error
+    } finally {
+      this.#connection.exec(`PRAGMA busy_timeout = ${this.#isLocked ? 0 : busyTimeoutMs}`)
+    }
+    return this.#files.logBytes <= longLogBytes
+  }
+
   /** Closes the file. Idempotent; every later call throws StoreUnavailable. */
   close(): void {
     if (this.#connection.isOpen) this.#connection.close()
@@ -91,6 +122,8 @@ export class Database {
 
   #transaction<T>(durability: Durability, body: () => T, accept: (result: T) => boolean) {
     try {
+      this.lookAtFiles()
+      this.#demandSound()
       this.#setDurability(durability)
       // IMMEDIATE takes the write lock first, so what is read inside is what is decided upon, whoever else has the file open.
       this.#connection.exec('BEGIN IMMEDIATE')
@@ -104,6 +137,11 @@ export class Database {
       this.#rollBack()
       throw this.#translate(error)
     }
+  }
+
+  // SQLite would go on with the file that it has open, which nobody finds again.
+  #demandSound(): void {
+    if (this.#fault !== undefined) throw new StoreUnavailable(`${this.#fault}: nothing is kept until it is back`)
   }
 
   // SQLite forbids this pragma inside a transaction, so it goes before BEGIN.
@@ -135,29 +173,26 @@ export class Database {
   }
 }
 
-function open(file: string): DatabaseSync {
+/** A log that has grown is cut to this when it is begun anew: what an ordinary one has. */
+const keptLogBytes = 8 * 1024 * 1024
+/** From here on an operator should know. */
+const longLogBytes = 64 * 1024 * 1024
+
+function open(file: string, isToServe: boolean): DatabaseSync {
   let connection: DatabaseSync | undefined
   try {
     if (file !== inMemory) keepPrivate(file)
     connection = new DatabaseSync(file)
     connection.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
-    prepareSchema(connection, file)
+    prepareSchema(connection, file, isToServe)
+    connection.exec(`PRAGMA journal_size_limit = ${keptLogBytes}`)
+    if (isToServe && !isSound(connection)) throw new Error(damaged(file, 'pages do not fit together'))
     return connection
   } catch (error) {
     connection?.close()
+    if (error instanceof Error && damageCodes.has(resultCodeOf(error) ?? 0))
+      throw new Error(damaged(file, error.message))
     throw asUnavailable(error, `cannot open the store ${file}: `) ?? error
-  }
-}
-
-// SQLite gives its -wal and -shm files the mode of the database file, so the file must be private before SQLite opens it.
-// A folder that exists already is left as it is: it may hold other people's files.
-function keepPrivate(file: string): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const descriptor = openSync(file, 'a', 0o600)
-  try {
-    if ((fstatSync(descriptor).mode & 0o077) !== 0) fchmodSync(descriptor, 0o600)
-  } finally {
-    closeSync(descriptor)
   }
 }
 
@@ -180,6 +215,16 @@ function asUnavailable(error: unknown, prefix = ''): StoreUnavailable | undefine
 function isOutage(error: Error): boolean {
   const code = resultCodeOf(error)
   return code === undefined ? 'syscall' in error : !programmingErrors.has(code)
+}
+
+// SQLITE_CORRUPT and SQLITE_NOTADB.
+const damageCodes = new Set([11, 26])
+
+function damaged(file: string, why: string): string {
+  return (
+    `${file} is damaged (${why}): keep it, and put a copy in its place, without the files ${file}-wal and ${file}-shm that lie there ` +
+    'now (docs/operations.md, Backup and restore)'
+  )
 }
 
 // SQLITE_BUSY: another process holds the lock that is needed.

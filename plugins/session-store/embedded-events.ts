@@ -158,6 +158,12 @@ export class EmbeddedEvents implements EventStore {
     return rows.map((row) => readNodeReport(String(row['report'])))
   }
 
+  /** When a gateway last said that it serves from this store, ms of its clock; undefined when none ever did. */
+  lastSeenAt(): number | undefined {
+    const at = this.#database.read(() => this.#statements.lastSeen.get()?.['at'])
+    return at === null || at === undefined ? undefined : Number(at)
+  }
+
   /** Deletes up to `limit` rows of each kind whose time has passed; inside a transaction. @returns how many of the most */
   purge(now: number, limit: number): number {
     const { purgeCounts, purgeActive, purgeTimelines, purgeBatches } = this.#statements
@@ -245,6 +251,7 @@ function prepareStatements(database: Database) {
     lasting: preparePage(database, 'lastingEvents'),
     firstEvent: prepare('SELECT min(position) AS position FROM events'),
     setNode: prepare('INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)'),
+    lastSeen: prepare('SELECT max(seenAt) AS at FROM nodes'),
     forgetNodes: prepare('DELETE FROM nodes WHERE seenAt <= ?'),
     nodes: prepare('SELECT report FROM nodes WHERE seenAt > ? ORDER BY node'),
     purgeCounts: purge('usageCounts', '"table", field', 'purgeAt'),

@@ -1,7 +1,9 @@
 // The tables of the embedded store and their version. Called by embedded-database.ts when it opens a file; knows no verb.
 // A change of a table means: raise `schemaVersion` and add the step from the version before to `migrations`.
+import { closeSync, openSync, renameSync, rmSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { activeMinuteTables, eventTables, lastingEventTable } from './embedded-event-tables.ts'
+import { takeLock } from './embedded-file.ts'
 
 // Marks the file as ours (`PRAGMA application_id`): "CARD". A database of another program is refused, not filled with our tables.
 const applicationId = 0x43415244
@@ -85,13 +87,24 @@ const schemaVersion = migrations.length
 /**
  * Makes the tables of a new file, or brings those of an older one up to date, in one transaction.
  * @param connection freshly opened
- * @param file only for the sentence of an error
+ * @param file its path, for the copy that is kept of an older one, and for the sentence of an error
+ * @param isLocked this process has the right to serve from it; else that is taken for as long as tables change
  * @throws Error when the file is newer than this program, or another program's
  */
-export function prepareSchema(connection: DatabaseSync, file: string): void {
-  if (versionOf(connection, file) < schemaVersion) migrate(connection, file)
+export function prepareSchema(connection: DatabaseSync, file: string, isLocked: boolean): void {
+  const version = versionOf(connection, file)
+  // A file that no gateway can be serving from needs no lock.
+  if (version === 0) migrate(connection, file)
+  else if (version < schemaVersion) upgrade(connection, file, version, isLocked)
   // Write-ahead log: readers never wait, and a commit is one sequential write. In memory there is no log; the answer says so.
   connection.exec('PRAGMA journal_mode = WAL')
+  // The first read makes its files, so that they can be watched.
+  connection.prepare('SELECT count(*) FROM sqlite_schema').get()
+}
+
+/** Whether the pages of the database fit together. It reads all of them. */
+export function isSound(connection: DatabaseSync): boolean {
+  return connection.prepare('PRAGMA quick_check(1)').get()?.['quick_check'] === 'ok'
 }
 
 /**
@@ -115,6 +128,31 @@ function migrate(connection: DatabaseSync, file: string): void {
   }
 }
 
+// Not under a running gateway, whose statements know the older tables.
+function upgrade(connection: DatabaseSync, file: string, version: number, isLocked: boolean): void {
+  const unlock = isLocked ? undefined : takeLock(file)
+  try {
+    keepCopy(connection, file, version)
+    migrate(connection, file)
+  } finally {
+    unlock?.()
+  }
+}
+
+// As it was, whole, beside the file: an older program can be started with it again. Under another name until it is complete.
+function keepCopy(connection: DatabaseSync, file: string, version: number): void {
+  const draft = `${copyOf(file, version)}.draft`
+  rmSync(draft, { force: true })
+  // SQLite writes into an empty file that is there already, and leaves its mode as it is.
+  closeSync(openSync(draft, 'wx', 0o600))
+  connection.prepare('VACUUM INTO ?').run(draft)
+  renameSync(draft, copyOf(file, version))
+}
+
+function copyOf(file: string, version: number): string {
+  return `${file}.v${version}`
+}
+
 function versionOf(connection: DatabaseSync, file: string): number {
   const version = pragma(connection, 'user_version')
   const isEmpty = connection.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
@@ -125,7 +163,8 @@ function versionOf(connection: DatabaseSync, file: string): number {
   if (version > schemaVersion) {
     throw new Error(
       `${file} was written by a newer Cardea (store version ${version}, this one reads up to ${schemaVersion}); ` +
-        'start that version, or restore the copy of the file made before the upgrade',
+        `start that version, or put the copy that it made before its upgrade, such as ${copyOf(file, schemaVersion)}, in its place ` +
+        '(docs/operations.md, Backup and restore)',
     )
   }
   return version

@@ -12,7 +12,7 @@ export class EmbeddedTries implements TryStore {
   readonly #uses = new RecentMap<{ window: number; uses: number }>(budgetLimit)
   readonly #clock: () => number
 
-  /** @param clock the store's, ms */
+  /** @param clock ms; best one that nobody sets */
   constructor(clock: () => number) {
     this.#clock = clock
   }
@@ -51,7 +51,8 @@ export class EmbeddedTries implements TryStore {
     const nowMs = this.#clock()
     const window = Math.floor(nowMs / windowMs)
     const known = this.#uses.get(key)
-    const sum = known?.window === window ? known.uses + uses : uses
+    // A later window than this one: the clock was set back, and nothing is forgiven for it.
+    const sum = known && known.window >= window ? known.uses + uses : uses
     this.#uses.set(key, { window, uses: sum })
     return { uses: sum, opensInMs: (window + 1) * windowMs - nowMs }
   }

@@ -15,10 +15,13 @@ interface UserRow {
 export class EmbeddedUsers implements UserStore {
   readonly #database: Database
   readonly #clock: () => number
+  readonly #onAdded: () => void
   readonly #statements: ReturnType<typeof prepareStatements>
 
-  constructor(database: Database, clock: () => number) {
+  /** @param onAdded called when there is a user more */
+  constructor(database: Database, clock: () => number, onAdded: () => void) {
     this.#database = database
+    this.#onAdded = onAdded
     this.#clock = clock
     this.#statements = prepareStatements(database)
   }
@@ -29,7 +32,9 @@ export class EmbeddedUsers implements UserStore {
 
   async add({ sub, passwordHash, roles, scope }: NewUser): Promise<boolean> {
     const user = { sub, passwordHash, roles, scope, disabled: false, createdAt: this.#clock(), revision: 1 }
-    return this.#database.writeDurably(() => this.#statements.insert.run(toRow(user)).changes === 1)
+    const isAdded = this.#database.writeDurably(() => this.#statements.insert.run(toRow(user)).changes === 1)
+    if (isAdded) this.#onAdded()
+    return isAdded
   }
 
   // On the disk before it is answered: a password change or a disabling that a power cut undid would let someone back in.
@@ -55,6 +60,11 @@ export class EmbeddedUsers implements UserStore {
   }
 
   async count(): Promise<number> {
+    return this.countNow()
+  }
+
+  /** As `count`, for whoever opens the store. */
+  countNow(): number {
     return this.#database.read(() => Number(this.#statements.count.get()?.['users']))
   }
 

@@ -156,6 +156,8 @@ export interface NodeReport {
   startedAt: number
   revocationLogAgeMs: number
   revocationEntries: number
+  /** How far the store's clock is ahead of this node's, ms; absent while it is not known. */
+  storeAheadMs?: number | undefined
   version: string
 }
 

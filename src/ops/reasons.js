@@ -9,6 +9,7 @@
 export const reasons = {
   ahead_healed: { title: 'Healed after lost writes', tone: 'notice', outcome: 'rotated' },
   ahead_refused: { title: 'Newer than the store, refused', tone: 'alarm', outcome: 'refused' },
+  clock_jumped: { title: 'A clock was set', tone: 'alarm' },
   expired_absolute: { title: 'Session past its whole life', tone: 'plain', outcome: 'refused' },
   expired_idle: { title: 'Session idle too long', tone: 'plain', outcome: 'refused' },
   forged: { title: 'Forged refresh token', tone: 'notice', outcome: 'refused' },

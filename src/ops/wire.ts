@@ -46,6 +46,7 @@ export interface GatewayNode {
   started_at: string
   revocation_log_age_ms: number
   revocation_entries: number
+  store_ahead_ms?: number
   version: string
 }
 

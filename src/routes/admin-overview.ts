@@ -41,6 +41,11 @@ const overview = Type.Object(
           started_at: time('When it started.'),
           revocation_log_age_ms: Type.Integer({ description: 'How long ago it read the revocation log to its end.' }),
           revocation_entries: Type.Integer({ description: 'Revocations it holds in memory.' }),
+          store_ahead_ms: Type.Optional(
+            Type.Integer({
+              description: 'How far the store’s clock is ahead of this node’s; behind it when negative.',
+            }),
+          ),
           version: Type.String(),
         },
         closed,
@@ -117,13 +122,15 @@ async function readOverview(app: FastifyInstance) {
   }
 }
 
-function nodeView({ node, seenAt, startedAt, revocationLogAgeMs, revocationEntries, version }: NodeReport) {
+function nodeView(report: NodeReport) {
+  const { node, seenAt, startedAt, revocationLogAgeMs, revocationEntries, storeAheadMs, version } = report
   return {
     node,
     seen_at: timestamp(seenAt),
     started_at: timestamp(startedAt),
     revocation_log_age_ms: revocationLogAgeMs,
     revocation_entries: revocationEntries,
+    ...(storeAheadMs !== undefined && { store_ahead_ms: storeAheadMs }),
     version,
   }
 }

@@ -179,5 +179,10 @@ function testUses(t: Test, open: OpenStore, clock: Clock): void {
     const sums = await Promise.all(Array.from({ length: 20 }, () => store.tries.addUses('try use c', 2, windowMs)))
     t.equal(Math.max(...sums.map(({ uses }) => uses)), 40)
     t.equal(await take(store, 'try use a', a), 'taken', 'tries are counted apart')
+    clock.jump(-6 * hourMs)
+    const { uses, opensInMs } = await store.tries.addUses('try use a', 4, windowMs)
+    t.equal(uses, 6, 'a clock set back forgives nothing')
+    t.ok(opensInMs <= windowMs, 'and makes no wait longer than a window')
+    clock.jump(6 * hourMs)
   })
 }

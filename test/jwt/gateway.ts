@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import authenticate, { type AuthorizeOptions, type Policy, requires } from '../../plugins/authenticate.ts'
 import browserOrigin from '../../plugins/browser-origin.ts'
 import clientAddress from '../../plugins/client-address.ts'
+import clocks from '../../plugins/clocks.ts'
 import cookies from '../../plugins/cookies.ts'
 import errors from '../../plugins/errors.ts'
 import accessTokens, { type AccessTokensPluginOptions } from '../../plugins/jwt/index.ts'
@@ -82,6 +83,7 @@ export async function openGateway(
     retryBinding: 'none',
   } as const
   await app.register(sessionStore, { store, secrets, policy })
+  await app.register(clocks, { clock, monotonic: clock, toleranceMs: 5_000, tokenLifeMs: 360_000 })
   await app.register(revocation, { keepForSeconds: 300, maxStalenessMs, onStale: 'reject' })
   await app.register(accessTokens, { ...tokenOptions, clock, ...options })
   await app.register(cookies)

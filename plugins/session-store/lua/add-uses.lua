@@ -15,7 +15,8 @@ local window = math.floor(now / window_ms)
 local known = redis.call('GET', KEYS[1])
 if known then
   local known_window, known_uses = struct.unpack(layout, known)
-  if known_window == window then uses = uses + known_uses end
+  -- A later window than this one: the clock was set back, and nothing is forgiven for it.
+  if known_window >= window then uses = uses + known_uses end
 end
 local opens_in = (window + 1) * window_ms - now
 redis.call('SET', KEYS[1], struct.pack(layout, window, math.min(uses, 4294967295)), 'PX', opens_in)

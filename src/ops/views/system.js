@@ -62,6 +62,7 @@ function NodeTable({ nodes }) {
           <th scope="col">State</th>
           <th scope="col" class="cell-number">Revocation log</th>
           <th scope="col" class="cell-number">Entries</th>
+          <th scope="col" class="cell-number">Store’s clock</th>
           <th scope="col">Heard</th>
           <th scope="col">Started</th>
           <th scope="col">Version</th>
@@ -72,6 +73,16 @@ function NodeTable({ nodes }) {
       </tbody>
     </table>
   </div>`
+}
+
+/** Access tokens are dated by clocks of nodes: one that is five seconds off is worth a word. */
+const clockToleranceMs = 5000
+
+/** @param {number | undefined} aheadMs of the store's clock */
+function clockWords(aheadMs) {
+  if (aheadMs === undefined) return 'not known'
+  if (Math.abs(aheadMs) <= clockToleranceMs) return 'agrees'
+  return html`<${Tag} tone="alarm">${preciseLength(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead' : 'behind'}<//>`
 }
 
 /** @param {{ node: GatewayNode, nowMs: number }} props */
@@ -85,6 +96,7 @@ function NodeRow({ node, nowMs }) {
     </td>
     <td class="cell-number">${preciseLength(node.revocation_log_age_ms)}</td>
     <td class="cell-number">${node.revocation_entries.toLocaleString()}</td>
+    <td class="cell-number">${clockWords(node.store_ahead_ms)}</td>
     <td class="cell-time"><${Moment} at=${node.seen_at} form="distance" /></td>
     <td class="cell-time"><${Moment} at=${node.started_at} form="distance" /></td>
     <td>${node.version}</td>

@@ -1,0 +1,131 @@
+// Clocks that are set: nothing that protects is forgotten because one of them moved, a jump is an alarm, and a difference that
+// makes tokens fail is named. Held clocks, on both stores.
+import t, { type Test } from 'tap'
+import { ClockWatch, monotonicOf } from '../plugins/clock-watch.ts'
+import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
+import type { Store } from '../plugins/session-store/store.ts'
+import { Clock } from './clock.ts'
+import { eventually } from './eventually.ts'
+import { bearer, type Gateway, startGateway, type Tokens } from './gateway.ts'
+import { newPrefix, sharedRedis } from './redis-server.ts'
+import { opener, statusAt } from './revocation/nodes.ts'
+
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+
+const redisUrl = await sharedRedis(t)
+const stores: Record<string, (clock: Clock) => Promise<Store>> = {
+  embedded: async (clock) => openEmbeddedStore({ file: ':memory:', clock: clock.now }),
+  redis: (clock) => opener(redisUrl, newPrefix())(clock),
+}
+
+/** A gateway, and its store whose clock is another one. */
+async function startApart(t: Test, open: (clock: Clock) => Promise<Store>) {
+  const clock = new Clock(Date.parse('2026-11-01T12:00:00Z'))
+  const storeClock = new Clock(clock.nowMs)
+  const gateway = await startGateway(t, { clock, monotonic: clock.monotonic, openStore: () => open(storeClock) })
+  const pass = async (ms: number) => {
+    clock.advance(ms)
+    storeClock.advance(ms)
+    await gateway.app.clocks.look()
+  }
+  return { gateway, clock, storeClock, pass }
+}
+
+async function logOut({ app }: Gateway, tokens: Tokens): Promise<void> {
+  const answer = await app.inject({ method: 'POST', url: '/auth/logout', headers: bearer(tokens), payload: {} })
+  if (answer.statusCode !== 204) throw new Error(`logout answered ${answer.statusCode}`)
+}
+
+function details({ events }: Gateway, reason: string): unknown[] {
+  return events(reason).map(({ detail }) => detail)
+}
+
+for (const [name, open] of Object.entries(stores)) {
+  t.test(`${name}: the store's clock goes ten minutes ahead, and what was revoked stays revoked`, async (t) => {
+    const { gateway, storeClock, pass } = await startApart(t, open)
+    const tokens = await gateway.signIn()
+    await logOut(gateway, tokens)
+    t.equal(await statusAt(gateway, tokens), 401)
+    storeClock.jump(10 * minute)
+    await pass(10 * second)
+    t.equal(await statusAt(gateway, tokens), 401, 'by this node’s clock the token lives')
+    t.strictSame(details(gateway, 'clock_jumped'), ["the store's went 600 s ahead"])
+    await pass(10 * second)
+    t.equal(await statusAt(gateway, tokens), 401)
+    t.equal(details(gateway, 'clock_jumped').length, 1, 'told once')
+  })
+
+  t.test(
+    `${name}: a token of a clock that was ahead is not taken after its logout, whenever that clock is back`,
+    async (t) => {
+      const { gateway, clock, storeClock, pass } = await startApart(t, open)
+      for (const one of [clock, storeClock]) one.jump(6 * hour)
+      await pass(0)
+      const tokens = await gateway.signIn()
+      t.equal(await statusAt(gateway, tokens), 200, 'it is remembered now')
+      for (const one of [clock, storeClock]) one.jump(-6 * hour)
+      await logOut(gateway, { ...tokens, ...(await gateway.signIn()) }).catch(() => undefined)
+      await gateway.post('/auth/logout', { refresh_token: tokens.refresh_token })
+      await pass(0)
+      t.equal(await statusAt(gateway, tokens), 401, 'it is not issued yet')
+      for (let passed = 0; passed < 6 * hour + 6 * minute; passed += 2 * minute) {
+        await pass(2 * minute)
+        if ((await statusAt(gateway, tokens)) !== 401) t.fail(`taken after ${passed / minute} minutes`)
+      }
+      t.match(details(gateway, 'clock_jumped').join(), /went 21600 s ahead.*went 21600 s back/)
+      for (let passed = 0; passed < 2 * hour; passed += 10 * minute) await pass(10 * minute)
+      t.equal(gateway.app.revocation.status().entries, 0, 'and what no token needs is forgotten in the end')
+    },
+  )
+
+  t.test(`${name}: a jump makes the node read again what is young by the new time`, async (t) => {
+    const { gateway, clock, pass } = await startApart(t, open)
+    clock.jump(-hour)
+    await pass(0)
+    await eventually('the log is read again', () => gateway.app.revocation.status().reloads === 1)
+  })
+
+  t.test(
+    `${name}: clocks that differ are named in the log and on /readyz, once when it begins and once when it ends`,
+    async (t) => {
+      const { gateway, clock, pass } = await startApart(t, open)
+      const topics = async () => (await gateway.app.inject('/readyz')).json().store_warnings
+      t.strictSame(await topics(), [])
+      clock.jump(-12 * second)
+      await pass(second)
+      await pass(second)
+      t.strictSame(await topics(), ['clock'])
+      t.equal(gateway.events('store_alarm').length, 1)
+      t.match(details(gateway, 'store_alarm'), [
+        /^The store's clock is 12 s ahead of this node's: access tokens .* refused/,
+      ])
+      clock.jump(12 * second)
+      await pass(second)
+      t.strictSame(await topics(), [])
+      t.equal(gateway.events('store_alarm').length, 1)
+    },
+  )
+
+  t.test(`${name}: a start behind what was last seen is an alarm`, async (t) => {
+    const clock = new Clock()
+    const store = await open(clock)
+    const report = { startedAt: 0, revocationLogAgeMs: 0, revocationEntries: 0, version: '0', storeAheadMs: 0 }
+    await store.events.heartbeat({ ...report, node: 'a', seenAt: clock.nowMs + 3 * hour })
+    const gateway = await startGateway(t, { clock, monotonic: clock.monotonic, openStore: async () => store })
+    t.strictSame(details(gateway, 'clock_jumped'), ["this node's is 10800 s behind what was last seen"])
+    t.ok(gateway.app.clocks.isCareful)
+  })
+}
+
+t.test('a clock that goes on evenly, or is slewed, has not jumped', async (t) => {
+  const watch = new ClockWatch()
+  t.equal(watch.look(1_000_000, 5), 0, 'the first look')
+  for (let i = 1; i < 1000; i += 1) t.equal(watch.look(1_000_000 + i * 1002, 5 + i * 1000), 0)
+  t.equal(watch.look(5_000_000, 1_000_005), 2_998_002, 'ahead')
+  t.equal(watch.look(4_000_000, 1_000_005), -1_000_000, 'back')
+  const clock = new Clock()
+  t.equal(monotonicOf(clock.now), clock.now, 'of a held clock')
+  t.not(monotonicOf(Date.now), Date.now)
+})
