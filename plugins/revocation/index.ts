@@ -57,6 +57,7 @@ export interface Revocation {
 }
 
 const longestWaitMs = 1_000
+const shortestWaitMs = 25
 /**
  * Of two nodes one may issue by a clock that is ahead and the other judge by one that is behind: a token lives longer by both.
  * As much as clocks are ever found to be off: entries cost little.
@@ -76,7 +77,7 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
     for (const one of news) options.onLearned?.(one, isFresh)
   }
   // One read must end well before the silence would count.
-  const waitMs = Math.min(longestWaitMs, options.maxStalenessMs / 4)
+  const waitMs = Math.max(shortestWaitMs, Math.min(longestWaitMs, options.maxStalenessMs / 4))
   const follower = followerOf(app, { lookBackMs: keepForMs, waitMs, onRevoked })
   const isSilent = () => follower.ageMs > options.maxStalenessMs
   app.sessions.onRevoked((one) => onRevoked([one], true))
