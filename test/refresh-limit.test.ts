@@ -41,6 +41,10 @@ t.test('a session that is rotated without a pause is told to wait, and goes on a
 t.test('an honest retry is never stopped, nor counted', async (t) => {
   const gateway = await startGateway(t, { config })
   const tokens = await gateway.signIn()
+  const other = await gateway.signIn()
+  const rotated = (await refresh(gateway, other.refresh_token)).json<Tokens>()
+  for (let i = 0; i < 5; i += 1) await refresh(gateway, other.refresh_token)
+  t.equal((await refresh(gateway, rotated.refresh_token)).statusCode, 200, 'retries have used up nothing')
   const [second, newest] = await rotateTwice(gateway, tokens)
   for (let i = 0; i < 30; i += 1) {
     for (const superseded of [tokens, second]) {

@@ -76,12 +76,14 @@ t.test('what administrators do lasts, and of what one person brings about alone 
     recorder.record({ ...own })
     recorder.record({ ...own, reason: 'revoked_by_admin', actor: 'root' })
     recorder.record({ ...rotated(), reason: 'login_ok', sub: 'eve' })
+    recorder.record({ ...rotated(), reason: 'keys_rotated' })
   }
   while (recorder.waiting > 0) await recorder.flush()
   const lasting = batches.flatMap((batch) => [...(batch.lasting ?? [])].map(({ reason }) => reason))
   t.equal(lasting.filter((reason) => reason === 'revoked_by_admin').length, 500)
   t.equal(lasting.filter((reason) => reason === 'logout').length, 100)
-  t.equal(lasting.length, 600)
+  t.equal(lasting.filter((reason) => reason === 'keys_rotated').length, 500, 'the gateway itself is no person')
+  t.equal(lasting.length, 1100)
 })
 
 t.test('what the store did not take is sent again as the same batch', async (t) => {
