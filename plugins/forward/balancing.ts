@@ -2,6 +2,7 @@
 // request by index.ts, and by upstream.ts when an attempt has ended. It counts what says that an instance is not there; an
 // answer that only this request deserves, such as 500, is not that.
 import { problem } from '../errors.ts'
+import type { PlaceKind } from './places.ts'
 import type { CompiledRoute, Instance } from './route.ts'
 
 /**
@@ -11,33 +12,15 @@ import type { CompiledRoute, Instance } from './route.ts'
 export type Failure = 'unsent' | 'unavailable'
 
 /**
- * The instance for the next request: of those that are in and have room, the next in turn or the one with the least to do.
+ * The instance for the next request or stream: of those that are in and have room, the next in turn or the one with the least
+ * to do.
  * One whose time out has passed gets a single request as a trial.
  * @throws Problem `overloaded` when none has room, `upstream_unavailable` when none is in
  */
-export function pickInstance(route: CompiledRoute, nowMs: number): Instance {
-  const found = findInstance(route, nowMs, undefined)
+export function pickInstance(route: CompiledRoute, kind: PlaceKind, nowMs: number): Instance {
+  const found = findInstance(route, kind, nowMs, undefined)
   if (found === undefined) throw refusal(route, nowMs)
   return found
-}
-
-/**
- * Moves a request to another instance, if there is one.
- * @param failed where it was
- * @param fields of the request, names and values in turn; the Host field stands first
- */
-export function sendElsewhere(
-  route: CompiledRoute,
-  failed: Instance,
-  fields: string[],
-  nowMs: number,
-): Instance | undefined {
-  const other = findInstance(route, nowMs, failed)
-  if (other === undefined) return undefined
-  failed.active -= 1
-  other.active += 1
-  fields[1] = other.host
-  return other
 }
 
 /**
@@ -45,14 +28,19 @@ export function sendElsewhere(
  * @param besides the one that has just failed
  * @returns undefined when there is no other
  */
-export function findInstance(route: CompiledRoute, nowMs: number, besides: Instance | undefined): Instance | undefined {
+export function findInstance(
+  route: CompiledRoute,
+  kind: PlaceKind,
+  nowMs: number,
+  besides: Instance | undefined,
+): Instance | undefined {
   const { instances, next } = route
   let best: Instance | undefined
   for (let i = 0; i < instances.length; i += 1) {
     const at = (next + i) % instances.length
     const instance = instances[at]
-    if (instance === undefined || instance === besides || !takesRequests(instance, route, nowMs)) continue
-    if (best !== undefined && instance.active >= best.active) continue
+    if (instance === undefined || instance === besides || !hasRoom(instance, kind, route, nowMs)) continue
+    if (best !== undefined && instance[kind] >= best[kind]) continue
     best = instance
     route.next = at + 1
     if (route.balance === 'round-robin') break
@@ -93,8 +81,9 @@ export function noteFailure(route: CompiledRoute, instance: Instance, failure: F
 
 const doublingLimit = 20
 
-function takesRequests(instance: Instance, { maxConcurrent }: CompiledRoute, nowMs: number): boolean {
-  return instance.active < maxConcurrent && !instance.isSick && instance.outUntilMs <= nowMs
+function hasRoom(instance: Instance, kind: PlaceKind, route: CompiledRoute, nowMs: number): boolean {
+  const most = kind === 'requests' ? route.maxConcurrent : route.maxStreams
+  return instance[kind] < most && !instance.isSick && instance.outUntilMs <= nowMs
 }
 
 // A trial buys itself time: should nothing come of it, not even a failure, the next one follows later.

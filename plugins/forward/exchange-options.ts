@@ -3,7 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Problem } from '../errors.ts'
 import type { AccessClaims } from '../jwt/index.ts'
-import type { CompiledRoute, Instance } from './route.ts'
+import type { Place } from './places.ts'
+import type { CompiledRoute } from './route.ts'
 import type { Upstreams } from './upstream.ts'
 
 /** How the framework is told: a refusal to write, or that the answer is written here. Fastify's reply is one. */
@@ -15,7 +16,7 @@ export interface Answer {
 export interface ExchangeOptions {
   upstreams: Upstreams
   route: CompiledRoute
-  instance: Instance
+  place: Place
   request: IncomingMessage
   response: ServerResponse
   answer: Answer

@@ -6,12 +6,13 @@ import { type ErrorCode, problem } from '../errors.ts'
 import type { AccessClaims } from '../jwt/index.ts'
 import { shortBytesOf, writeAnswerHead } from './answer-head.ts'
 import { passHintsOn, passTrailersOn } from './around-answer.ts'
-import { sendElsewhere } from './balancing.ts'
-import type { AnswerHead } from './client/answer-fields.ts'
+import { findInstance } from './balancing.ts'
+import { type AnswerHead, fieldValues } from './client/answer-fields.ts'
 import type { Call, CallFailure, OutgoingRequest } from './client/call.ts'
 import type { Connection } from './client/connection.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { codeOf, maySendElsewhere, reasonOf, safeMethods } from './failures.ts'
+import type { Place } from './places.ts'
 import type { Instance } from './route.ts'
 import { Upload } from './upload.ts'
 import type { Watched } from './upstream.ts'
@@ -25,7 +26,7 @@ export class Exchange implements Call, Watched {
   #phase: Phase = 'awaiting'
   #connection: Connection | undefined
   #mayRepeat = false
-  #instance: Instance
+  readonly #place: Place
   /** What is sent, again where it may be; no closure, which would keep it alive for long. */
   #message: OutgoingRequest | undefined
   #retriesLeft: number
@@ -41,7 +42,7 @@ export class Exchange implements Call, Watched {
 
   constructor(options: ExchangeOptions, hasBody: boolean) {
     this.#options = options
-    this.#instance = options.instance
+    this.#place = options.place
     this.#retriesLeft = options.route.retries
     this.#sinceMs = options.upstreams.now()
     this.#upload = hasBody ? this.#uploadOf(options) : undefined
@@ -54,7 +55,6 @@ export class Exchange implements Call, Watched {
    */
   start(path: string, fields: string[]): void {
     const { upstreams, request, response } = this.#options
-    this.#instance.active += 1
     upstreams.watch(this)
     longRunning.begin(request.socket)
     response.on('close', this.#onClientClosed)
@@ -88,6 +88,11 @@ export class Exchange implements Call, Watched {
     const { upstreams, route, answer } = this.#options
     const { statusCode } = head
     if (statusCode > 501 || this.#instance.failures > 0) upstreams.answered(route, this.#instance, statusCode)
+    if (isEventStream(head) && !this.#place.becomeStream()) {
+      this.#fail('overloaded', 'stream_share')
+      this.#abort('stream_share')
+      return
+    }
     const fault = writeAnswerHead(this.#options, head, this.#leavesBodyUnread)
     if (fault !== undefined) {
       this.#fail('upstream_bad_response', fault)
@@ -126,7 +131,7 @@ export class Exchange implements Call, Watched {
   }
 
   onEnd(trailers: readonly string[]): void {
-    this.#instance.active -= 1
+    this.#place.release()
     if (this.#phase === 'settled') return
     if (trailers.length > 0) passTrailersOn(trailers, this.#options)
     this.#finish()
@@ -143,7 +148,7 @@ export class Exchange implements Call, Watched {
       }
       if (this.#tryAnother(failure)) return
     }
-    this.#instance.active -= 1
+    this.#place.release()
     if (this.#phase === 'awaiting') this.#fail(codeOf(failure), reasonOf(failure), failure)
     else if (this.#phase === 'receiving') this.#cut()
   }
@@ -163,10 +168,12 @@ export class Exchange implements Call, Watched {
     const message = this.#message
     if (this.#retriesLeft === 0 || upstreams.closing || message === undefined) return false
     const mayTry = maySendElsewhere(failure, request.method ?? '', this.#upload)
-    const other = mayTry ? sendElsewhere(route, this.#instance, message.fields, upstreams.now()) : undefined
+    const other = mayTry ? findInstance(route, 'requests', upstreams.now(), this.#instance) : undefined
     if (other === undefined) return false
     this.#retriesLeft -= 1
-    this.#instance = other
+    this.#place.moveTo(other)
+    // The Host field stands first.
+    message.fields[1] = other.host
     this.#connection = undefined
     upstreams.send(route, other, message, this)
     return true
@@ -175,7 +182,11 @@ export class Exchange implements Call, Watched {
   endIfLate(nowMs: number): void {
     const { route, response } = this.#options
     const idleMs = nowMs - this.#sinceMs
-    if (this.#phase === 'awaiting') {
+    if (this.#upload?.isTooSlow(nowMs) === true) {
+      if (this.#phase === 'awaiting') this.#fail('request_timeout', 'client_body_slow')
+      else this.#cut()
+      this.#abort('late')
+    } else if (this.#phase === 'awaiting') {
       this.#endIfUnanswered(idleMs)
     } else if (idleMs > route.bodyIdleMs && response.socket !== null) {
       // Behind an unfinished answer of the same connection nothing can move; that one is watched itself.
@@ -210,6 +221,10 @@ export class Exchange implements Call, Watched {
       this.#fail('upstream_timeout', 'upstream_headers_timeout')
     }
     this.#abort('late')
+  }
+
+  get #instance(): Instance {
+    return this.#place.instance
   }
 
   get #leavesBodyUnread(): boolean {
@@ -270,9 +285,12 @@ export class Exchange implements Call, Watched {
     this.#connection?.resume(this)
   }
 
-  #uploadOf({ request, response, route }: ExchangeOptions): Upload {
+  #uploadOf({ request, response, route, upstreams }: ExchangeOptions): Upload {
     return new Upload(request, {
       limitBytes: route.bodyLimitBytes,
+      minRate: route.minBodyRate,
+      graceMs: route.bodyIdleMs,
+      now: () => upstreams.now(),
       onStart: () => {
         if (request.headers.expect !== undefined) response.writeContinue()
       },
@@ -284,4 +302,9 @@ export class Exchange implements Call, Watched {
       },
     })
   }
+}
+
+// It stays open for as long as its client listens.
+function isEventStream({ fields }: AnswerHead): boolean {
+  return /^text\/event-stream\s*(?:;|$)/i.test(fieldValues(fields, 'content-type')[0] ?? '')
 }

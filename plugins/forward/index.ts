@@ -3,12 +3,10 @@
 // It never picks a host from a request, and never answers for a path that is the gateway's own.
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
-import { longRunning } from '../connections.ts'
 import { problem } from '../errors.ts'
 import { networkOf } from '../network.ts'
 import { isHost } from '../request-fields.ts'
 import { takesTrailers } from './around-answer.ts'
-import { pickInstance } from './balancing.ts'
 import { Coverage } from './coverage.ts'
 import { cutWhatLostItsToken } from './cutting.ts'
 import { checkParameters, hasBody, sendChecked } from './described.ts'
@@ -17,6 +15,7 @@ import { type Origin, requestFields } from './headers.ts'
 import { HealthChecks } from './health-check.ts'
 import type { RouteMeter } from './meter.ts'
 import type { DescribedOperation } from './openapi/compile.ts'
+import { type Place, takePlace } from './places.ts'
 import {
   type CompiledRoute,
   coversTarget,
@@ -181,7 +180,7 @@ function useLimitOf(
 
 function limitUse(app: FastifyInstance, limit: UseLimit, request: FastifyRequest): void {
   const { access } = request
-  const use = limit.take(access === null ? `address ${networkOf(request.clientAddress)}` : `subject ${access.sub}`)
+  const use = limit.take(callerOf(request))
   const fields = limit.fieldsOf(use)
   if (use.granted) {
     request.limitFields = fields
@@ -200,13 +199,31 @@ function send(
   reply: FastifyReply,
   body?: Buffer,
 ): void {
+  const place = takePlace(
+    route,
+    request.switching === null ? 'requests' : 'streams',
+    callerOf(request),
+    upstreams.now(),
+  )
+  try {
+    begin(upstreams, route, place, { request, reply, body })
+  } catch (error) {
+    place.release()
+    throw error
+  }
+}
+
+function begin(
+  upstreams: Upstreams,
+  route: CompiledRoute,
+  place: Place,
+  { request, reply, body }: { request: FastifyRequest; reply: FastifyReply; body: Buffer | undefined },
+): void {
   const { raw } = request
-  demandShare(route, longRunning.count(raw.socket))
-  const instance = pickInstance(route, upstreams.now())
   const path = upstreamTarget(route, raw.url ?? '')
-  const fields = fieldsFor(route, request, instance)
+  const fields = fieldsFor(route, request, place.instance)
   if (request.switching !== null) {
-    openTunnel(upstreams, route, instance, { request, reply, path, fields })
+    openTunnel(upstreams, route, place, { request, reply, path, fields })
     return
   }
   const allowOrigin = reply.getHeader('access-control-allow-origin')
@@ -214,7 +231,7 @@ function send(
     {
       upstreams,
       route,
-      instance,
+      place,
       request: raw,
       response: reply.raw,
       answer: reply,
@@ -229,10 +246,9 @@ function send(
   exchange.start(path, fields)
 }
 
-// One client that pipelines must not take all places of a service for itself; a pair of requests is nobody's flood.
-function demandShare({ maxConcurrent }: CompiledRoute, heldByConnection: number): void {
-  if (heldByConnection < Math.max(2, Math.ceil(maxConcurrent / 4))) return
-  throw problem('overloaded', { reason: 'connection_share' })
+/** Whose limit and whose share a request counts for. */
+function callerOf({ access, clientAddress }: FastifyRequest): string {
+  return access === null ? `address ${networkOf(clientAddress)}` : `subject ${access.sub}`
 }
 
 function fieldsFor(route: CompiledRoute, request: FastifyRequest, instance: Instance): string[] {

@@ -222,7 +222,32 @@ export const routeSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 10_000,
-        description: 'Requests at once to one instance; then 503. Default 256.',
+        description: 'Requests at once to one instance, streams apart; then 503. Default 256.',
+      }),
+    ),
+    maxStreams: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 100_000,
+        description: 'WebSockets and event streams at once to one instance; then 503. Default 1024.',
+      }),
+    ),
+    callerShare: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        description:
+          'How much of maxConcurrent and of maxStreams one caller may hold, over all instances; then 503. The caller is the ' +
+          'subject of the access token; without one the address, of IPv6 the /64. Two at least. Default 0.25.',
+      }),
+    ),
+    minBodyRate: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 2 ** 30,
+        description:
+          'Bytes a second that a client sends of a body at the least, on average and after a first `bodyIdleMs`; while the ' +
+          'service holds it back no time counts. Then 408. Default 500; 0 takes any.',
       }),
     ),
     balance: Type.Optional(
@@ -257,8 +282,8 @@ export const routeSchema = Type.Object(
     websocket: Type.Optional(
       Type.Boolean({
         description:
-          'Whether WebSockets are let in, under the same policy, from our own and allowed origins. Each counts as one request ' +
-          'to its instance while it is open. Default false.',
+          'Whether WebSockets are let in, under the same policy, from our own and allowed origins. Each is one stream of its ' +
+          'instance while it is open. Default false.',
       }),
     ),
     forwardAuthorization: Type.Optional(

@@ -5,6 +5,7 @@ import type { AuthorizeOptions } from '../authenticate.ts'
 import { readBoundedFile, UnusableFile } from '../bounded-file.ts'
 import { isCanonicalPrefix } from '../request-target.ts'
 import { RouteMeter } from './meter.ts'
+import { CallerShares } from './places.ts'
 import type { ForwardedMethod, PolicyConfig, RouteConfig } from './route-schema.ts'
 
 export {
@@ -35,8 +36,10 @@ export interface Instance {
   host: string
   /** Path under which the service lives; `''` or `/base`. */
   base: string
-  /** Requests that are with it now. */
-  active: number
+  /** Requests that are with it now, streams apart. */
+  requests: number
+  /** WebSockets and event streams that are open to it. */
+  streams: number
   /** Failures in a row; see balancing.ts. */
   failures: number
   /** How often in a row it was taken out. */
@@ -78,7 +81,13 @@ export interface CompiledRoute {
   headersMs: number
   bodyIdleMs: number
   bodyLimitBytes: number
+  /** Bytes a second that a client sends of a body at the least, on average; 0 for any. */
+  minBodyRate: number
   maxConcurrent: number
+  maxStreams: number
+  /** How much of both a caller may hold; 0 to 1. */
+  callerShare: number
+  shares: CallerShares
   balance: NonNullable<RouteConfig['balance']>
   retries: number
   ejection: Required<NonNullable<RouteConfig['ejection']>>
@@ -191,7 +200,11 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     headersMs: timeouts.headersMs ?? 30_000,
     bodyIdleMs: timeouts.bodyIdleMs ?? 30_000,
     bodyLimitBytes: config.bodyLimitBytes ?? 10_485_760,
+    minBodyRate: config.minBodyRate ?? 500,
     maxConcurrent: config.maxConcurrent ?? 256,
+    maxStreams: config.maxStreams ?? 1024,
+    callerShare: config.callerShare ?? 0.25,
+    shares: new CallerShares(),
     balance: config.balance ?? 'round-robin',
     retries: config.retries ?? 1,
     ejection: { failures: 5, firstMs: 1000, longestMs: 60_000, ...config.ejection },
@@ -226,7 +239,16 @@ function instanceOf(upstream: string): Instance {
   const pathStart = upstream.indexOf('/', upstream.indexOf('://') + 3)
   const origin = (pathStart === -1 ? upstream : upstream.slice(0, pathStart)).toLowerCase()
   const base = pathStart === -1 ? '' : upstream.slice(pathStart).replace(/\/$/, '')
-  const fresh = { active: 0, failures: 0, timesOut: 0, outUntilMs: 0, isOnTrial: false, sickChecks: 0, isSick: false }
+  const fresh = {
+    requests: 0,
+    streams: 0,
+    failures: 0,
+    timesOut: 0,
+    outUntilMs: 0,
+    isOnTrial: false,
+    sickChecks: 0,
+    isSick: false,
+  }
   return { origin, host: origin.slice(origin.indexOf('://') + 3), base, ...fresh }
 }
 

@@ -5,7 +5,8 @@ import { isAllowedOrigin } from '../browser-origin.ts'
 import { longRunning } from '../connections.ts'
 import { problem } from '../errors.ts'
 import { type Handshake, handshakeOf } from '../handshakes.ts'
-import type { CompiledRoute, Instance } from './route.ts'
+import type { Place } from './places.ts'
+import type { CompiledRoute } from './route.ts'
 import { Tunnel } from './tunnel.ts'
 import type { Upstreams } from './upstream.ts'
 import { handshakeFields, judgeHandshake, type Offer } from './websocket.ts'
@@ -41,7 +42,7 @@ export function admitHandshake(app: FastifyInstance, route: CompiledRoute, reque
 export function openTunnel(
   upstreams: Upstreams,
   route: CompiledRoute,
-  instance: Instance,
+  place: Place,
   { request, reply, path, fields }: { request: FastifyRequest; reply: FastifyReply; path: string; fields: string[] },
 ): void {
   const { switching, raw, id, access, limitFields } = request
@@ -56,7 +57,7 @@ export function openTunnel(
   const tunnel = new Tunnel({
     upstreams,
     route,
-    instance,
+    place,
     request: raw,
     handshake,
     offer,

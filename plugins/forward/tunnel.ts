@@ -13,14 +13,15 @@ import { EarlyBytes } from './early-bytes.ts'
 import type { Answer } from './exchange-options.ts'
 import { codeOf, reasonOf } from './failures.ts'
 import { answerFields } from './headers.ts'
-import type { CompiledRoute, Instance } from './route.ts'
+import type { Place } from './places.ts'
+import type { CompiledRoute } from './route.ts'
 import type { Upstreams, Watched } from './upstream.ts'
 import { bearerProtocol, isAccepted, type Offer } from './websocket.ts'
 
 export interface TunnelOptions {
   upstreams: Upstreams
   route: CompiledRoute
-  instance: Instance
+  place: Place
   request: IncomingMessage
   handshake: Handshake
   offer: Offer
@@ -54,13 +55,17 @@ export class Tunnel implements Call, Watched {
 
   /** Sends the handshake. @param fields names and values in turn */
   start(path: string, fields: string[]): void {
-    const { upstreams, route, instance, handshake } = this.#options
-    instance.active += 1
+    const { upstreams, route, place, handshake } = this.#options
     upstreams.watch(this)
     handshake.socket.once('close', this.#onClosed)
     this.#early = new EarlyBytes(handshake.socket, handshake.head, this.#onClosed)
     const handshakeRequest = [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket']
-    upstreams.send(route, instance, { method: 'GET', path, fields: handshakeRequest, body: null, bodyBytes: -1 }, this)
+    upstreams.send(
+      route,
+      place.instance,
+      { method: 'GET', path, fields: handshakeRequest, body: null, bodyBytes: -1 },
+      this,
+    )
   }
 
   get access(): AccessClaims | null {
@@ -83,10 +88,10 @@ export class Tunnel implements Call, Watched {
   }
 
   endIfLate(nowMs: number): void {
-    const { route, upstreams, instance } = this.#options
+    const { route, upstreams, place } = this.#options
     if (this.#service === undefined) {
       if (nowMs - this.#sinceMs <= route.headersMs) return
-      upstreams.failed(route, instance, 'unavailable')
+      upstreams.failed(route, place.instance, 'unavailable')
       this.#fail('upstream_timeout', 'upstream_headers_timeout')
     } else if (this.#hasMoved()) {
       this.#sinceMs = nowMs
@@ -106,20 +111,20 @@ export class Tunnel implements Call, Watched {
   }
 
   onSwitch(head: AnswerHead, service: Socket): void {
-    const { upstreams, route, instance, request } = this.#options
+    const { upstreams, route, place, request } = this.#options
     if (!isAccepted(request.headers['sec-websocket-key'], fieldValues(head.fields, 'sec-websocket-accept')[0])) {
       service.destroy()
       this.#fail('upstream_bad_response', 'upstream_handshake')
       return
     }
-    if (instance.failures > 0) upstreams.answered(route, instance, head.statusCode)
+    if (place.instance.failures > 0) upstreams.answered(route, place.instance, head.statusCode)
     this.#open(head, service)
   }
 
   // No switch: whatever the service says instead, the client hears that it is no WebSocket there, with the service's status.
   onHead({ statusCode }: AnswerHead): void {
-    const { upstreams, route, instance } = this.#options
-    upstreams.answered(route, instance, statusCode)
+    const { upstreams, route, place } = this.#options
+    upstreams.answered(route, place.instance, statusCode)
     // A success that is no switch is nothing that could be passed on.
     if (statusCode < 400) route.meter.failed += 1
     else route.meter.answered(statusCode, upstreams.now() - this.#sinceMs)
@@ -132,9 +137,9 @@ export class Tunnel implements Call, Watched {
 
   onFailure(failure: CallFailure): void {
     if (this.#isSettled) return
-    const { upstreams, route, instance } = this.#options
+    const { upstreams, route, place } = this.#options
     if (failure.kind === 'lacking') upstreams.lacks(failure.word)
-    else if (failure.kind === 'unsent') upstreams.failed(route, instance, 'unsent')
+    else if (failure.kind === 'unsent') upstreams.failed(route, place.instance, 'unsent')
     this.#fail(codeOf(failure), reasonOf(failure), failure)
   }
 
@@ -209,10 +214,10 @@ export class Tunnel implements Call, Watched {
   }
 
   #forget(): void {
-    const { upstreams, route, instance, onSettled } = this.#options
+    const { upstreams, route, place, onSettled } = this.#options
     const hadSwitched = this.#service !== undefined
     this.#isSettled = true
-    instance.active -= 1
+    place.release()
     upstreams.forget(this)
     if (hadSwitched) route.meter.tunnelEnded(upstreams.now() - this.#openedMs)
     onSettled(hadSwitched)

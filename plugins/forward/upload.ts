@@ -6,6 +6,11 @@ import { Readable } from 'node:stream'
 
 export interface UploadOptions {
   limitBytes: number
+  /** Bytes a second that the client sends at the least, on average after `graceMs`; 0 for any. */
+  minRate: number
+  graceMs: number
+  /** Monotonic, ms. */
+  now: () => number
   /** Called when the first byte is wanted: the moment to send 100 Continue. */
   onStart: () => void
   /** Called for each part that arrived, and at the end. */
@@ -19,6 +24,10 @@ export class Upload extends Readable {
   readonly #options: UploadOptions
   #started = false
   #receivedBytes = 0
+  /** How long the client was free to send, until it was last held back. */
+  #freeMs = 0
+  /** Since when it is free to send. */
+  #freeSinceMs = 0
 
   constructor(source: IncomingMessage, options: UploadOptions) {
     super()
@@ -36,9 +45,19 @@ export class Upload extends Readable {
     return this.#started && !this.#source.complete && !this.#source.isPaused()
   }
 
+  /** Whether the client sends so slowly that it holds its place at the service for nothing. */
+  isTooSlow(nowMs: number): boolean {
+    const { minRate, graceMs } = this.#options
+    if (minRate === 0 || !this.awaitsClient) return false
+    return this.#freeMs + nowMs - this.#freeSinceMs > graceMs + (this.#receivedBytes / minRate) * 1000
+  }
+
   override _read(): void {
     if (!this.#started) this.#start()
-    else this.#source.resume()
+    else if (this.#source.isPaused()) {
+      this.#freeSinceMs = this.#options.now()
+      this.#source.resume()
+    }
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
@@ -50,6 +69,7 @@ export class Upload extends Readable {
 
   #start(): void {
     this.#started = true
+    this.#freeSinceMs = this.#options.now()
     this.#options.onStart()
     this.#source.on('data', this.#onData).on('end', this.#onEnd)
   }
@@ -61,7 +81,9 @@ export class Upload extends Readable {
       return
     }
     this.#options.onProgress()
-    if (!this.push(part)) this.#source.pause()
+    if (this.push(part)) return
+    this.#freeMs += this.#options.now() - this.#freeSinceMs
+    this.#source.pause()
   }
 
   readonly #onEnd = (): void => {

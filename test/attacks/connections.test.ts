@@ -113,19 +113,17 @@ t.test('one connection that pipelines does not take every place of a service', a
     if (request.url === '/x/held') held.push(response)
     else response.end('free')
   })
-  const { url, port } = await gatewayFor(t, [
-    { prefix: '/x', upstream: upstream.url, policy: 'public', maxConcurrent: 8 },
-  ])
+  const { url, port } = await gatewayFor(t, [{ prefix: '/x', upstream: upstream.url, maxConcurrent: 8 }])
   const greedy = openRaw(port)
   t.teardown(() => void greedy.socket.destroy())
-  greedy.socket.write(`GET /x/held HTTP/1.1\r\n${host}\r\n`.repeat(8))
+  greedy.socket.write(`GET /x/held HTTP/1.1\r\n${host}Authorization: Bearer mallory\r\n\r\n`.repeat(8))
   await eventually('its share is taken', () => held.length === 2)
-  t.equal((await fetch(`${url}/x/free`)).status, 200)
+  t.equal((await fetch(`${url}/x/free`, { headers: { authorization: 'Bearer alice' } })).status, 200)
   t.equal(held.length, 2, 'a quarter of the places')
   for (const response of held) response.end('late')
   await eventually('all are answered, in order', () => statusesIn(greedy.text).length === 8)
   t.same(statusesIn(greedy.text), [200, 200, 503, 503, 503, 503, 503, 503])
-  greedy.socket.write(`GET /x/free HTTP/1.1\r\n${host}\r\n`)
+  greedy.socket.write(`GET /x/free HTTP/1.1\r\n${host}Authorization: Bearer mallory\r\n\r\n`)
   await eventually('the share is free again', () => statusesIn(greedy.text)[8] === 200)
 })
 

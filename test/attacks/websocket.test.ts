@@ -140,7 +140,7 @@ t.test('a client that leaves during the handshake frees the service and its plac
     'by half': (socket) => socket.end(),
     'with words that nobody waits for': (socket) => socket.end('x'.repeat(5000)),
   }
-  const { port, service } = await sceneOf(t, '', { maxConcurrent: 1 })
+  const { port, service } = await sceneOf(t, '', { maxStreams: 1 })
   for (const [way, leave] of Object.entries(leavings)) {
     const client = openRaw(port)
     t.teardown(() => client.socket.destroy())

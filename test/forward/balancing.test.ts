@@ -21,22 +21,22 @@ function routeOf(changes: Partial<RouteConfig> = {}) {
   if (route === undefined) throw new Error('no route')
   const [a, b = a, c = b] = route.instances
   if (a === undefined || b === undefined || c === undefined) throw new Error('no instances')
-  return { route, a, b, c, pick: (nowMs: number) => pickInstance(route, nowMs).host }
+  return { route, a, b, c, pick: (nowMs: number) => pickInstance(route, 'requests', nowMs).host }
 }
 
 t.test('round robin takes each in turn, and passes over those without room', async (t) => {
   const { pick, b } = routeOf({ maxConcurrent: 1 })
   t.strictSame([pick(0), pick(0), pick(0), pick(0)], ['a', 'b', 'c', 'a'])
-  b.active = 1
+  b.requests = 1
   t.strictSame([pick(0), pick(0), pick(0)], ['c', 'a', 'c'])
 })
 
 t.test('least pending takes the one with the fewest requests, and equals in turn', async (t) => {
   const { pick, a, b, c } = routeOf({ balance: 'least-pending' })
   t.strictSame([pick(0), pick(0), pick(0), pick(0)], ['a', 'b', 'c', 'a'])
-  a.active = 2
-  b.active = 1
-  c.active = 3
+  a.requests = 2
+  b.requests = 1
+  c.requests = 3
   t.strictSame([pick(0), pick(0)], ['b', 'b'])
 })
 
@@ -93,11 +93,11 @@ t.test(
 
 t.test('no room is told apart from nobody there', async (t) => {
   const { route, a, b, c, pick } = routeOf({ maxConcurrent: 1 })
-  for (const one of [a, b, c]) one.active = 1
+  for (const one of [a, b, c]) one.requests = 1
   t.throws(() => pick(0), { code: 'overloaded' })
   for (const one of [a, b, c]) one.isSick = true
   t.throws(() => pick(0), { code: 'upstream_unavailable' })
-  t.equal(findInstance(route, 0, a), undefined)
+  t.equal(findInstance(route, 'requests', 0, a), undefined)
 })
 
 t.test('an instance that cannot be reached costs an idempotent request nothing, and is soon left alone', async (t) => {
@@ -260,7 +260,14 @@ t.test('a service that swallows everything hurts no other, and not its own other
   const hole = `http://127.0.0.1:${proxy.port}`
   const timeouts = { connectMs: 100, headersMs: 100 }
   const { url } = await gatewayFor(t, [
-    { prefix: '/hole', upstream: hole, policy: 'public', timeouts: { headersMs: 1000 }, maxConcurrent: 8 },
+    {
+      prefix: '/hole',
+      upstream: hole,
+      policy: 'public',
+      timeouts: { headersMs: 1000 },
+      maxConcurrent: 8,
+      callerShare: 1,
+    },
     { prefix: '/mixed', upstream: [hole, good.url], policy: 'public', timeouts, ejection: { firstMs: 60_000 } },
     { prefix: '/good', upstream: good.url, policy: 'public' },
   ])

@@ -176,7 +176,7 @@ t.test('a client that leaves while the service is being connected to frees its p
   const upstream = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
   const timeouts = { connectMs: 60_000 }
   const { port } = await gatewayFor(t, [
-    { prefix: '/x', upstream, policy: 'public', websocket: true, maxConcurrent: 1, timeouts },
+    { prefix: '/x', upstream, policy: 'public', websocket: true, maxConcurrent: 1, maxStreams: 1, timeouts },
   ])
   const handshake =
     'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'

@@ -199,8 +199,8 @@ t.test('one that stands still is cut, one that moves is not', async (t) => {
   })
 })
 
-t.test('each open one takes a place of its instance', async (t) => {
-  const { gateway, connect } = await sceneOf(t, { maxConcurrent: 1 })
+t.test('each open one takes a place among the streams of its instance', async (t) => {
+  const { gateway, connect } = await sceneOf(t, { maxStreams: 1 })
   const alice = bearer(await gateway.signIn())
   const first = connect('/ws', alice)
   t.equal(await statusOf(first), 101)
