@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { hasRefreshCookie } from './cookies.ts'
 import { problem } from './errors.ts'
+import type { OwnHosts } from './own-hosts.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -18,12 +19,15 @@ export interface BrowserOriginOptions {
   ownOrigin: string
   /** Other origins whose pages may send cookie requests, exactly as browsers write them. */
   allowedOrigins: string[]
+  /** The hosts that we answer for. */
+  hosts: OwnHosts
 }
 
 /** Whose pages may send cookie requests. */
 export interface BrowserOrigins {
   own: string
   allowed: ReadonlySet<string>
+  hosts: OwnHosts
 }
 
 export type OriginVerdict =
@@ -90,10 +94,11 @@ export function isAllowedOrigin(request: FastifyRequest, origins: BrowserOrigins
   return origin !== undefined && (origins.allowed.has(origin) || isOwn(origin, request, origins))
 }
 
-// The address a request was sent to is its page's own origin too: development is reached by more than one name. A page of
-// another host cannot choose our Host field, and a page of the same host over http is `cross-site` to https.
+// The address a request was sent to is its page's own origin too, where it is one of ours: a gateway is reached by more than one
+// name. A page that had its own name lead here sends that name, which is none. One of the same host over http is `cross-site`.
 function isOwn(origin: string, request: FastifyRequest, origins: BrowserOrigins): boolean {
-  return origin === origins.own || origin === `${request.protocol}://${request.host.toLowerCase()}`
+  if (origin === origins.own) return true
+  return origins.hosts.has(request.host) && origin === `${request.protocol}://${request.host.toLowerCase()}`
 }
 
 /** Whether a method only reads (RFC 9110 section 9.2.1), among those that a browser navigates with. */
@@ -104,6 +109,7 @@ export function isReadMethod(method: string): boolean {
 async function browserOrigin(app: FastifyInstance, options: BrowserOriginOptions): Promise<void> {
   app.decorate('browserOrigins', {
     own: options.ownOrigin,
+    hosts: options.hosts,
     allowed: new Set(options.allowedOrigins.filter((origin) => origin !== 'null')),
   })
 }

@@ -12,6 +12,7 @@ import { Problem, problem, toProblem, writeProblem } from './errors.ts'
 import { acceptHandshakes, handshakeOf } from './handshakes.ts'
 import { lingerAfterLast } from './lingering.ts'
 import { bytesBeingParsed } from './node-internals.ts'
+import type { OwnHosts } from './own-hosts.ts'
 import { isHost, judgeFields, unframed } from './request-fields.ts'
 import { judgeTarget } from './request-target.ts'
 import { Shortage } from './shortage.ts'
@@ -26,6 +27,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The handler streams the request body itself, and sends 100 Continue when it begins to read. */
     streamsBody?: boolean
+    /** Answers whatever the Host: it is asked by machines that know addresses only, or judges the host itself. */
+    anyHost?: boolean
   }
 }
 
@@ -83,33 +86,45 @@ export function serverOptions(limits: RequestLimits) {
   }
 }
 
-async function requestGuard(app: FastifyInstance, { limits }: { limits: RequestLimits }): Promise<void> {
+export interface RequestGuardOptions {
+  limits: RequestLimits
+  hosts: OwnHosts
+}
+
+async function requestGuard(app: FastifyInstance, { limits, hosts }: RequestGuardOptions): Promise<void> {
   const shortage = new Shortage(app.log)
   app.decorate('shortage', shortage)
   guardServer(app.server, shortage)
   acceptHandshakes(app, app.server)
   endArrivalsAtStop(app)
-  app.addHook('onRequest', (request, reply, done) => guardRequest(limits, request, reply, done))
+  app.addHook('onRequest', (request, reply, done) => guardRequest(limits, hosts, request, reply, done))
   app.addHook('onSend', closeIfUnread)
   app.addHook('onRoute', continueBeforeBody)
 }
 
 function guardRequest(
   limits: RequestLimits,
+  hosts: OwnHosts,
   request: FastifyRequest,
   reply: FastifyReply,
   done: HookHandlerDoneFunction,
 ): void {
   inTurn(request.raw, reply.raw, () => {
-    const refusal = refusalOf(limits, request, reply)
+    const refusal = refusalOf(limits, hosts, request, reply)
     if (refusal === undefined) done()
     else done(refusal)
   })
 }
 
-function refusalOf(limits: RequestLimits, request: FastifyRequest, reply: FastifyReply): Error | undefined {
+function refusalOf(
+  limits: RequestLimits,
+  hosts: OwnHosts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Error | undefined {
   try {
     judgeRequest(limits, request, reply)
+    judgeHost(hosts, request)
     return undefined
   } catch (refusal) {
     if (isLast(refusal)) ended.add(request.raw.socket)
@@ -140,6 +155,13 @@ function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
 // HTTP/1.0 is rare, so its bytes are looked at; of a line that comes in parts there is nothing more to see.
 function isOfOtherProtocol({ socket, method, url }: IncomingMessage): boolean {
   return bytesBeingParsed(socket).includes(`${method} ${url} RTSP/`, 0, 'latin1')
+}
+
+// RFC 9110 section 7.4: a server should refuse what was not meant for it. What a trusted proxy says in X-Forwarded-Host is its
+// client's Host field, and is judged in its place.
+function judgeHost(hosts: OwnHosts, request: FastifyRequest): void {
+  if (hosts.has(request.host) || request.routeOptions.config?.anyHost === true) return
+  throw problem('misdirected_request', { reason: 'host_unknown' })
 }
 
 // Whether its answer says that the connection ends.

@@ -25,6 +25,7 @@ import loginLimit from '../plugins/login-limit/index.ts'
 import metrics from '../plugins/metrics/index.ts'
 import { timed } from '../plugins/metrics/timed-store.ts'
 import { Totals } from '../plugins/metrics/totals.ts'
+import { OwnHosts } from '../plugins/own-hosts.ts'
 import requestGuard, { serverOptions } from '../plugins/request-guard.ts'
 import revocation, { clockMarginMs } from '../plugins/revocation/index.ts'
 import { deriveSecrets } from '../plugins/secrets.ts'
@@ -130,7 +131,8 @@ async function registerHttp(
 ): Promise<void> {
   await app.register(errors)
   await app.register(clientAddress, { trustedProxies: config.trustedProxies })
-  await app.register(requestGuard, { limits: config.limits })
+  const hosts = new OwnHosts(config.hosts)
+  await app.register(requestGuard, { limits: config.limits, hosts })
   await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
   await app.register(usage, {
     node: config.node,
@@ -143,7 +145,8 @@ async function registerHttp(
   await app.register(jsonBody)
   const usesAccessCookie = config.routes.some(({ accessCookie }) => accessCookie === true)
   await app.register(cookies, { usesAccessCookie })
-  await app.register(browserOrigin, { ownOrigin: new URL(config.issuer).origin, allowedOrigins: config.allowedOrigins })
+  const ownOrigin = new URL(config.issuer).origin
+  await app.register(browserOrigin, { ownOrigin, allowedOrigins: config.allowedOrigins, hosts })
   await app.register(swagger, {
     enabled: config.docs,
     info: apiInfo,
@@ -227,7 +230,7 @@ async function registerRoutes(
   await app.register(sessions)
   await app.register(admin, { bodyLimitBytes: limits.bodyBytes })
   await app.register(metricsRoute, { token: config.metrics.token })
-  await app.register(verify)
+  await app.register(verify, config.verify)
   await app.register(ops, { enabled: config.ops })
   const onPublished = config.docs ? (part: PublishedPart) => void parts.push(part) : undefined
   await app.register(upstreams, { routes, documents, meters, onPublished })

@@ -13,12 +13,13 @@ import type { Knob } from './config/knob.ts'
 import { configFileKnob, type KnobMember, type KnobValues, knobs } from './config/knobs.ts'
 import { type MonitoringConfig, monitoringOf } from './config/monitoring-config.ts'
 import { nearestName } from './config/nearest-name.ts'
+import { type ReachConfig, reachOf } from './config/reach-config.ts'
 import { audiencesOfRoutes, withFilesFrom } from './config/route-rules.ts'
 import { findConflicts } from './config/rules.ts'
 import { findMisfits, type Misfit } from './config/schema.ts'
 import { show } from './config/shown-value.ts'
 
-export interface Config extends MonitoringConfig {
+export interface Config extends MonitoringConfig, ReachConfig {
   /** NODE_ENV is `production`. */
   production: boolean
   listen: { host: string; port: number }
@@ -49,18 +50,9 @@ export interface Config extends MonitoringConfig {
   addressLimit: Rate
   /** Rotations of one session. */
   refreshLimit: Rate | 'off'
-  /** Addresses or networks (CIDR). */
-  trustedProxies: string[]
-  /** Exact origins beside our own. */
-  allowedOrigins: string[]
   signing: { alg: 'ES256' | 'EdDSA' | 'RS256' | 'PS256' | 'HS256'; rotateEverySeconds: number }
   hashing: { concurrency: number; queue: number }
   limits: RequestLimits & { loginBodyBytes: number; connections: number }
-  /** Swagger UI is served. */
-  docs: boolean
-  /** The operators' page is served. */
-  ops: boolean
-  hsts: boolean
   logLevel: string
   maxStalenessMs: number
   onStale: 'reject' | 'serve'
@@ -274,8 +266,6 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     loginLimit: all.loginLimit,
     addressLimit: all.addressLimit,
     refreshLimit: all.refreshLimit,
-    trustedProxies: all.trustedProxies ?? [],
-    allowedOrigins: all.allowedOrigins ?? [],
     signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },
     hashing: { concurrency: all.hashingConcurrency, queue: all.hashingQueue },
     limits: {
@@ -283,8 +273,6 @@ function assemble({ production, values, routes }: Draft, directory: string, file
       ...{ headersTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs },
       connections: all.connections ?? connectionsWithin(descriptorLimit()),
     },
-    docs: all.docs ?? !production,
-    ...{ ops: all.ops, hsts: all.hsts },
     logLevel: all.logLevel ?? (production ? 'info' : 'warn'),
     maxStalenessMs: all.maxStalenessMs,
     onStale: all.onStale,
@@ -293,6 +281,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     file,
     routes,
     notes,
+    ...reachOf(all, issuer, production),
     ...monitoringOf(all),
   }
 }

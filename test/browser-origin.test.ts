@@ -143,7 +143,9 @@ t.test('an own origin is the request’s own address only as a trusted proxy tel
   const direct = await startGateway(t)
   const login = { username: 'alice', password }
   t.equal((await direct.post('/auth/login', login, { headers: spoofed })).statusCode, 403)
-  const proxied = await startGateway(t, { config: { trustedProxies: ['127.0.0.1'] } })
+  const hosts = { issuer: ownOrigin, listed: ['www.test'], loopback: true }
+  const proxied = await startGateway(t, { config: { trustedProxies: ['127.0.0.1'], hosts } })
   const headers = { 'x-forwarded-host': 'www.test', 'x-forwarded-proto': 'https', origin: 'https://www.test' }
   t.equal((await proxied.post('/auth/login', login, { headers })).statusCode, 200)
+  t.equal((await proxied.post('/auth/login', login, { headers: spoofed })).statusCode, 421, 'and is one of ours')
 })

@@ -67,6 +67,8 @@ t.test('without a file and with an empty environment, development gets the defau
     addressLimit: { max: 200, windowMs: 2 * 3_600_000 },
     trustedProxies: [],
     allowedOrigins: [],
+    hosts: { issuer: 'http://127.0.0.1:3000', listed: [], loopback: true },
+    verify: { uncovered: 'refuse' },
     signing: { alg: 'ES256', rotateEverySeconds: 30 * 86_400 },
     hashing: { concurrency: 2, queue: 64 },
     limits: {

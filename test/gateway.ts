@@ -10,6 +10,7 @@ import type { Store } from '../plugins/session-store/store.ts'
 import { type AppOptions, buildApp } from '../src/app.ts'
 import { type Config, loadConfig } from '../src/config.ts'
 import { Clock } from './clock.ts'
+import { listedHosts } from './hosts.ts'
 
 export const password = 'correct horse battery staple'
 export const gatewaySecret = 'a secret for tests that is long enough to be one'
@@ -112,6 +113,7 @@ function configOf({ config }: GatewayOverrides): Config {
     ...loadConfig({ env: {}, directory: '/nowhere' }),
     listen: { host: '127.0.0.1', port: 0 },
     issuer: ownOrigin,
+    hosts: { issuer: ownOrigin, listed: listedHosts, loopback: true },
     audiences: [ownOrigin, 'https://orders.test'],
     secrets: [gatewaySecret],
     loginLimit: { max: 1000, windowMs: 60_000 },

@@ -300,7 +300,7 @@ t.test(
     // Under way to the end: the app before goes on hearing what is revoked.
     const { port } = new URL(gateway.url)
     const half = connect(Number(port), '127.0.0.1', () =>
-      half.write('POST /one HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n'),
+      half.write('POST /one HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n'),
     )
     t.teardown(() => half.destroy())
     await live()

@@ -110,6 +110,7 @@ t.test('in production everything on standard output is a JSON object, and no pas
     NODE_ENV: 'production',
     CARDEA_SECRET: secret,
     CARDEA_ISSUER: issuer,
+    CARDEA_HOSTS: '127.0.0.1',
     CARDEA_TRUSTED_PROXIES: 'none',
     CARDEA_CONFIG: '',
   }

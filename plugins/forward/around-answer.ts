@@ -2,7 +2,7 @@
 // passed on only to a client that can tell them from the answer itself, and neither can say what the gateway says.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AnswerHead, fieldValues } from './client/answer-fields.ts'
-import { endsHere, hasMember } from './field-names.ts'
+import { hasMember, judgeResponseField } from './field-names.ts'
 
 interface Receiver {
   request: IncomingMessage
@@ -50,5 +50,5 @@ const ofHead =
   /^(?:access-control-|authorization$|cache-control$|clear-site-data$|content-|date$|expires$|host$|location$|set-cookie|strict-transport-security$|vary$|via$|www-authenticate$|x-auth-|x-forwarded)/
 
 function isPartOfHead(name: string): boolean {
-  return endsHere(name) || ofHead.test(name)
+  return judgeResponseField(name) !== 'pass' || ofHead.test(name)
 }

@@ -75,15 +75,60 @@ function requestVerdict(name: string): RequestVerdict {
 
 const passOnDemand: ReadonlySet<string> = new Set(['host', 'expect', 'content-length'])
 
-// Of a service's answer: the connection's fields, those of ours it may not speak for, and an invitation past the gateway.
-const droppedOfAnswers: ReadonlySet<string> = new Set([...hopByHopNames, 'x-request-id', 'alt-svc'])
+// Of a service's response: the connection's fields, those of ours it may not speak for, and an invitation past the gateway.
+const droppedOfResponses: ReadonlySet<string> = new Set([...hopByHopNames, 'x-request-id', 'alt-svc'])
+
+// What a response says about a whole origin, which the gateway and all services share: its service workers, its storage, its
+// certificates, where its reports go, who is signed in, what its requests carry. And what a proxy in front of the gateway would
+// obey: to send some file or another place's content instead.
+const ofWholeOrigin: ReadonlySet<string> = new Set([
+  'accept-ch',
+  'clear-site-data',
+  'critical-ch',
+  'expect-ct',
+  'nel',
+  'origin-agent-cluster',
+  'public-key-pins',
+  'public-key-pins-report-only',
+  'report-to',
+  'reporting-endpoints',
+  'sec-session-challenge',
+  'sec-session-registration',
+  'secure-session-challenge',
+  'secure-session-registration',
+  'service-worker-allowed',
+  'set-login',
+  'strict-transport-security',
+  'x-lighttpd-send-file',
+  'x-litespeed-location',
+  'x-reproxy-url',
+  'x-sendfile',
+  'x-sendfile2',
+])
 
 /**
- * Whether a field of a service's answer ends here.
+ * What happens to a field of a service's response. `withheld` passes where the route lets it through by name.
+ */
+export type ResponseVerdict = 'pass' | 'drop' | 'withheld'
+
+const responseVerdicts = new Map<string, ResponseVerdict>()
+
+/**
+ * What happens to a field of a service's response.
  * @param name in lower case
  */
-export function endsHere(name: string): boolean {
-  return droppedOfAnswers.has(name) || name.startsWith('proxy-')
+export function judgeResponseField(name: string): ResponseVerdict {
+  const known = responseVerdicts.get(name)
+  if (known !== undefined) return known
+  const verdict = responseVerdict(name)
+  if (responseVerdicts.size >= rememberedLimit) responseVerdicts.clear()
+  responseVerdicts.set(name, verdict)
+  return verdict
+}
+
+function responseVerdict(name: string): ResponseVerdict {
+  if (droppedOfResponses.has(name) || name.startsWith('proxy-')) return 'drop'
+  return ofWholeOrigin.has(name) || name.startsWith('x-accel-') ? 'withheld' : 'pass'
 }
 
 /**

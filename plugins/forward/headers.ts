@@ -1,7 +1,7 @@
 // The header fields that go to a service and those that come back: built anew in one pass over what was received.
 // Called by index.ts (requests) and exchange.ts (answers); pure. A field of the gateway's own is added after the client's
 // were judged, so that no client can write, repeat or remove it. Nothing here reads a request.
-import { endsHere, judgeRequestField, nominatedBy } from './field-names.ts'
+import { judgeRequestField, judgeResponseField, nominatedBy } from './field-names.ts'
 import type { CompiledRoute } from './route.ts'
 
 /** Who the caller is, as a verified access token says. */
@@ -117,7 +117,9 @@ export function answerFields(received: ReceivedFields, context: AnswerContext): 
   let isShared = false
   for (let i = 0; i + 1 < received.fields.length; i += 2) {
     const name = received.fields[i] ?? ''
-    if (endsHere(name) || (nominated.size > 0 && nominated.has(name) && name !== 'content-length')) continue
+    const verdict = judgeResponseField(name)
+    if (verdict !== 'pass' && (verdict === 'drop' || !context.route.allowedResponseFields.has(name))) continue
+    if (nominated.size > 0 && nominated.has(name) && name !== 'content-length') continue
     if (name === 'cache-control' || name === 'expires') {
       cacheable = true
       isShared ||= context.byCookie && sharing.test(received.fields[i + 1] ?? '')
@@ -132,9 +134,15 @@ export function answerFields(received: ReceivedFields, context: AnswerContext): 
   // cache would show one person's answer to the next one who signs in there; a service cannot know that this was told by a cookie.
   if (context.byCookie && cacheable && !isShared) fields.push('cache-control', 'private', 'vary', 'Cookie')
   if (context.allowOrigin !== undefined) pushCors(fields, context.allowOrigin)
+  // Beside the service's own policies: a browser obeys all of them.
+  if (context.route.sandbox) fields.push('content-security-policy', sandboxPolicy)
   fields.push('via', '1.1 cardea', 'x-request-id', context.requestId)
   return fields
 }
+
+// Everything but `allow-same-origin`, which would give the page the gateway's origin back, and what leads out of the sandbox.
+const sandboxPolicy =
+  'sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads allow-pointer-lock allow-presentation'
 
 // What a service says of an answer that is for everybody, whoever asked (RFC 9111 section 3.5).
 const sharing = /\b(?:public|s-maxage)\b/i

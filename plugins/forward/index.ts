@@ -5,7 +5,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { problem } from '../errors.ts'
 import { networkOf } from '../network.ts'
-import { isHost } from '../request-fields.ts'
 import { takesTrailers } from './around-answer.ts'
 import { Coverage } from './coverage.ts'
 import { cutWhatLostItsToken } from './cutting.ts'
@@ -155,6 +154,13 @@ function admit(
   // The router decodes, we do not: whatever they could disagree about was refused by the request guard, and is again here.
   if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { reason: 'route_mismatch' })
   if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { reason: 'reserved_path' })
+  if (app.coverage.isAmbiguous(route, target, request.method)) {
+    throw problem('path_not_canonical', { reason: 'path_ambiguous' })
+  }
+  // A page cannot set this field, nor fetch the script of a service worker without it.
+  if (!route.serviceWorker && request.headers['service-worker'] !== undefined) {
+    throw problem('service_worker_refused', { reason: 'service_worker' })
+  }
   // By a handshake a page gets a connection both ways, and nobody navigates with one.
   const credential = request.switching === null ? route.credential : { ...route.credential, isRead: false }
   // Fastify declares this route for these methods and no others.
@@ -267,8 +273,8 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
     host: instance.host,
     addresses: request.clientPath ?? [request.clientAddress],
     protocol: request.protocol === 'https' ? 'https' : 'http',
-    // A trusted proxy's X-Forwarded-Host is its client's Host field.
-    forwardedHost: isHost(request.host) ? request.host : (request.headers.host ?? ''),
+    // One of ours (request-guard.ts). A trusted proxy's X-Forwarded-Host is its client's Host field.
+    forwardedHost: request.host,
     requestId: request.id,
     httpVersionMinor: request.raw.httpVersionMinor,
     identity: access,

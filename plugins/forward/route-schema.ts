@@ -1,6 +1,7 @@
 // One route of the config file as it is written: its schema, which editors read too (docs/cardea.config.schema.json).
 // Called by the config loader; route.ts compiles what passed it. A member without a description is not finished.
 import Type, { type Static } from 'typebox'
+import { pageMembers } from './page-schema.ts'
 
 /** Methods that can be forwarded; a route answers each, under its policy. */
 export const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
@@ -297,6 +298,7 @@ export const routeSchema = Type.Object(
           '`cookie` sets it, for the audience and scope that were asked for. Default false.',
       }),
     ),
+    ...pageMembers,
     identityHeaders: Type.Optional(
       Type.Boolean({ description: 'Whether the service gets the x-auth-* fields. Default true.' }),
     ),

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import type { AuthorizeOptions } from '../authenticate.ts'
 import { readBoundedFile, UnusableFile } from '../bounded-file.ts'
 import { isCanonicalPrefix } from '../request-target.ts'
+import { judgeResponseField } from './field-names.ts'
 import { RouteMeter } from './meter.ts'
 import { CallerShares } from './places.ts'
 import type { ForwardedMethod, PolicyConfig, RouteConfig } from './route-schema.ts'
@@ -95,6 +96,12 @@ export interface CompiledRoute {
   tls: TlsConfig | undefined
   forwardAuthorization: boolean
   identityHeaders: boolean
+  /** Names in lower case of response fields that are withheld elsewhere. */
+  allowedResponseFields: ReadonlySet<string>
+  /** Scripts of service workers may be fetched here. */
+  serviceWorker: boolean
+  /** Pages run in an origin of their own. */
+  sandbox: boolean
   /** An open answer ends when its access token expires. */
   cutsAtExpiry: boolean
   rateLimit: RouteConfig['rateLimit']
@@ -120,21 +127,29 @@ export function compileRoutes(configs: readonly RouteConfig[]): CompiledRoute[] 
 
 /** What is wrong with routes beyond their schema: the place, as a JSON pointer into `routes`, and a sentence. */
 export function routeMistakes(configs: readonly RouteConfig[]): { path: string; message: string }[] {
-  const seen = new Set<string>()
+  const seen = new Map<string, string>()
   const mistakes: { path: string; message: string }[] = []
-  for (const [index, { prefix, rewrite, upstream, tls }] of configs.entries()) {
+  for (const [index, { prefix, rewrite, upstream, tls, responseHeaders }] of configs.entries()) {
     const say = (member: string, message: string) => mistakes.push({ path: `/${index}/${member}`, message })
     if (!isCanonicalPrefix(prefix)) say('prefix', `The prefix ${prefix} is not canonical: no dot segments, no escapes.`)
     if (rewrite !== undefined && !isCanonicalPrefix(rewrite)) say('rewrite', `The rewrite ${rewrite} is not canonical.`)
-    if (seen.has(prefix)) say('prefix', `The prefix ${prefix} is there twice; give its instances as a list.`)
+    const like = seen.get(prefix.toLowerCase())
+    if (like === prefix) say('prefix', `The prefix ${prefix} is there twice; give its instances as a list.`)
+    else if (like !== undefined) say('prefix', `The prefix ${prefix} differs from ${like} in capital letters only.`)
     if (isReserved(prefix)) say('prefix', `The prefix ${prefix} is the gateway’s own; choose another.`)
     if (basesOf(upstream).size > 1) say('upstream', `The instances of ${prefix} have different base paths.`)
     for (const text of [upstream].flat()) {
       if (!isUsable(text)) say('upstream', `${text} is not http(s)://host[:port][/base] with a port of 1 to 65535.`)
     }
+    for (const name of responseHeaders?.allow ?? []) {
+      const verdict = judgeResponseField(name.toLowerCase())
+      if (verdict === 'pass') say('responseHeaders', `${name} passes anyway: take it out.`)
+      if (verdict === 'drop')
+        say('responseHeaders', `${name} is the gateway’s own or the connection’s: it cannot pass.`)
+    }
     const tlsMistake = tls && mistakeOfTls(tls.caFile, upstream)
     if (tlsMistake !== undefined) say('tls', tlsMistake)
-    seen.add(prefix)
+    seen.set(prefix.toLowerCase(), prefix)
   }
   return mistakes
 }
@@ -215,6 +230,9 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     },
     forwardAuthorization: config.forwardAuthorization ?? false,
     identityHeaders: config.identityHeaders ?? true,
+    allowedResponseFields: new Set(config.responseHeaders?.allow.map((name) => name.toLowerCase())),
+    serviceWorker: config.serviceWorker ?? false,
+    sandbox: config.sandbox ?? false,
     cutsAtExpiry: config.onExpiry === 'cut',
     rateLimit: config.rateLimit,
     websocket: config.websocket ?? false,

@@ -1,5 +1,7 @@
 // Every knob of the gateway, once: its name in the environment, its key in the file, its default, its meaning.
 // The loader, the published schema, the CLI and the test of README's table all read this table; nothing else names a knob.
+
+import { isHost } from '../../plugins/request-fields.ts'
 import { type Fixed, fixed, type Knob, open } from './knob.ts'
 import {
   choice,
@@ -48,6 +50,16 @@ const listening = {
     },
     list('exact origins such as https://app.example.com, without a path or trailing slash', isOrigin),
     'none',
+  ),
+  hosts: open(
+    {
+      name: 'CARDEA_HOSTS',
+      key: 'hosts',
+      meaning:
+        'Hosts beside the issuer’s that we answer for, with or without a port; anything else is 421; comma separated.',
+    },
+    list('host names or addresses such as app.example.com, app.example.com:8443 or [::1], without a scheme', isHost),
+    'none; in development loopback names',
   ),
   hsts: fixed(
     { name: 'CARDEA_HSTS', key: 'hsts', meaning: 'Sends Strict-Transport-Security (one year) with our own answers.' },

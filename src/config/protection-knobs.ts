@@ -59,6 +59,16 @@ export const protection = {
     choice('reject', 'serve'),
     'reject',
   ),
+  verifyUncovered: fixed(
+    {
+      name: 'CARDEA_VERIFY_UNCOVERED',
+      key: 'verify.uncovered',
+      meaning:
+        'What /auth/verify says of a request that no route covers: 403 (refuse), or 200 to any valid access token.',
+    },
+    choice('refuse', 'authenticated'),
+    'refuse',
+  ),
 }
 
 /** Towards the store. */

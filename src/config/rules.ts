@@ -1,6 +1,7 @@
 // What must hold between the values of a config, each of which is right by itself. Called by the loader of the config.
 // A rule never throws and never repairs: it says what is wrong, where, and what to write. No sentence holds a secret.
 import { passwordProblem } from '../../plugins/credentials/password.ts'
+import { isLoopback } from '../../plugins/own-hosts.ts'
 import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
 import type { Draft } from './draft.ts'
 import { type KnobMember, type KnobValues, knobs } from './knobs.ts'
@@ -118,14 +119,6 @@ function withoutUserinfo(url: string): string {
   return url.replace(/\/\/[^/]*@/, '//…@')
 }
 
-/**
- * Tells whether a host can only be this machine (RFC 6761 section 6.3 for the name).
- * @param hostname as `URL` gives it: lower case, IPv6 in brackets
- */
-function isLoopback(hostname: string): boolean {
-  return /^(localhost|[a-z0-9.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|::1)$/.test(hostname)
-}
-
 function checkSecrets(draft: Draft, { mistakes, notes }: Conflicts): void {
   const { secrets } = draft.values
   if (secrets === undefined) {
@@ -188,7 +181,7 @@ function checkListening(draft: Draft, { mistakes, notes }: Conflicts): void {
   }
   if (production || values.host === undefined || isLoopback(values.host)) return
   notes.push(
-    `This is development, reachable from elsewhere at ${values.host}: set NODE_ENV=production before others depend on it.`,
+    `This is development, reachable from elsewhere at ${values.host}: set NODE_ENV=production before others depend on it, and name what they call it in CARDEA_HOSTS.`,
   )
 }
 

@@ -43,8 +43,8 @@ const readyz = {
 }
 
 const health: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/livez', { schema: livez }, () => ({ status: 'ok' as const }))
-  app.get('/readyz', { schema: readyz }, answerReadiness)
+  app.get('/livez', { schema: livez, config: { anyHost: true } }, () => ({ status: 'ok' as const }))
+  app.get('/readyz', { schema: readyz, config: { anyHost: true } }, answerReadiness)
 }
 
 export default health

@@ -29,16 +29,23 @@ const conventions = [
 const path = '/auth/verify'
 const field = (description: string) => Type.Optional(Type.String({ description }))
 
-const verify: FastifyPluginAsyncTypebox = async (app) => {
+export interface VerifyOptions {
+  /** What becomes of a request that no route covers: refused, or passed on with any valid access token. */
+  uncovered: 'refuse' | 'authenticated'
+}
+
+const verify: FastifyPluginAsyncTypebox<VerifyOptions> = async (app, { uncovered }) => {
   app.get(path, {
+    config: { anyHost: true },
     schema: {
       operationId: 'verify',
       tags: ['auth'],
       summary: 'Ask whether a request may pass (forward-auth)',
       description:
         'For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`: the policy and the audience of the route ' +
-        'that covers the original request; where none does, or none is named, any valid access token. The identity is in ' +
-        'the fields `x-auth-*`, which are empty where there is nothing to say. Envoy asks at `/auth/verify/<path>`.',
+        'that covers the original request. Where none does, or no request is named, the answer is 403, unless the config ' +
+        'says `verify: { uncovered: authenticated }`. The identity is in the fields `x-auth-*`, which are empty where there ' +
+        'is nothing to say. Envoy asks at `/auth/verify/<path>`.',
       security: [{ bearer: [] }, ...(app.usesAccessCookie ? [{ accessCookie: [] }] : []), {}],
       headers: Type.Object({
         'x-original-uri': field('Path and query of the original request, as the client sent them (nginx).'),
@@ -60,16 +67,16 @@ const verify: FastifyPluginAsyncTypebox = async (app) => {
         ),
       },
     },
-    handler: (request, reply) => void answer(app, request, reply, namedOriginal(request)),
+    handler: (request, reply) => void answer(uncovered, request, reply, namedOriginal(request)),
   })
-  await app.register(envoyStyle)
+  await app.register(envoyStyle, { uncovered })
 }
 
 export default verify
 
 // Envoy's ext_authz sends the original method and the original path behind a prefix of ours, so nothing of it can be forged
 // by a field. What the client's body is does not matter here.
-async function envoyStyle(app: FastifyInstance): Promise<void> {
+async function envoyStyle(app: FastifyInstance, { uncovered }: VerifyOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', leaveBody)
   app.route({
@@ -77,19 +84,27 @@ async function envoyStyle(app: FastifyInstance): Promise<void> {
     url: `${path}/*`,
     exposeHeadRoute: false,
     schema: { hide: true },
-    config: { streamsBody: true, cors: { preflightContinue: true, strictPreflight: false } },
+    config: { streamsBody: true, anyHost: true, cors: { preflightContinue: true, strictPreflight: false } },
     onRequest: async ({ raw }) => {
       // Fastify refuses some before it asks any parser.
       delete raw.headers['content-type']
     },
-    handler: (request, reply) => void answer(app, request, reply, ownOriginal(request)),
+    handler: (request, reply) => void answer(uncovered, request, reply, ownOriginal(request)),
   })
 }
 
-function answer(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, original?: Original): FastifyReply {
+function answer(
+  uncovered: VerifyOptions['uncovered'],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  original?: Original,
+): FastifyReply {
+  const app = request.server
+  // The site that the proxy was asked for. With 403, not 421, for nginx's sake.
+  if (!app.browserOrigins.hosts.has(request.host)) throw problem('target_refused', { reason: 'original_host' })
   const covered = original && app.coverage.of(original.target, original.method)
   const route = covered?.route
-  const policies = covered === undefined ? (['authenticated'] as const) : covered.policies
+  const policies = covered === undefined ? policiesOfUncovered(app, uncovered, original) : covered.policies
   if (policies === undefined) throw problem('target_refused', { reason: 'undeclared_operation' })
   const credential = original && route && { ...route.credential, isRead: isReadMethod(original.method) }
   for (const policy of policies) authorize(app, request, policy, credential)
@@ -99,6 +114,19 @@ function answer(app: FastifyInstance, request: FastifyRequest, reply: FastifyRep
   reply.headers({ ...identityOf((route?.identityHeaders ?? true) ? access : null), 'x-auth-assertion': assertion })
   reply.header('cache-control', 'no-store')
   return reply.send()
+}
+
+// Nobody has said who may use it. A proxy that matches paths in another way than this gateway ends here as well.
+function policiesOfUncovered(
+  { coverage }: FastifyInstance,
+  uncovered: VerifyOptions['uncovered'],
+  original: Original | undefined,
+): readonly Policy[] {
+  if (uncovered === 'refuse') throw problem('target_refused', { reason: 'uncovered' })
+  if (original !== undefined && coverage.isNearlyCovered(original.target)) {
+    throw problem('target_refused', { reason: 'original_path_ambiguous' })
+  }
+  return ['authenticated']
 }
 
 // To nginx anything but 401 and 403 is a failure of ours; of the rest only two cookies of a name are what the client did.

@@ -56,7 +56,8 @@ const forgeries: Record<string, string[]> = {
   repeated: [...identity, ...identity, ...identity.map(capitals)],
 }
 
-const cookie = 'Cookie: a=1; __Host-cardea_refresh=secret-refresh; b=2; __Host-cardea_access=secret-access'
+const ownCookies = ['refresh', 'access', 'device'].map((name) => `__Host-cardea_${name}=secret-${name}`)
+const cookie = `Cookie: a=1; ${ownCookies.join('; b=2; ')}; c=3`
 
 for (const proxy of [...proxies, ...snippets()]) {
   t.test(`${proxy.name}: nothing a client forges arrives, nor its token, nor Cardea’s cookies`, async (t) => {

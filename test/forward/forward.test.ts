@@ -222,7 +222,7 @@ t.test('H-06: the client’s forwarding fields count only from a trusted proxy',
   const forwarded = {
     'x-forwarded-for': '6.6.6.6, 203.0.113.9',
     'x-forwarded-proto': 'https',
-    'x-forwarded-host': 'evil.example',
+    'x-forwarded-host': 'www.example',
     'x-real-ip': '6.6.6.6',
     forwarded: 'for=6.6.6.6',
   }
@@ -239,26 +239,36 @@ t.test('H-06: the client’s forwarding fields count only from a trusted proxy',
   )
   t.strictSame(said, [
     ['127.0.0.1', 'http', '127.0.0.1'],
-    ['6.6.6.6, 203.0.113.9, 127.0.0.1', 'https', 'evil.example'],
+    ['6.6.6.6, 203.0.113.9, 127.0.0.1', 'https', 'www.example'],
     // What stands before the first untrusted address is hearsay.
-    ['203.0.113.9, 127.0.0.1', 'https', 'evil.example'],
+    ['203.0.113.9, 127.0.0.1', 'https', 'www.example'],
   ])
   for (const { headers } of upstream.received) t.notOk(headers['x-real-ip'] ?? headers.forwarded)
 })
 
-t.test('H-06: what a trusted proxy passes on as its client’s Host is passed on only when it is one', async (t) => {
-  const upstream = await upstreamFor(t)
-  const { app, url } = await startGateway([{ prefix: '/x', upstream: upstream.url, policy: 'public' }], {
-    trustProxy: ['127.0.0.1'],
-  })
-  t.teardown(() => app.close())
-  for (const host of ['www.example:8443', 'user@www.example', '-:-', 'www.example:', 'a'.repeat(262)]) {
-    await fetch(`${url}/x`, { headers: { 'x-forwarded-host': host } })
-  }
-  const [passed, ...others] = upstream.received.map(({ headers }) => headers['x-forwarded-host'])
-  t.equal(passed, 'www.example:8443')
-  t.strictSame(others, Array(4).fill(new URL(url).host))
-})
+t.test(
+  'H-06: what a trusted proxy passes on as its client’s Host is passed on when it is one of ours, else refused',
+  async (t) => {
+    const upstream = await upstreamFor(t)
+    const { app, url } = await startGateway([{ prefix: '/x', upstream: upstream.url, policy: 'public' }], {
+      trustProxy: ['127.0.0.1'],
+    })
+    t.teardown(() => app.close())
+    for (const host of [
+      'www.example:8443',
+      'user@www.example',
+      '-:-',
+      'www.example:',
+      'evil.example',
+      'a'.repeat(262),
+    ]) {
+      const { status } = await fetch(`${url}/x`, { headers: { 'x-forwarded-host': host } })
+      t.equal(status, host === 'www.example:8443' ? 200 : 421, host)
+    }
+    const passed = upstream.received.map(({ headers }) => headers['x-forwarded-host'])
+    t.strictSame(passed, ['www.example:8443'])
+  },
+)
 
 t.test('fields that hooks set for the gateway’s own answers do not mix into a service’s', async (t) => {
   const upstream = await upstreamFor(t)

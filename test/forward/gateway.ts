@@ -10,6 +10,7 @@ import type { CompiledDocument } from '../../plugins/forward/openapi/index.ts'
 import requestGuard, { type RequestLimits, serverOptions } from '../../plugins/request-guard.ts'
 import usage from '../../plugins/usage.ts'
 import upstreams from '../../src/routes/upstreams.ts'
+import { hostsOfTests } from '../hosts.ts'
 import { startFakeUpstream } from '../upstream.ts'
 
 export const limits: RequestLimits = {
@@ -48,7 +49,7 @@ export async function startGateway(
   const app = Fastify({ ...serverOptions(effective), logger: false, trustProxy: options.trustProxy ?? false })
   await app.register(errors)
   await app.register(clientAddress, { trustedProxies: options.trustProxy ?? [] })
-  await app.register(requestGuard, { limits: effective })
+  await app.register(requestGuard, { limits: effective, hosts: hostsOfTests })
   await app.register(usage)
   options.before?.(app)
   await app.register(standInForAuthentication)
@@ -67,7 +68,7 @@ export async function startGateway(
 const standInForAuthentication = fp(
   async (app: FastifyInstance) => {
     app.decorateRequest('access', null)
-    app.decorate('browserOrigins', { own: 'https://gateway.test', allowed: new Set<string>() })
+    app.decorate('browserOrigins', { own: 'https://gateway.test', allowed: new Set<string>(), hosts: hostsOfTests })
     app.decorate('standing', { of: () => 'good' as const, onRevoked: () => undefined })
     app.decorate('authorize', (request, policy: PolicyConfig, options) => {
       if (policy === 'public') return

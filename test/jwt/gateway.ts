@@ -18,6 +18,7 @@ import { openKey } from '../../plugins/session-store/sealed-key.ts'
 import type { SealedKey, Session, Store } from '../../plugins/session-store/store.ts'
 import usage from '../../plugins/usage.ts'
 import { Clock } from '../clock.ts'
+import { hostsOfTests } from '../hosts.ts'
 
 export const secrets = deriveSecrets(['a test secret of more than 32 characters'])
 export const issuer = 'https://door.example'
@@ -87,7 +88,7 @@ export async function openGateway(
   await app.register(revocation, { keepForSeconds: 300, maxStalenessMs, onStale: 'reject' })
   await app.register(accessTokens, { ...tokenOptions, clock, ...options })
   await app.register(cookies)
-  await app.register(browserOrigin, { ownOrigin: issuer, allowedOrigins: [] })
+  await app.register(browserOrigin, { ownOrigin: issuer, allowedOrigins: [], hosts: hostsOfTests })
   await app.register(authenticate)
   addRoutes(app)
   await app.ready()

@@ -63,15 +63,20 @@ t.test('a token for the audience of the route passes there', async (t) => {
   t.match(await ask(gateway, '/orders', bearer(answer.json())), { statusCode: 401 })
 })
 
-t.test('where no route covers, or nothing is asked about, a valid token is what it takes', async (t) => {
-  const gateway = await start(t, [{ prefix: '/', upstream, policy: 'public' }])
-  const alice = bearer(await gateway.signIn())
-  t.match(await gateway.app.inject('/auth/verify'), { statusCode: 401 })
-  t.match(await gateway.app.inject({ url: '/auth/verify', headers: alice }), { statusCode: 200 })
-  // What is the gateway's own is no route's, not even that of a route for everything.
-  t.match(await ask(gateway, '/admin/users'), { statusCode: 401 })
-  t.match(await ask(gateway, '/elsewhere'), { statusCode: 200, headers: silence })
-})
+t.test(
+  'where no route covers, or nothing is asked about, a valid token is what it takes, if the config says so',
+  async (t) => {
+    const everything: RouteConfig = { prefix: '/', upstream, policy: 'public' }
+    const config = { routes: [...routes, everything], verify: { uncovered: 'authenticated' as const } }
+    const gateway = await startGateway(t, { config })
+    const alice = bearer(await gateway.signIn())
+    t.match(await gateway.app.inject('/auth/verify'), { statusCode: 401 })
+    t.match(await gateway.app.inject({ url: '/auth/verify', headers: alice }), { statusCode: 200 })
+    // What is the gateway's own is no route's, not even that of a route for everything.
+    t.match(await ask(gateway, '/admin/users'), { statusCode: 401 })
+    t.match(await ask(gateway, '/elsewhere'), { statusCode: 200, headers: silence })
+  },
+)
 
 t.test('what would not be forwarded is refused with 403, so that nginx takes it for an answer', async (t) => {
   const gateway = await start(t)
@@ -153,7 +158,7 @@ t.test('it asks the store nothing, marks the delivery, and hears of an end at on
 })
 
 t.test('a cookie counts where the covering route takes it, by the method of the original request', async (t) => {
-  const { gateway, enter } = await startCookieGateway(t)
+  const { gateway, enter } = await startCookieGateway(t, { verify: { uncovered: 'authenticated' } })
   const { access: cookie } = await enter()
   const typed = { cookie, 'sec-fetch-site': 'none' }
   const own = { cookie, 'sec-fetch-site': 'same-origin' }

@@ -1,0 +1,38 @@
+// What a route says about pages of its service in browsers, where all services and the gateway share one origin: members of a
+// route in the config file. Used by route-schema.ts.
+import Type from 'typebox'
+
+/** Members of a route. */
+export const pageMembers = {
+  responseHeaders: Type.Optional(
+    Type.Object(
+      {
+        allow: Type.Array(
+          Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9-]+$', description: 'Name of a field.' }),
+          { maxItems: 64, description: 'Fields of responses that are withheld elsewhere.' },
+        ),
+      },
+      {
+        additionalProperties: false,
+        description:
+          'Services share one origin with the gateway, so what a response says about a whole origin is withheld: ' +
+          'Service-Worker-Allowed, Clear-Site-Data, Strict-Transport-Security, NEL, Report-To, Reporting-Endpoints, ' +
+          'Set-Login, X-Accel-*, X-Sendfile and the like. What `allow` names passes.',
+      },
+    ),
+  ),
+  serviceWorker: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether browsers may fetch scripts of service workers here; one answers for the pages under its folder, so never ' +
+        'say so of `/`. Default false.',
+    }),
+  ),
+  sandbox: Type.Optional(
+    Type.Boolean({
+      description:
+        'Adds `Content-Security-Policy: sandbox allow-scripts allow-forms …` to every response: pages run in an origin of ' +
+        'their own, without the gateway’s cookies and storage. For services that show what others upload. Default false.',
+    }),
+  ),
+}
