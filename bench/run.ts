@@ -11,6 +11,7 @@ import { printPropagation } from './propagation.ts'
 import { printRecording } from './recording.ts'
 import { printRedisMemory } from './redis-tables.ts'
 import { printEmbeddedRefreshing, printRedisRefreshing } from './refresh-tables.ts'
+import { printRegulation } from './regulation.ts'
 import { printWorkers } from './workers.ts'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 9)
@@ -26,6 +27,7 @@ const sections: Record<string, (wanted: readonly string[]) => Promise<void>> = {
   recording: () => printRecording(folder, { rounds, seconds }),
   propagation: () =>
     printPropagation({ folder, revokes: Number(process.env['BENCH_REVOKES'] ?? 10_000), rounds, seconds }),
+  regulation: () => printRegulation(),
   memory: () => printRedisMemory(Number(process.env['BENCH_SESSIONS'] ?? 100_000)),
 }
 

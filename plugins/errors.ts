@@ -33,6 +33,7 @@ export const errorTable = {
   },
   invalid_scope: { status: 400, title: 'The scope asked for exceeds what was granted.', oauth: 'invalid_scope' },
   invalid_target: { status: 400, title: 'The resource asked for is not known here.', oauth: 'invalid_target' },
+  weak_password: { status: 400, title: 'That password is too easy to guess; choose another.' },
   unauthenticated: { status: 401, title: 'This needs an access token.' },
   invalid_token: { status: 401, title: 'The access token is not valid.' },
   invalid_credentials: { status: 401, title: 'The user name or password is not right.', oauth: 'invalid_grant' },

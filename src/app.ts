@@ -197,7 +197,7 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
   })
   await app.register(authenticate)
   const cost = options.hashingCost && { cost: options.hashingCost }
-  await app.register(credentials, { ...config.hashing, ...cost, clock })
+  await app.register(credentials, { ...config.hashing, ...cost, issuer: config.issuer, clock })
   const { loginLimit: perSubject, addressLimit: perAddress } = config
   await app.register(loginLimit, { perSubject, perAddress, secrets, clock })
   await app.register(events, {

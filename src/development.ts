@@ -4,7 +4,8 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readBoundedFile } from '../plugins/bounded-file.ts'
-import { hashPassword } from '../plugins/credentials/password.ts'
+import { hashPassword, verifyPassword } from '../plugins/credentials/password.ts'
+import { contextOf, weaknessOf } from '../plugins/credentials/strength.ts'
 import { minimumSecretLength } from '../plugins/secrets.ts'
 import type { UserStore } from '../plugins/session-store/store.ts'
 import { type Config, ConfigError } from './config.ts'
@@ -89,14 +90,22 @@ export type FirstAdmin =
  * Prepares the first admin where there are no users at all. Nothing is written before the returned function is called: a
  * start that fails in between must not leave an admin whose password nobody was told.
  * @param users the user store
- * @param config its `adminPassword`, or in development one that is made here
+ * @param config its `adminPassword`, or in development one that is made here; its `notes` may grow
  * @returns a function that adds the admin at once, its password being hashed already, and says what happened; a made
  * password is in that, once
+ * @throws ConfigError when the password is easy to guess
  */
 export async function prepareFirstAdmin(users: UserStore, config: Config): Promise<() => Promise<FirstAdmin>> {
-  if ((await users.count()) > 0) return async () => ({ outcome: 'present' })
+  if ((await users.count()) > 0) {
+    config.notes.push(...(await withoutEffect(users, config)))
+    return async () => ({ outcome: 'present' })
+  }
   const password = config.adminPassword ?? (config.production ? undefined : makePassword())
   if (password === undefined) return async () => ({ outcome: 'missing' })
+  const weakness = await weaknessOf(password, contextOf(firstAdminName, config.issuer))
+  if (weakness !== undefined && config.adminPassword !== undefined) {
+    throw new ConfigError([`CARDEA_ADMIN_PASSWORD is too easy to guess: ${weakness} Choose another.`])
+  }
   const passwordHash = await hashPassword(password)
   return async () => {
     const isAdded = await users.add({ sub: firstAdminName, passwordHash, roles: ['admin'], scope: '' })
@@ -105,6 +114,16 @@ export async function prepareFirstAdmin(users: UserStore, config: Config): Promi
       ? { outcome: 'added', from: 'made', password }
       : { outcome: 'added', from: 'CARDEA_ADMIN_PASSWORD' }
   }
+}
+
+// It is read while there are no users. Whoever changes it later would wait for an effect.
+async function withoutEffect(users: UserStore, { adminPassword }: Config): Promise<string[]> {
+  if (adminPassword === undefined) return []
+  const admin = await users.find(firstAdminName)
+  if (admin !== undefined && (await verifyPassword(admin.passwordHash, adminPassword))) return []
+  return [
+    `CARDEA_ADMIN_PASSWORD is not the password of ${firstAdminName} and has no effect, as there are users already: npm run cardea -- users passwd ${firstAdminName}`,
+  ]
 }
 
 // Without the letters and digits that people take for each other; all of it is marked by a double click.

@@ -83,6 +83,12 @@ t.test('users are added, listed, disabled, enabled and given a new password', as
   t.match(user, { roles: ['admin'], scope: 'orders:read orders:write', disabled: false })
   t.ok(await verifyPassword(user?.passwordHash ?? '', 'pä ss wörd '), 'only the line feed is taken off')
 
+  for (const weak of ['password1', 'Bobby-2026']) {
+    const refused = await run(dataDir, ['users', 'add', 'bobby'], weak)
+    t.match(refused, { code: 1, stdout: '', stderr: /^That password is too easy to guess\. It is / })
+  }
+  t.equal(await store.users.find('bobby'), undefined)
+
   const again = await run(dataDir, ['users', 'add', 'ada'], 'another one')
   t.match(again, { code: 1, stdout: '', stderr: 'There is a user ada already.\n', store: '' })
 

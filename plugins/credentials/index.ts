@@ -16,6 +16,7 @@ import {
   passwordProblem,
   verifyPassword,
 } from './password.ts'
+import { contextOf, weaknessOf } from './strength.ts'
 import { canonicalUserName, userNameRule } from './user-name.ts'
 
 declare module 'fastify' {
@@ -28,6 +29,8 @@ export interface CredentialsOptions {
   /** Hashes at a time, and hashes that may wait. */
   concurrency: number
   queue: number
+  /** The URL of this service: no password may be made of its name. */
+  issuer: string
   /** Cost of new hashes; cheaper ones are replaced at the next login. Default: OWASP's. */
   cost?: HashingCost
   clock?: () => number
@@ -64,12 +67,18 @@ export class Credentials {
   readonly #queue: HashingQueue
   readonly #cost: HashingCost
   readonly #dummyHash: string
+  readonly #issuer: string
 
-  constructor(users: UserStore, queue: HashingQueue, cost: HashingCost, dummyHash: string) {
+  constructor(
+    users: UserStore,
+    queue: HashingQueue,
+    { cost, dummyHash, issuer }: { cost: HashingCost; dummyHash: string; issuer: string },
+  ) {
     this.#users = users
     this.#queue = queue
     this.#cost = cost
     this.#dummyHash = dummyHash
+    this.#issuer = issuer
   }
 
   /** How many hashes run, and how many wait. */
@@ -104,15 +113,27 @@ export class Credentials {
   }
 
   /**
+   * Refuses a new password that is easy to guess. It takes some milliseconds, so the caller has shown who it is.
+   * @param path where in the body it stands, a JSON pointer
+   * @throws Problem `weak_password`
+   */
+  async demandStrength(sub: string, password: string, path: string): Promise<void> {
+    const message = await weaknessOf(password, contextOf(sub, this.#issuer))
+    if (message === undefined) return
+    throw problem('weak_password', { reason: 'password_weak', errors: [{ in: 'body', path, message }] })
+  }
+
+  /**
    * Creates a user.
    * @returns what became of it: `created`, `exists` (nothing changed) or `invalid`
-   * @throws Problem `overloaded`; StoreUnavailable
+   * @throws Problem `weak_password`, `overloaded`; StoreUnavailable
    */
   async create(registration: Registration): Promise<CreateUserOutcome> {
     const sub = canonicalUserName(registration.username)
     if (sub === undefined) return { outcome: 'invalid', field: 'username', message: userNameRule }
     const message = newPasswordProblem(registration.password)
     if (message) return { outcome: 'invalid', field: 'password', message }
+    await this.demandStrength(sub, registration.password, '/password')
     const passwordHash = await this.hash(registration.password)
     const { roles, scope } = registration
     const added = await this.#users.add({ sub, passwordHash, roles, scope })
@@ -186,7 +207,7 @@ async function credentials(app: FastifyInstance, options: CredentialsOptions): P
   const dummyHash = await hashPassword(randomBytes(16).toString('hex'), cost)
   const onRefused = () => app.usage.record(undefined, { reason: 'hashing_overloaded', granted: false })
   const queue = new HashingQueue({ ...options, onRefused })
-  app.decorate('credentials', new Credentials(app.store.users, queue, cost, dummyHash))
+  app.decorate('credentials', new Credentials(app.store.users, queue, { cost, dummyHash, issuer: options.issuer }))
 }
 
 /** Fastify plugin: decorates `app.credentials`. */

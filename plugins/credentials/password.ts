@@ -44,7 +44,11 @@ const newPasswordCharactersLeast = 8
  */
 export function newPasswordProblem(password: string): string | undefined {
   const problem = passwordProblem(password)
-  if (problem !== undefined || [...normalise(password)].length >= newPasswordCharactersLeast) return problem
+  if (problem !== undefined) return problem
+  // NIST SP 800-63B section 3.1.1.2 lets printing characters in: these came from a file or an editor, and nobody can type them.
+  if (/[\p{Cc}\u{feff}]/u.test(password))
+    return 'A new password cannot hold a line feed, a byte order mark or another character that nobody can type.'
+  if ([...normalise(password)].length >= newPasswordCharactersLeast) return undefined
   return `A new password has at least ${newPasswordCharactersLeast} characters.`
 }
 

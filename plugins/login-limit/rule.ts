@@ -1,7 +1,7 @@
 // The rule of the login limit: which budgets a try is taken from, and what its verdict gives back. Pure of HTTP, so that the
 // simulation of docs/threat-model.md plays the very rule. Only failures count: a right password gives its own try back, and
 // nothing else. It must never let strangers use up what a known device has.
-import type { Budget, TakenTry, TryStore } from '../session-store/store.ts'
+import type { Budget, TakenTry, TryStore } from '../session-store/try-store.ts'
 
 /** So many in a window. */
 export interface Rate {

@@ -1,8 +1,8 @@
 // Budgets of tries of the embedded store: in memory, because one process serves it and a restart is rare. Called through the
 // port only (store.ts). It must stay bounded, whatever is tried.
 import { RecentMap } from '../recent-map.ts'
-import type { Budget, TakenTry, TakeOutcome, TryStore } from './store.ts'
 import { type BudgetState, givenBack, judgeTry } from './try-budget.ts'
+import type { Budget, TakenTry, TakeOutcome, TryStore } from './try-store.ts'
 
 /** Budgets remembered; the ones least recently tried are forgotten first. */
 const budgetLimit = 300_000

@@ -3,7 +3,7 @@
 import type { RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
 import { scripts } from './redis-scripts.ts'
-import type { Budget, TakenTry, TakeOutcome, TryStore } from './store.ts'
+import type { Budget, TakenTry, TakeOutcome, TryStore } from './try-store.ts'
 
 export class RedisTries implements TryStore {
   readonly #link: RedisLink

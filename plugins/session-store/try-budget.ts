@@ -1,7 +1,7 @@
 // The budget of tries, pure: what one try costs, whether it may be made, and what is left behind. The embedded store calls it;
 // take-tries.lua and give-back.lua are the same in Lua. No wait that comes out of it is longer than the budget's window,
 // whatever a clock did.
-import type { TryLimit } from './store.ts'
+import type { TryLimit } from './try-store.ts'
 
 /** What is remembered of one budget. */
 export interface BudgetState {

@@ -3,6 +3,8 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { newPasswordProblem, passwordLimitBytes } from '../../plugins/credentials/password.ts'
+import { contextOf, weaknessOf } from '../../plugins/credentials/strength.ts'
+import { loadConfig } from '../config.ts'
 import { makePassword } from '../development.ts'
 import { CliError, type Invocation, isGiven, say } from './command.ts'
 
@@ -11,10 +13,11 @@ export const passwordOptions = { generate: { type: 'boolean' } } as const
 
 /**
  * Gets a new password: `--generate` makes and prints one, a terminal is asked twice, a pipe is read.
- * @returns a password that can be one
+ * @param sub whose it will be
+ * @returns a password that can be one and is not easy to guess
  * @throws CliError when what was given cannot be one
  */
-export async function newPassword(invocation: Invocation): Promise<string> {
+export async function newPassword(invocation: Invocation, sub: string): Promise<string> {
   if (isGiven(invocation, 'generate')) {
     const password = makePassword()
     say(`password: ${password}`)
@@ -23,6 +26,8 @@ export async function newPassword(invocation: Invocation): Promise<string> {
   const password = process.stdin.isTTY ? await askTwice() : await readPiped()
   const wrong = newPasswordProblem(password)
   if (wrong) throw new CliError(wrong)
+  const weakness = await weaknessOf(password, contextOf(sub, loadConfig().issuer))
+  if (weakness) throw new CliError(`That password is too easy to guess. ${weakness}`)
   return password
 }
 

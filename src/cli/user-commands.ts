@@ -74,7 +74,7 @@ async function addUser(invocation: Invocation, store: Store): Promise<void> {
   const roles = words(invocation, 'role', isRole)
   const scope = words(invocation, 'scope', isScopeToken).join(' ')
   if (await store.users.find(sub)) throw new CliError(`There is a user ${sub} already.`)
-  const passwordHash = await hashPassword(await newPassword(invocation))
+  const passwordHash = await hashPassword(await newPassword(invocation, sub))
   if (!(await store.users.add({ sub, passwordHash, roles, scope })))
     throw new CliError(`There is a user ${sub} already.`)
   say(`added ${sub}`)
@@ -104,7 +104,7 @@ async function listUsers(invocation: Invocation, store: Store): Promise<void> {
 async function changePassword(invocation: Invocation, store: Store): Promise<void> {
   const sub = nameIn(invocation)
   if (!(await store.users.find(sub))) throw new CliError(`There is no user ${sub}.`)
-  const passwordHash = await hashPassword(await newPassword(invocation))
+  const passwordHash = await hashPassword(await newPassword(invocation, sub))
   await change(invocation, store, { passwordHash }, 'password_changed', 'changed the password of')
 }
 

@@ -1,6 +1,6 @@
 // What must hold between the values of a config, each of which is right by itself. Called by the loader of the config.
 // A rule never throws and never repairs: it says what is wrong, where, and what to write. No sentence holds a secret.
-import { passwordProblem } from '../../plugins/credentials/password.ts'
+import { newPasswordProblem } from '../../plugins/credentials/password.ts'
 import { isLoopback } from '../../plugins/own-hosts.ts'
 import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
 import type { Draft } from './draft.ts'
@@ -145,7 +145,7 @@ const shortAdminPassword = 12
 function checkAdminPassword(draft: Draft, { mistakes, notes }: Conflicts): void {
   const password = draft.values.adminPassword
   if (password === undefined) return
-  const wrong = passwordProblem(password)
+  const wrong = newPasswordProblem(password) ?? wrapping(password)
   if (wrong) mistakes.push(`CARDEA_ADMIN_PASSWORD cannot be used: ${wrong}`)
   else if (draft.production && [...password].length < shortAdminPassword) {
     notes.push(
@@ -161,6 +161,13 @@ function checkTrustedProxies(draft: Draft, { mistakes }: Conflicts): void {
   mistakes.push(
     'CARDEA_TRUSTED_PROXIES is missing: write the addresses or networks of the proxies in front, or none if clients connect to this gateway itself',
   )
+}
+
+// What a shell, a file or a compose file leaves around a value. Whoever typed the password without it could not sign in.
+function wrapping(password: string): string | undefined {
+  if (password.trim() !== password) return 'It begins or ends with a blank: remove that.'
+  const isQuoted = /^(["'`\u2018\u201c]).*["'`\u2019\u201d]$/u.test(password)
+  return isQuoted ? 'It stands in quotes, which would be a part of it: remove them.' : undefined
 }
 
 function checkOrigins(draft: Draft, { mistakes }: Conflicts): void {

@@ -24,7 +24,13 @@ import {
 import { timestamp } from '../session-view.ts'
 import { type AdminOptions, adminRefusals, adminSchema } from './admin-route.ts'
 
-const bodyRefusals = [...adminRefusals, 'body_too_large', 'unsupported_media_type', 'overloaded'] as const
+const bodyRefusals = [
+  ...adminRefusals,
+  'body_too_large',
+  'unsupported_media_type',
+  'overloaded',
+  'weak_password',
+] as const
 
 export const adminUsers: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { bodyLimitBytes: bodyLimit }) => {
   app.post('/admin/users', {
@@ -97,6 +103,7 @@ async function changeUser(app: FastifyInstance, request: FastifyRequest, sub: st
   if (body.password !== undefined) demandNewPassword(body.password, '/password')
   // Before the hash, so that a name that is not there costs nothing.
   await readUser(app, sub)
+  if (body.password !== undefined) await app.credentials.demandStrength(sub, body.password, '/password')
   const changed = await app.credentials.change(sub, await userChange(app, body))
   if (!changed) throw problem('not_found', { reason: 'user_unknown' })
   const ended = await endAfterChange(app, request, sub, body)

@@ -27,6 +27,7 @@ const password: FastifyPluginAsyncTypebox<PasswordOptions> = async (app, options
         204: nothing,
         ...refusals(
           'invalid_request',
+          'weak_password',
           'unauthenticated',
           'invalid_token',
           'invalid_credentials',
@@ -51,6 +52,7 @@ async function changePassword(app: FastifyInstance, request: FastifyRequest, rep
   const user = await app.loginLimit.judge(request, { username: sub, looking, sid }, (place) =>
     app.credentials.check(sub, body.current_password, { looking, place }),
   )
+  if (user) await app.credentials.demandStrength(sub, body.new_password, '/new_password')
   if (!user || !(await app.credentials.setPassword(user, body.new_password))) {
     app.usage.record(request, { reason: 'login_failed', granted: false, sub, detail: 'password change' })
     throw problem('invalid_credentials', { reason: 'login_failed' })

@@ -1,6 +1,7 @@
 // Contract: budgets of tries, and counted uses.
 import type { Test } from 'tap'
-import type { Budget, Store, TakenTry, TryLimit } from '../../plugins/session-store/store.ts'
+import type { Store } from '../../plugins/session-store/store.ts'
+import type { Budget, TakenTry, TryLimit } from '../../plugins/session-store/try-store.ts'
 import type { Clock } from '../clock.ts'
 import { type OpenStore, openScene } from './scene.ts'
 

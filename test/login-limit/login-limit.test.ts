@@ -1,56 +1,12 @@
-// The login limit as a client meets it, on one node and on two. Time is held. How budgets fill, the contract of the stores says
+// The login limit as a client meets it. Time is held. How budgets fill, the contract of the stores says
 // (test/contract/tries.ts); what the rule comes to over days, the simulation (test/bench/regulation.test.ts).
-import { Redis } from 'ioredis'
 import t from 'tap'
-import { deviceCookieName } from '../../plugins/cookies.ts'
-import { networkOf } from '../../plugins/network.ts'
-import { deriveSecrets } from '../../plugins/secrets.ts'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded.ts'
-import { openRedisStore } from '../../plugins/session-store/redis.ts'
-import { subjectTag } from '../../plugins/session-store/refresh-token.ts'
-import { type KeyStore, type Store, StoreUnavailable } from '../../plugins/session-store/store.ts'
-import { loadSubjectTagKey } from '../../plugins/session-store/subject-tag.ts'
-import { Clock } from '../clock.ts'
+import { StoreUnavailable } from '../../plugins/session-store/store.ts'
+import type { Clock } from '../clock.ts'
 import { eventually } from '../eventually.ts'
-import {
-  bearer,
-  cookiesSetBy,
-  type Gateway,
-  type GatewayOverrides,
-  gatewaySecret,
-  password,
-  startGateway,
-} from '../gateway.ts'
-import { newPrefix, sharedRedis, startRedis } from '../redis-server.ts'
-
-const minute = 60_000
-/** Four failures of a subject at once, two of them from one address; twenty of an address. */
-const limit: GatewayOverrides = {
-  config: { loginLimit: { max: 4, windowMs: 4 * minute }, addressLimit: { max: 20, windowMs: 20 * minute } },
-}
-
-function tryLogin({ post }: Gateway, username: string, from: string, given = 'wrong', headers = {}) {
-  return post('/auth/login', { username, password: given }, { remoteAddress: from, headers })
-}
-
-async function statuses(
-  gateway: Gateway,
-  tries: [username: string, from: string, given?: string][],
-): Promise<number[]> {
-  const seen = []
-  for (const [username, from, given] of tries) seen.push((await tryLogin(gateway, username, from, given)).statusCode)
-  return seen
-}
-
-/** Tries from addresses of a network in turn, which must be of three parts. */
-function from(network: string, times: number, username = 'alice'): [string, string][] {
-  return Array.from({ length: times }, (_, host) => [username, `${network}.${host + 1}`])
-}
-
-const deviceOf = (answer: Awaited<ReturnType<typeof tryLogin>>) => ({
-  cookie: `${deviceCookieName}=${cookiesSetBy(answer)[deviceCookieName]?.value}`,
-  'sec-fetch-site': 'same-origin',
-})
+import { bearer, password, startGateway } from '../gateway.ts'
+import { deviceOf, from, limit, minute, statuses, tryLogin } from './scene.ts'
 
 t.test('failures are limited per subject, whatever the address and the spelling', async (t) => {
   const gateway = await startGateway(t, limit)
@@ -318,15 +274,6 @@ t.test('behind a trusted proxy the address it names counts, and what stood left 
   )
 })
 
-t.test('the network of an address, for limits', (t) => {
-  t.equal(networkOf('192.0.2.1'), '192.0.2.1')
-  t.equal(networkOf('::ffff:192.0.2.1'), '192.0.2.1')
-  t.equal(networkOf('2001:DB8::1'), networkOf('2001:db8:0:0:ffff:ffff:ffff:ffff'))
-  t.not(networkOf('2001:db8::1'), networkOf('2001:db8:0:1::1'))
-  t.ok(networkOf('x'.repeat(10_000)).length <= 64)
-  t.end()
-})
-
 t.test('a password typed into the user-name field reaches no log and no event', async (t) => {
   const gateway = await startGateway(t, limit)
   const typed = 'hunter2-is-a-name'
@@ -343,68 +290,6 @@ t.test('a password typed into the user-name field reaches no log and no event', 
   t.notOk((await stored()).includes(typed))
   await tryLogin(gateway, 'alice', '203.0.113.1')
   t.match(gateway.events('login_failed').at(-1), { sub: 'alice' }, 'one who exists is named')
-})
-
-// The same tag for the same text on every node, as the key in the store makes it; `startGateway` makes sids with that key.
-function openNode(url: string, prefix: string): (clock: Clock) => Promise<Store> {
-  const loadSubjectTag = async (keys: KeyStore) => {
-    const key = await loadSubjectTagKey(keys, deriveSecrets([gatewaySecret]))
-    return (text: string) => subjectTag(text, key)
-  }
-  return (clock) => openRedisStore({ url, prefix, clock: clock.now, loadSubjectTag, deadlineMs: 10_000 })
-}
-
-t.test('a login waits for three round trips: the user is looked up beside the first budget', async (t) => {
-  const [url, prefix] = [await sharedRedis(t), newPrefix()]
-  const { post } = await startGateway(t, { openStore: openNode(url, prefix) })
-  const login = async () => (await post('/auth/login', { username: 'alice', password })).statusCode
-  // The first use of a script sends its text.
-  t.equal(await login(), 200)
-  const redis = new Redis(url, { protocol: 2, disableClientInfo: true })
-  t.teardown(() => redis.disconnect())
-  const monitor = await redis.monitor()
-  t.teardown(() => monitor.disconnect())
-  const seen: string[][] = []
-  const marked = Promise.withResolvers<void>()
-  monitor.on('monitor', (_time: string, args: string[], source: string) => {
-    if (args.includes(`${prefix}mark`)) marked.resolve()
-    else if (source !== 'lua') seen.push(args)
-  })
-  t.equal(await login(), 200)
-  await redis.get(`${prefix}mark`)
-  await marked.promise
-  const ofLogin = seen.flatMap((args) => {
-    if (args.some((arg) => arg.startsWith(`${prefix}t{`))) return args.includes('right') ? ['give back'] : ['take']
-    if (!args.some((arg) => arg.startsWith(prefix) && arg.endsWith(':alice'))) return []
-    return [args[0]?.toLowerCase() === 'hgetall' ? 'find' : 'create']
-  })
-  t.strictSame(ofLogin.toSorted(), ['create', 'find', 'give back', 'give back', 'take', 'take'])
-  t.ok(ofLogin.indexOf('find') < ofLogin.lastIndexOf('take'), 'nobody waited for the budget before looking up')
-})
-
-t.test('two nodes on one Redis count together, and know each other’s devices', async (t) => {
-  const clock = new Clock()
-  const openStore = openNode(await sharedRedis(t), newPrefix())
-  const [one, other] = [
-    await startGateway(t, { ...limit, clock, openStore }),
-    await startGateway(t, { ...limit, clock, openStore }),
-  ]
-  const device = deviceOf(await tryLogin(one, 'alice', '192.0.2.1', password))
-  const seen = []
-  for (const [i, [name, address]] of from('198.51.100', 6).entries()) {
-    seen.push((await tryLogin(i % 2 === 0 ? one : other, name, address)).statusCode)
-  }
-  t.strictSame(seen, [401, 401, 401, 401, 429, 429])
-  for (const node of [one, other]) {
-    t.match(await tryLogin(node, 'alice', '192.0.2.99', password), {
-      statusCode: 429,
-      headers: { 'retry-after': '60' },
-    })
-    t.equal((await tryLogin(node, 'root', '192.0.2.98', password)).statusCode, 200, 'another subject is not touched')
-    t.equal((await tryLogin(node, 'alice', '192.0.2.99', password, device)).statusCode, 200, 'a known device')
-  }
-  clock.advance(minute)
-  t.equal((await tryLogin(other, 'alice', '192.0.2.97', password)).statusCode, 200)
 })
 
 t.test('what cannot be counted is not admitted, even where everything else would answer: 503', async (t) => {
@@ -430,21 +315,4 @@ t.test('a try that cannot be given back harms no sign-in', async (t) => {
   t.equal((await tryLogin(gateway, 'alice', '192.0.2.1', password)).statusCode, 200)
   t.equal((await tryLogin(gateway, 'alice', '192.0.2.1', password)).statusCode, 200)
   t.equal((await tryLogin(gateway, 'alice', '192.0.2.1', password)).statusCode, 429, 'it stays counted')
-})
-
-t.test('no name that was tried can be read in Redis, and every budget goes by itself', async (t) => {
-  const redis = await startRedis(t)
-  const prefix = newPrefix()
-  const gateway = await startGateway(t, { ...limit, openStore: openNode(redis.url, prefix) })
-  await tryLogin(gateway, 'my password, typed into the wrong field', '192.0.2.77')
-  const client = new Redis(redis.url)
-  t.teardown(() => client.disconnect())
-  const budgets = (await client.keys('*')).filter((key) => key.startsWith(`${prefix}t{`))
-  t.equal(budgets.length, 3, 'of the address, of the subject, and of both')
-  for (const key of budgets) {
-    t.match(key.slice(prefix.length), /^t\{[\w-]{8}\}[\w-]{8}$/)
-    t.equal((await client.getBuffer(key))?.length, 12)
-    const ttlMs = await client.pttl(key)
-    t.ok(ttlMs > 30_000 && ttlMs <= 9 * minute, 'until all is forgotten')
-  }
 })
