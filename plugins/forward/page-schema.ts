@@ -1,9 +1,17 @@
-// What a route says about pages of its service in browsers, where all services and the gateway share one origin: members of a
-// route in the config file. Used by route-schema.ts.
+// What a route says about pages of its service in browsers, where all services and the gateway share one origin, and whether the
+// service hears who asks: members of a route in the config file. Used by route-schema.ts.
 import Type from 'typebox'
 
 /** Members of a route. */
 export const pageMembers = {
+  accessCookie: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether the access token may come in a cookie where no Bearer comes, from pages of our own and allowed origins: for ' +
+        'EventSource, WebSockets, images, downloads and pages. While any route says so, a sign-in or refresh with delivery ' +
+        '`cookie` sets it, for the audience and scope that were asked for. Default false.',
+    }),
+  ),
   responseHeaders: Type.Optional(
     Type.Object(
       {
@@ -34,5 +42,8 @@ export const pageMembers = {
         'Adds `Content-Security-Policy: sandbox allow-scripts allow-forms …` to every response: pages run in an origin of ' +
         'their own, without the gateway’s cookies and storage. For services that show what others upload. Default false.',
     }),
+  ),
+  identityHeaders: Type.Optional(
+    Type.Boolean({ description: 'Whether the service gets the x-auth-* fields. Default true.' }),
   ),
 }

@@ -290,18 +290,7 @@ export const routeSchema = Type.Object(
     forwardAuthorization: Type.Optional(
       Type.Boolean({ description: 'Whether the service gets the client’s Authorization field. Default false.' }),
     ),
-    accessCookie: Type.Optional(
-      Type.Boolean({
-        description:
-          'Whether the access token may come in a cookie where no Bearer comes, from pages of our own and allowed origins: for ' +
-          'EventSource, WebSockets, images, downloads and pages. While any route says so, a sign-in or refresh with delivery ' +
-          '`cookie` sets it, for the audience and scope that were asked for. Default false.',
-      }),
-    ),
     ...pageMembers,
-    identityHeaders: Type.Optional(
-      Type.Boolean({ description: 'Whether the service gets the x-auth-* fields. Default true.' }),
-    ),
   },
   { additionalProperties: false },
 )

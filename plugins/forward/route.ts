@@ -1,9 +1,9 @@
 // One route of the config file in the form in which it is used at run time, where every constant is ready.
 // Called by the config loader (mistakes) and by src/routes/upstreams.ts. A compiled route never takes a host from a client.
-import { X509Certificate } from 'node:crypto'
 import type { AuthorizeOptions } from '../authenticate.ts'
-import { readBoundedFile, UnusableFile } from '../bounded-file.ts'
+import { readBoundedFile } from '../bounded-file.ts'
 import { isCanonicalPrefix } from '../request-target.ts'
+import { authorityLimitBytes, mistakeOfTls } from './authority-file.ts'
 import { judgeResponseField } from './field-names.ts'
 import { RouteMeter } from './meter.ts'
 import { CallerShares } from './places.ts'
@@ -278,24 +278,6 @@ function isUsable(upstream: string): boolean {
   const { base } = instanceOf(upstream)
   return URL.canParse(upstream) && new URL(upstream).port !== '0' && (base === '' || isCanonicalPrefix(base))
 }
-
-function mistakeOfTls(caFile: string, upstream: string | string[]): string | undefined {
-  if ([upstream].flat().some((text) => !text.startsWith('https:'))) return 'Only https upstreams have certificates.'
-  try {
-    const pem = readBoundedFile(caFile, authorityLimitBytes).toString()
-    for (const one of pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? ['']) {
-      new X509Certificate(one)
-    }
-    return undefined
-  } catch (error) {
-    if (error instanceof UnusableFile) return `The file ${caFile} ${error.message}.`
-    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    return `The file ${caFile} ${isAbsent ? 'is not there' : 'holds no certificate'}.`
-  }
-}
-
-/** The bundle of every public authority has a quarter of this. */
-const authorityLimitBytes = 1024 * 1024
 
 // With and without the port that the scheme implies, and relative to the scheme.
 function spellingsOf(origin: string): string[] {
