@@ -35,6 +35,7 @@ export const reasonTable = {
   origin_refused: 'a cookie request from a page of another origin',
   password_changed: 'the session ended because its user’s password changed',
   policy_refused: 'a valid access token that lacks the role, scope or audience of the route',
+  record_forged: 'a record in the store that no gateway wrote was refused; `detail` says which',
   refresh_limited: 'a refresh over the limit of its session; nothing was rotated',
   retried_concurrent: 'a superseded refresh token inside the grace; its successor was given again',
   retried_lost_answer: 'the last refresh token before one that was never delivered; the successor was given again',
@@ -60,7 +61,7 @@ export const reasonTable = {
   unknown_session: 'a refresh token of a session that the store does not know',
   user_added: 'an administrator added a user',
   user_changed: 'an administrator changed a user',
-  user_disabled: 'the session ended because its user was disabled',
+  user_disabled: 'the session ended because its user was disabled or changed',
 } as const satisfies Record<string, string>
 
 export type Reason = keyof typeof reasonTable
@@ -95,6 +96,7 @@ const alarms: ReadonlySet<Reason> = new Set([
   'revocation_unknown',
   'store_alarm',
   'clock_jumped',
+  'record_forged',
 ])
 
 /** Levels of a log that writes ordinary events. */

@@ -226,7 +226,7 @@ async function registerRoutes(
   await app.register(login, { audiences, bodyLimitBytes, clock })
   await app.register(token, { audiences, bodyLimitBytes, clock })
   await app.register(logout, { bodyLimitBytes })
-  await app.register(password, { bodyLimitBytes })
+  await app.register(password, { audiences, bodyLimitBytes, clock })
   await app.register(sessions)
   await app.register(admin, { bodyLimitBytes: limits.bodyBytes })
   await app.register(metricsRoute, { token: config.metrics.token })

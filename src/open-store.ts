@@ -6,9 +6,8 @@ import { clockMarginMs } from '../plugins/revocation/index.ts'
 import { deriveSecrets } from '../plugins/secrets.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import { openRedisStore } from '../plugins/session-store/redis.ts'
-import { subjectTag } from '../plugins/session-store/refresh-token.ts'
 import type { KeyStore, Store } from '../plugins/session-store/store.ts'
-import { loadSubjectTagKey } from '../plugins/session-store/subject-tag.ts'
+import { loadSubjectTagKey, type SubjectTag, subjectTagOf } from '../plugins/session-store/subject-tag.ts'
 import type { Config } from './config.ts'
 
 /** The store answers, and must not be used as it is; the message says what to change. */
@@ -74,7 +73,6 @@ function openRedis(config: Config, url: string, { onWarning, keepLogMs }: OpenSt
   })
 }
 
-async function loadSubjectTag(keys: KeyStore, secrets: readonly string[]): Promise<(sub: string) => string> {
-  const key = await loadSubjectTagKey(keys, deriveSecrets(secrets))
-  return (sub) => subjectTag(sub, key)
+async function loadSubjectTag(keys: KeyStore, secrets: readonly string[]): Promise<SubjectTag> {
+  return subjectTagOf(await loadSubjectTagKey(keys, deriveSecrets(secrets)))
 }

@@ -222,9 +222,12 @@ export const pageLimit = Type.String({
 /** Of what is listed a page at a time, how much comes when nobody says. */
 export const defaultPageLimit = 50
 
+// What is in one only src/cursor.ts knows.
+const cursor = Type.String({ pattern: '^[A-Za-z0-9_-]{1,200}$', description: '`next` of the page before.' })
+
 export const userPage = Type.Object(
   {
-    after: Type.Optional(Type.String({ maxLength: 64, description: 'Begin behind this subject.' })),
+    after: Type.Optional(cursor),
     limit: Type.Optional(pageLimit),
   },
   closed,
@@ -233,13 +236,7 @@ export const userPage = Type.Object(
 export const sessionListQuery = Type.Object(
   {
     sub: Type.Optional(subject),
-    after: Type.Optional(
-      // A subject, or a session of it: `next` is written by adminSessions, and nobody else need read it.
-      Type.String({
-        pattern: `${userNamePattern.slice(0, -1)}(~[0-9]{1,15}~[A-Za-z0-9_-]{32})?$`,
-        description: '`next` of the page before.',
-      }),
-    ),
+    after: Type.Optional(cursor),
     limit: Type.Optional(pageLimit),
   },
   closed,

@@ -2,6 +2,7 @@
 // adapter that needs a line changed here is wrong, or the port is.
 import t from 'tap'
 import type { Clock } from './clock.ts'
+import { testChangedUsers } from './contract/changed-users.ts'
 import { testCreating } from './contract/creating.ts'
 import { testDelivery } from './contract/delivery.ts'
 import { testEnding } from './contract/ending.ts'
@@ -29,6 +30,7 @@ export function storeContract(name: string, open: OpenStore, clock: Clock): void
   const parts = {
     'creating sessions': testCreating,
     rotating: testRotating,
+    'users that changed': testChangedUsers,
     'reuse of superseded tokens': testReuse,
     'delivery proof': testDelivery,
     expiry: testExpiry,

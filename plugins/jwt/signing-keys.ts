@@ -156,9 +156,13 @@ export class SigningKeys {
   async #maintain(): Promise<void> {
     await this.#load()
     const isDue = this.#isSuccessorDue()
-    if (isDue) await this.#make(this.#options.clock() + this.#publishAheadMs, this.#successorKid())
+    // The second name: the first one may be that of a key that was revoked.
+    for (const kid of isDue ? [this.#successorKid(), randomKid()] : []) {
+      if (this.#isSuccessorDue()) await this.#make(this.#options.clock() + this.#publishAheadMs, kid)
+      await this.#load()
+    }
     const removed = await this.#removePast()
-    if (isDue || removed) await this.#load()
+    if (removed) await this.#load()
   }
 
   async #load(openRow: OpenRow = (row) => this.#openIfPossible(row)): Promise<void> {
@@ -258,14 +262,15 @@ export class SigningKeys {
   async #make(activeFrom: number, kid: string): Promise<void> {
     const { alg, secrets, store, clock } = this.#options
     const name = { id: kid, use: 'signing', alg, createdAt: clock(), activeFrom } as const
-    const added = await store.add(sealKey(name, await generateKey(alg), secrets))
-    if (added) this.#options.onMade({ kid, alg, activeFrom })
+    if (await store.add(sealKey(name, await generateKey(alg), secrets))) this.#options.onMade({ kid, alg, activeFrom })
   }
 
   async #signingRows(): Promise<SealedKey[]> {
     const rows = (await this.#options.store.list()).filter(({ use }) => use === 'signing')
-    for (const kid of this.#revoked) if (!rows.some(({ id }) => id === kid)) this.#revoked.delete(kid)
-    return rows
+    // One that is there again was brought back by a store that lost the removal: the next start must not find it.
+    for (const kid of this.#revoked)
+      rows.some(({ id }) => id === kid) ? await this.#options.store.remove(kid) : this.#revoked.delete(kid)
+    return rows.filter(({ id }) => !this.#revoked.has(id))
   }
 
   #askAgain(): void {

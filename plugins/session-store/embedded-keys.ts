@@ -34,11 +34,15 @@ export class EmbeddedKeys implements KeyStore {
 
 function prepareStatements(database: Database) {
   return {
-    list: database.prepare('SELECT id, use, alg, createdAt, activeFrom, sealed FROM keys ORDER BY activeFrom, id'),
+    list: database.prepare(`
+      SELECT id, use, alg, createdAt, activeFrom, sealed FROM keys WHERE use <> 'removed' ORDER BY activeFrom, id`),
     insert: database.prepare(`
       INSERT INTO keys (id, use, alg, createdAt, activeFrom, sealed) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT (id) DO NOTHING`),
-    replace: database.prepare('UPDATE keys SET sealed = ? WHERE id = ?'),
-    remove: database.prepare('DELETE FROM keys WHERE id = ?'),
+    replace: database.prepare("UPDATE keys SET sealed = ? WHERE id = ? AND use <> 'removed'"),
+    // What stays is a tombstone: nobody adds the key again who has not heard of it.
+    remove: database.prepare(`
+      INSERT INTO keys (id, use, alg, createdAt, activeFrom, sealed) VALUES (?, 'removed', '', 0, 0, '')
+      ON CONFLICT (id) DO UPDATE SET use = 'removed', sealed = ''`),
   }
 }

@@ -79,6 +79,13 @@ const migrations = [
   'ALTER TABLE sessions ADD COLUMN inCookie INTEGER NOT NULL DEFAULT 0',
   activeMinuteTables,
   lastingEventTable,
+  `
+  -- What a session was granted by: revision of the user's record, 0 when there was none.
+  ALTER TABLE sessions ADD COLUMN userRevision INTEGER NOT NULL DEFAULT 0;
+  UPDATE sessions SET userRevision = coalesce((SELECT revision FROM users WHERE users.sub = sessions.sub), 0);
+  -- When all sessions of the user were ended last, ms; no later sign-in is dated before.
+  ALTER TABLE users ADD COLUMN endedAt INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
 
 /** The version of the tables that this program reads and writes (`PRAGMA user_version`). */

@@ -18,6 +18,7 @@ export interface SessionRow {
   ip: string
   amr: string
   inCookie: number
+  userRevision: number
   revokedAt: number | null
   endReason: EndReason | null
   purgeAt: number
@@ -46,6 +47,7 @@ export function toRow(session: Session): SessionRow & Record<string, string | nu
     ip: session.ip,
     amr: JSON.stringify(session.amr),
     inCookie: Number(session.inCookie ?? false),
+    userRevision: session.userRevision,
     revokedAt: session.revokedAt ?? null,
     endReason: session.endReason ?? null,
     purgeAt: purgeAtOf(session),

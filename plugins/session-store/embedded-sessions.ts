@@ -5,7 +5,7 @@ import type { RevocationLog } from './embedded-revocations.ts'
 import { EmbeddedSessionList } from './embedded-session-list.ts'
 import { type SessionRow, toRow, toSession } from './embedded-session-row.ts'
 import { type NotBefore, nextNotBefore, noNotBefore, underNotBefore } from './not-before.ts'
-import { decide, expiryOf, succeed } from './rotation.ts'
+import { decide, expiryOf, isGrantedBy, succeed, type UserState } from './rotation.ts'
 import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
   BareRevocation,
@@ -105,12 +105,14 @@ export class EmbeddedSessions implements SessionStore {
   }
 
   #create(fresh: NewSession): CreateOutcome {
-    if (!this.#isUnchanged(fresh.sub, fresh.userRevision)) return { outcome: 'user_changed' }
+    const user = this.#findUser(fresh.sub)
+    if (!isGrantedBy(fresh.userRevision, user)) return { outcome: 'user_changed' }
     if (this.#find(fresh.sid)) throw new Error(`a session ${fresh.sid} exists already`)
     const now = this.#clock()
     const revocations = this.#revokeAll(this.#beyondLimit(fresh, now), 'session_limit', now)
-    // Whoever was ended with everyone a moment ago may sign in again at once: the not-before is then the next full second.
-    const session = begin(fresh, now, Math.max(now, this.#notBefore().at))
+    // Whoever was ended with everyone a moment ago may sign in again at once: the not-before is then the next full second. And
+    // whose sessions were all ended may, though the clock was set back since.
+    const session = begin(fresh, Math.max(now, this.#notBefore().at, user?.endedAt ?? 0))
     this.#statements.insert.run(toRow(session))
     return { outcome: 'created', session, revocations }
   }
@@ -119,20 +121,16 @@ export class EmbeddedSessions implements SessionStore {
     const session = this.#find(presented.sid)
     if (!session) return { outcome: 'unknown' }
     const now = this.#clock()
-    const decision = decide(session, presented, now, graceMs)
+    const decision = decide(session, presented, now, graceMs, this.#findUser(session.sub))
     switch (decision.outcome) {
       case 'rotated':
         return { outcome: 'rotated', session: this.#replace(succeed(session, Math.max(now, session.createdAt))) }
       case 'retried':
         return { outcome: 'retried', session, why: decision.why }
-      case 'reused': {
-        const tombstone = this.#bury(session, 'revoked_by_reuse', now)
-        return {
-          outcome: 'reused',
-          session: tombstone,
-          revocations: [this.#record(tombstone, 'revoked_by_reuse', now)],
-        }
-      }
+      case 'reused':
+        return { outcome: 'reused', ...this.#revoke(session, 'revoked_by_reuse', now) }
+      case 'user_changed':
+        return { outcome: 'user_changed', ...this.#revoke(session, 'user_disabled', now) }
       case 'ahead':
         return { outcome: 'ahead', session }
       case 'expired':
@@ -154,7 +152,10 @@ export class EmbeddedSessions implements SessionStore {
     const ending = this.#live(sub, now).filter((session) => session.sid !== exceptSid)
     const revocations = this.#revokeAll(ending.reverse(), reason, now)
     // The subject itself, unless one session stays: tokens of sessions that the store does not know (any more) end too.
-    if (exceptSid === undefined) this.#log.append({ kind: 'subject', sub, at: now, reason })
+    if (exceptSid === undefined) {
+      this.#log.append({ kind: 'subject', sub, at: now, reason })
+      this.#statements.noteEnd.run(now, sub, now)
+    }
     return { revocations, at: now }
   }
 
@@ -171,7 +172,12 @@ export class EmbeddedSessions implements SessionStore {
   }
 
   #revokeAll(sessions: readonly Session[], reason: EndReason, now: number): SessionRevocation[] {
-    return sessions.map((session) => this.#record(this.#bury(session, reason, now), reason, now))
+    return sessions.flatMap((session) => this.#revoke(session, reason, now).revocations)
+  }
+
+  #revoke(session: Session, reason: EndReason, now: number) {
+    const tombstone = this.#bury(session, reason, now)
+    return { session: tombstone, revocations: [this.#record(tombstone, reason, now)] }
   }
 
   #bury(session: Session, endReason: EndReason, now: number): Session {
@@ -214,8 +220,12 @@ export class EmbeddedSessions implements SessionStore {
       .reverse()
   }
 
-  #isUnchanged(sub: string, revision: number): boolean {
-    return this.#statements.findUser.get(sub, revision) !== undefined
+  #findUser(sub: string): (UserState & { endedAt: number }) | undefined {
+    // Boundary: as in #find.
+    const row = this.#statements.findUser.get(sub) as
+      | { revision: number; disabled: number; endedAt: number }
+      | undefined
+    return row && { ...row, disabled: row.disabled === 1 }
   }
 
   // After the commit: whoever is woken reads what is there for good.
@@ -241,33 +251,34 @@ function reasonOf(tombstone: Session): EndReason {
   return tombstone.endReason
 }
 
-function begin(fresh: NewSession, now: number, createdAt: number): Session {
-  const { absoluteTtlSeconds, maxSessions: _limit, userRevision: _revision, ...kept } = fresh
+function begin(fresh: NewSession, createdAt: number): Session {
+  const { absoluteTtlSeconds, maxSessions: _limit, ...kept } = fresh
   return {
     ...kept,
     generation: 1,
     delivered: false,
     rotatedAt: [createdAt],
     createdAt,
-    absoluteExpirySeconds: Math.floor(now / 1000) + absoluteTtlSeconds,
+    absoluteExpirySeconds: Math.floor(createdAt / 1000) + absoluteTtlSeconds,
   }
 }
 
 function prepareStatements(database: Database) {
   return {
     find: database.prepare('SELECT * FROM sessions WHERE sid = ?'),
-    findUser: database.prepare('SELECT 1 FROM users WHERE sub = ? AND revision = ? AND disabled = 0'),
+    findUser: database.prepare('SELECT revision, disabled, endedAt FROM users WHERE sub = ?'),
     listBySubject: database.prepare(
       'SELECT * FROM sessions WHERE sub = ? AND revokedAt IS NULL ORDER BY createdAt DESC, rowid DESC',
     ),
     countBySubject: database.prepare('SELECT count(*) AS sessions FROM sessions WHERE sub = ? AND revokedAt IS NULL'),
     notBefore: database.prepare('SELECT at, reason FROM notBefore'),
     setNotBefore: database.prepare('INSERT OR REPLACE INTO notBefore (id, at, reason) VALUES (1, ?, ?)'),
+    noteEnd: database.prepare('UPDATE users SET endedAt = ? WHERE sub = ? AND endedAt < ?'),
     insert: database.prepare(`
       INSERT INTO sessions (sid, sub, generation, delivered, rotatedAt, createdAt, absoluteExpirySeconds, idleTtlSeconds,
-        roles, scope, device, ip, amr, inCookie, revokedAt, endReason, purgeAt)
+        roles, scope, device, ip, amr, inCookie, userRevision, revokedAt, endReason, purgeAt)
       VALUES (:sid, :sub, :generation, :delivered, :rotatedAt, :createdAt, :absoluteExpirySeconds, :idleTtlSeconds,
-        :roles, :scope, :device, :ip, :amr, :inCookie, :revokedAt, :endReason, :purgeAt)`),
+        :roles, :scope, :device, :ip, :amr, :inCookie, :userRevision, :revokedAt, :endReason, :purgeAt)`),
     update: database.prepare(`
       UPDATE sessions SET generation = ?, delivered = ?, rotatedAt = ?, revokedAt = ?, endReason = ?, purgeAt = ?
       WHERE sid = ?`),

@@ -98,6 +98,6 @@ function toRow(user: User): UserRow & Record<string, string | number> {
   return { sub, passwordHash, roles: JSON.stringify(user.roles), scope, disabled, createdAt, revision }
 }
 
-function toUser(row: UserRow): User {
-  return { ...row, roles: JSON.parse(row.roles), disabled: row.disabled === 1 }
+function toUser({ sub, passwordHash, roles, scope, disabled, createdAt, revision }: UserRow): User {
+  return { sub, passwordHash, roles: JSON.parse(roles), scope, disabled: disabled === 1, createdAt, revision }
 }

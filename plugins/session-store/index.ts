@@ -60,8 +60,9 @@ async function sessionStore(app: FastifyInstance, options: SessionStoreOptions):
 /** Records what happened to the store: an alarm as an event, the rest in the log. */
 export function reportNews(app: FastifyInstance, { kind, sentence }: StoreNews): void {
   if (kind === 'keys_changed') return
+  const reason = kind === 'forged' ? 'record_forged' : 'store_alarm'
   if (kind === 'notice') app.log.warn(sentence)
-  else app.usage.record(undefined, { reason: 'store_alarm', granted: false, detail: sentence })
+  else app.usage.record(undefined, { reason, granted: false, detail: sentence })
 }
 
 // What this app keeps in memory is of a store that is gone: it answers nothing any more, and another app takes its place.

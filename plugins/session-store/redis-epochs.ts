@@ -22,6 +22,8 @@ import { StoreUnavailable } from './store.ts'
 const lostWithinMs = 10_000
 /** A predecessor that was silent for longer says nothing about when it ended, ms. */
 const longestSilenceMs = 120_000
+/** What is left of a deadline for the response to a verb that had to wait before it was sent, ms. */
+const responseMs = 100
 /** How soon to look again when a primary is missing or not prepared, ms. */
 const lookAgainMs = 100
 /** How often a server that is a replica is left at most, ms. */
@@ -91,6 +93,23 @@ export class RedisEpochs {
   /** The primaries that have replicas, which could acknowledge a write: their addresses. */
   get replicated(): ReadonlySet<string> {
     return new Set(this.#primaries.filter(({ replicas }) => replicas > 0).map(({ address }) => address))
+  }
+
+  /**
+   * Runs a verb that only a prepared primary may carry out. One that is not yet refuses (`new_primary`); within the deadline it is
+   * waited for, but for what the response may take: a verb that is sent at the last moment would be refused here and carried out
+   * there.
+   * @param send sends the verb with the primaries that are prepared, ids with spaces between, within the time that is left, ms
+   * @throws StoreUnavailable
+   */
+  async whenPrepared(send: (prepared: string, restMs: number) => Promise<Buffer[]>): Promise<Buffer[]> {
+    const { deadlineMs } = this.#options.link
+    const startedAt = performance.now()
+    for (;;) {
+      const reply = await send(this.prepared, deadlineMs - (performance.now() - startedAt))
+      if (String(reply[0]) !== 'new_primary') return reply
+      await this.untilPrepared(deadlineMs - responseMs - (performance.now() - startedAt))
+    }
   }
 
   /**

@@ -8,14 +8,14 @@ import type { Argument, RedisLink } from './redis-link.ts'
 import type { Script } from './redis-scripts.ts'
 import { type KeyStore, StoreUnavailable } from './store.ts'
 import type { StoreCondition } from './store-condition.ts'
-import { subjectTagKeyId } from './subject-tag.ts'
+import { type SubjectTag, subjectTagKeyId } from './subject-tag.ts'
 
 /** The version of the layout; raised with every change that an older or newer gateway would misread. */
 const schemaVersion = 1
 /** Any two keys of subjects' tags give these other tags. */
 const probes = ['a', 'b', 'c']
 
-export type LoadSubjectTag = (keys: KeyStore) => Promise<(sub: string) => string>
+export type LoadSubjectTag = (keys: KeyStore) => Promise<SubjectTag>
 
 export interface RedisIdentityOptions {
   link: RedisLink
@@ -26,7 +26,7 @@ export interface RedisIdentityOptions {
   /** Reads the key of subjects' tags, or makes it. */
   loadSubjectTag: LoadSubjectTag
   /** Hears the function from a subject to its tag, at start and whenever it is another one. */
-  onSubjectTag: (subjectTag: (sub: string) => string) => void
+  onSubjectTag: (subjectTag: SubjectTag) => void
 }
 
 /** What is read at each look. */
@@ -106,7 +106,7 @@ export class RedisIdentity {
     demandVersion(text)
     if (text === before && sealedTag(seen) === undefined) throw new Error(noSubjectTag)
     const subjectTag = await this.#options.loadSubjectTag(this.#keys)
-    const tags = probes.map(subjectTag).join()
+    const tags = probes.map((probe) => subjectTag(probe)).join()
     const isReplaced = before !== undefined && (text !== before || tags !== this.#tags)
     this.#tags = tags
     this.#seen = { ...(await this.#read()), text }

@@ -1,10 +1,12 @@
-// What was ended lately, as this node knows it: what it ended itself and what it read in the log. Called by the redis-*.ts
+// What was ended lately, and which users were changed, as this node knows it: what it did itself and what it read in the log. Called by the redis-*.ts
 // files of this room. A new primary that lacks some of it is told all of it before this node lets it rotate anything
 // (redis-epochs.ts). It must never end a session that was not ended before: it repeats, it decides nothing.
 import { notBeforeKeptMs } from './not-before.ts'
+import { keyTombstoneMs } from './redis-keys.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
 import { scripts } from './redis-scripts.ts'
+import type { RememberedUser } from './redis-user-record.ts'
 import { toEntry } from './revocation-entry.ts'
 import { type LogPosition, type Revocation, StoreUnavailable } from './store.ts'
 
@@ -25,6 +27,9 @@ export interface RedisJournalOptions {
   clock: (() => number) | undefined
 }
 
+/** Users remembered: some 10 MB at most; beyond it the one changed longest ago is forgotten. */
+const userLimit = 10_000
+
 interface Remembered {
   revocation: Revocation
   /** performance.now() */
@@ -42,6 +47,7 @@ export type ReadLogKeys = (
 export class RedisJournal {
   readonly #options: RedisJournalOptions
   readonly #remembered = new Map<string, Remembered>()
+  readonly #users = new Map<string, RememberedUser & { heardAt: number }>()
 
   constructor(options: RedisJournalOptions) {
     this.#options = options
@@ -61,12 +67,36 @@ export class RedisJournal {
     }
   }
 
+  /** Remembers how users' records are, changed here or elsewhere: of each its newest revision. */
+  noteUsers(users: readonly RememberedUser[]): void {
+    const heardAt = performance.now()
+    for (const user of users) {
+      const known = this.#users.get(user.sub)
+      if (known && known.revision >= user.revision) continue
+      this.#users.delete(user.sub)
+      this.#users.set(user.sub, { ...user, heardAt })
+    }
+    for (const [sub, { heardAt: oldest }] of this.#users) {
+      if (oldest >= heardAt - keepMs && this.#users.size <= userLimit) break
+      this.#users.delete(sub)
+    }
+  }
+
+  /** Forgets the users: the store is another one. */
+  forgetUsers(): void {
+    this.#users.clear()
+  }
+
   /**
-   * Tells the store all of it again: ends the sessions that live, and puts into the log what it lacks.
+   * Tells the store all of it again: brings users to the newest revision, removes signing keys, ends the sessions that live, and puts into the log what it lacks.
    * @param primaries their replication ids, with spaces between; another one that answers is told nothing
    * @throws StoreUnavailable when it could not be told to the end; telling it again does no harm
    */
   async replay(primaries: string, readLogKeys: ReadLogKeys): Promise<void> {
+    const users = [...this.#users.values()]
+    for (let i = 0; i < users.length; i += batchSize) {
+      await Promise.all(users.slice(i, i + batchSize).map((user) => this.#restoreUser(user, primaries)))
+    }
     const revocations = [...this.#remembered.values()].map(({ revocation }) => revocation)
     for (let i = 0; i < revocations.length; i += batchSize) {
       await Promise.all(revocations.slice(i, i + batchSize).map((revocation) => this.#bury(revocation, primaries)))
@@ -75,11 +105,25 @@ export class RedisJournal {
   }
 
   async #bury(revocation: Revocation, primaries: string): Promise<void> {
+    if (revocation.kind === 'signing_key') return this.#removeKey(revocation.kid, primaries)
     if (revocation.kind !== 'session') return
     const parts = this.#options.names.parts(revocation.sid)
     if (!parts) return
     const args = [primaries, parts.field, revocation.reason, revocation.at]
     assertThere(await this.#options.link.run(scripts.bury, [parts.subject, parts.tombstone], args))
+  }
+
+  async #removeKey(kid: string, primaries: string): Promise<void> {
+    const { link, names, clock } = this.#options
+    assertThere(await link.run(scripts.removeKey, [names.keys], [clock?.() ?? '', keyTombstoneMs, primaries, kid]))
+  }
+
+  // One that was added in the lost moments is in no list of names either.
+  async #restoreUser({ sub, revision, fields }: RememberedUser, primaries: string): Promise<void> {
+    const { link, names } = this.#options
+    const reply = await link.run(scripts.restoreUser, [names.user(sub)], [primaries, revision, ...fields])
+    assertThere(reply)
+    if (String(reply) === 'restored') await link.command('ZADD', [names.users, 0, sub])
   }
 
   async #restoreLog(revocations: readonly Revocation[], primaries: string, readLogKeys: ReadLogKeys): Promise<void> {

@@ -1,28 +1,48 @@
 // Sealed keys in Redis: one hash, id -> description in JSON, a line feed, the sealed text. Called through the port only
-// (store.ts). They go when `remove` says so and have no time-to-live, not even one that gateways renew: the key of subjects' tags
+// (store.ts). What `remove` takes away leaves a tombstone: a key that leaked must not come back with whoever has not heard of it.
+// They go when `remove` says so and have no time-to-live, not even one that gateways renew: the key of subjects' tags
 // is in the name of every user's record, so if it went while all gateways are off, for however long, the users would be lost.
+import { notBeforeKeptMs } from './not-before.ts'
+import type { RedisFence } from './redis-fence.ts'
+import type { RedisJournal } from './redis-journal.ts'
 import type { RedisLink } from './redis-link.ts'
 import { scripts } from './redis-scripts.ts'
 import type { KeyStore, SealedKey } from './store.ts'
 
+/** How long a tombstone is kept, ms: as long as anything in the store can be of use. */
+export const keyTombstoneMs = notBeforeKeptMs
+
+/** What makes writes outlive a failover. */
+export interface Outliving {
+  journal: Pick<RedisJournal, 'note'>
+  fence: Pick<RedisFence, 'confirm'>
+}
+
 export class RedisKeys implements KeyStore {
   readonly #link: Pick<RedisLink, 'command' | 'run'>
   readonly #name: string
+  readonly #outliving: Outliving | undefined
 
-  /** @param name of the hash */
-  constructor(link: Pick<RedisLink, 'command' | 'run'>, name: string) {
+  /**
+   * @param name of the hash
+   * @param outliving absent at start, before there is one
+   */
+  constructor(link: Pick<RedisLink, 'command' | 'run'>, name: string, outliving?: Outliving) {
     this.#link = link
     this.#name = name
+    this.#outliving = outliving
   }
 
   async list(): Promise<SealedKey[]> {
     // Boundary: HVALS answers a list of texts, which only `add` and replace-key.lua write.
     const values = (await this.#link.command('HVALS', [this.#name])) as Buffer[]
-    return values.map((value) => readKey(value.toString()))
+    return values.map(String).filter(isKey).map(readKey)
   }
 
   async add(key: SealedKey): Promise<boolean> {
-    return (await this.#link.command('HSETNX', [this.#name, key.id, writeKey(key)])) === 1
+    const isAdded = (await this.#link.command('HSETNX', [this.#name, key.id, writeKey(key)])) === 1
+    if (isAdded) await this.#outliving?.fence.confirm(this.#name)
+    return isAdded
   }
 
   async replace(id: string, sealed: string): Promise<boolean> {
@@ -30,8 +50,16 @@ export class RedisKeys implements KeyStore {
   }
 
   async remove(id: string): Promise<void> {
-    await this.#link.command('HDEL', [this.#name, id])
+    await this.#link.run(scripts.removeKey, [this.#name], ['', keyTombstoneMs, '', id])
+    // Told again as a revoked one is: whether it leaked or was only past, nobody may take it up again.
+    this.#outliving?.journal.note([{ kind: 'signing_key', kid: id, at: Date.now() }])
+    await this.#outliving?.fence.confirm(this.#name)
   }
+}
+
+// A tombstone is a time.
+function isKey(value: string): boolean {
+  return value.startsWith('{')
 }
 
 function writeKey({ sealed, ...description }: SealedKey): string {

@@ -1,5 +1,7 @@
 // The names of all keys of the Redis store. Called by the redis-*.ts files of this room. What belongs to one subject has the
 // subject's tag in braces, so that a Cluster keeps it in one slot (the scripts make tombstones' names in the same way).
+import type { KeyObject } from 'node:crypto'
+import type { SubjectTag } from './subject-tag.ts'
 
 const sidPattern = /^[A-Za-z0-9_-]{32}$/
 const tagCharacters = 8
@@ -15,20 +17,25 @@ export interface SidParts {
 
 export class RedisNames {
   readonly #prefix: string
-  #subjectTag: (sub: string) => string
+  #subjectTag: SubjectTag
 
   /**
    * @param prefix of every key; short, it is part of each session's size
    * @param subjectTag the 8 characters every sid of a subject begins with
    */
-  constructor(prefix: string, subjectTag: (sub: string) => string = unread) {
+  constructor(prefix: string, subjectTag: SubjectTag = unread) {
     this.#prefix = prefix
     this.#subjectTag = subjectTag
   }
 
   /** Takes another one: the store was replaced. */
-  useSubjectTag(subjectTag: (sub: string) => string): void {
+  useSubjectTag(subjectTag: SubjectTag): void {
     this.#subjectTag = subjectTag
+  }
+
+  /** The key of the seals of records: it comes and goes with the one of tags. */
+  get sealKey(): KeyObject | undefined {
+    return this.#subjectTag.sealKey
   }
 
   /** The parts of a sid; undefined for text that cannot be one (two texts must never mean one session). */

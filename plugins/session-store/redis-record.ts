@@ -1,6 +1,7 @@
 // A session as the Redis scripts keep it, and back. Called by redis-sessions.ts. The state is written by the scripts alone
 // (layout in lua/session.lua); the details, which never change, are written here and read here.
 import { isIPv4 } from 'node:net'
+import type { RecordSeals } from './record-seal.ts'
 import { rememberedRotations } from './rotation.ts'
 import type { EndReason, NewSession, Session, SessionRevocation } from './store.ts'
 
@@ -12,6 +13,7 @@ const subBytes = 255
 const textBytes = 0x7eff
 const listLength = 254
 const ipv4Mark = 0xff
+const longRevision = 0xff
 // How the methods begin: how many they are, or this for those of nearly every login; and, in the same byte, whether the session
 // lives in a cookie.
 const passwordOnly = 0x7f
@@ -27,21 +29,47 @@ export function subjectPrefix(sub: string): Buffer {
   return Buffer.concat([Buffer.of(bytes.length), bytes])
 }
 
+/** Bytes of a session's seal, the last ones of its details. */
+const sealBytes = 8
+
 /**
  * What of a session never changes, in pieces that fit the compact encoding. Very long roles or scope make the last piece long:
  * they cost more, and work.
  * @throws RangeError when a text is longer than 32 KiB or there are more than 254 roles
  */
-export function writeDetails({ sub, ip, scope, device, roles, amr, inCookie }: NewSession): Buffer[] {
-  const rest = [list(roles), methods(amr, inCookie === true)]
-  const details = Buffer.concat([subjectPrefix(sub), address(ip), text(scope), text(device), ...rest])
+export function writeDetails(session: NewSession, seals: RecordSeals): Buffer[] {
+  const { sid, sub, userRevision, ip, scope, device, roles, amr, inCookie } = session
+  const rest = [address(ip), text(scope), text(device), list(roles), methods(amr, inCookie === true)]
+  const bare = Buffer.concat([subjectPrefix(sub), revision(userRevision), ...rest])
+  const sealed = sealedOf(bare, session.idleTtlSeconds, session.absoluteTtlSeconds)
+  const details = Buffer.concat([bare, seals.make('session', sid, sealed, sealBytes)])
   const pieces = Math.min(mostPieces, Math.ceil(details.length / pieceBytes))
   return Array.from({ length: pieces }, (_, i) =>
     details.subarray(i * pieceBytes, i === mostPieces - 1 ? undefined : (i + 1) * pieceBytes),
   )
 }
 
-/** Reads a live session. */
+/**
+ * Reads a live session that somebody is given something by.
+ * @returns undefined when no gateway wrote it: its details, its subject's rights among them, or how long it may live
+ */
+export function readSealed(sid: string, record: Buffer, seals: RecordSeals): Session | undefined {
+  if (record.length < stateBytes + sealBytes) return undefined
+  const [bare, seal] = [record.subarray(stateBytes, -sealBytes), record.subarray(-sealBytes)]
+  // What the script dates it dates by one time: absolute expiry less the second of the login is the time-to-live.
+  const absoluteTtlSeconds = record.readUInt32BE(12) - Math.floor(record.readUIntBE(6, 6) / 1000)
+  const sealed = sealedOf(bare, record.readUInt32BE(16), absoluteTtlSeconds)
+  return seals.isRight('session', sid, sealed, seal, sealBytes) ? readRecord(sid, record) : undefined
+}
+
+function sealedOf(bare: Buffer, idleTtlSeconds: number, absoluteTtlSeconds: number): Buffer {
+  const times = Buffer.alloc(16)
+  times.writeDoubleBE(idleTtlSeconds, 0)
+  times.writeDoubleBE(absoluteTtlSeconds, 8)
+  return Buffer.concat([times, bare])
+}
+
+/** Reads a live session, as it stands there. */
 export function readRecord(sid: string, record: Buffer): Session {
   const head = record.readUInt16BE(0)
   const generation = record.readUInt32BE(2)
@@ -81,11 +109,14 @@ export function toRevocation({ sid, sub, revokedAt, endReason }: Tombstone): Ses
   return { kind: 'session', sid, sub, at: revokedAt, reason: endReason }
 }
 
-function readDetails(details: Buffer): Pick<Session, 'sub' | 'ip' | 'scope' | 'device' | 'roles' | 'amr' | 'inCookie'> {
+type Details = Pick<Session, 'sub' | 'userRevision' | 'ip' | 'scope' | 'device' | 'roles' | 'amr' | 'inCookie'>
+
+function readDetails(details: Buffer): Details {
   const reader = new DetailsReader(details)
   // Evaluated in this order, which is the one of writeDetails.
   return {
     sub: reader.subject(),
+    userRevision: reader.revision(),
     ip: reader.address(),
     scope: reader.text(),
     device: reader.text(),
@@ -104,6 +135,11 @@ class DetailsReader {
 
   subject(): string {
     return this.#bytes(this.#byte()).toString()
+  }
+
+  revision(): number {
+    const head = this.#byte()
+    return head === longRevision ? this.#bytes(4).readUInt32BE(0) : head
   }
 
   address(): string {
@@ -135,6 +171,14 @@ class DetailsReader {
     this.#at += length
     return this.#details.subarray(from, this.#at)
   }
+}
+
+// One byte for as good as every user; it must be read without ambiguity by the scripts (lua/session.lua).
+function revision(value: number): Buffer {
+  if (value < longRevision) return Buffer.of(value)
+  const bytes = Buffer.of(longRevision, 0, 0, 0, 0)
+  bytes.writeUInt32BE(value, 1)
+  return bytes
 }
 
 // Up to 127 bytes: one byte of length; beyond it two, the first from 0x80 to 0xfe.

@@ -11,9 +11,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type NotBefore, noNotBefore, notBeforeKeptMs } from './not-before.ts'
 import { keyOf } from './redis-journal.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
+import {
+  type Entry,
+  isFromTime,
+  isLater,
+  pageOf,
+  positionBefore,
+  readEntries,
+  readPosition,
+  userKind,
+} from './redis-log-entries.ts'
 import type { RedisNames } from './redis-names.ts'
 import { type Script, scripts } from './redis-scripts.ts'
-import { hasNews, type RevocationEntry, toEntry, toPage } from './revocation-entry.ts'
+import { type RememberedUser, rememberUser } from './redis-user-record.ts'
+import { hasNews, toEntry, toPage } from './revocation-entry.ts'
 import {
   type BareRevocation,
   type EndReason,
@@ -44,6 +55,7 @@ export class RedisRevocations {
   readonly #clock: (() => number) | undefined
   readonly #waiters = new Set<Waiter>()
   readonly #backlog: Revocation[] = []
+  #onUser: (user: RememberedUser) => void = () => undefined
   #isFollowing = false
   /** How often the log was started over: a position given out before is not vouched for any more. */
   #startsOver = 0
@@ -90,6 +102,16 @@ export class RedisRevocations {
       clearTimeout(timer)
       this.#waiters.delete(waiter)
     }
+  }
+
+  /** Calls `listener` with each change of a user that is read in the log: a place of it that readers of revocations never see. */
+  onUser(listener: (user: RememberedUser) => void): void {
+    this.#onUser = listener
+  }
+
+  /** Lets all nodes know how a user's record is now. */
+  async publishUser({ sub, fields }: RememberedUser): Promise<void> {
+    await this.#run(scripts.publish, [this.#names.revocations], [userKind, sub, JSON.stringify(fields), '', ''])
   }
 
   /** Appends what a verb ended, in a Cluster. Fails when it cannot, and goes on trying. */
@@ -171,7 +193,7 @@ export class RedisRevocations {
     if (this.#isFollowing) return
     this.#isFollowing = true
     try {
-      while (this.#waiters.size > 0) this.#serve(await this.#readBlocking(earliest(this.#waiters)))
+      while (this.#waiters.size > 0) this.#serve(this.#heard(await this.#readBlocking(earliest(this.#waiters))))
     } catch (error) {
       for (const { reject } of this.#waiters) if (!this.#isClosed) reject(error)
     } finally {
@@ -185,6 +207,8 @@ export class RedisRevocations {
         entries.filter(({ position }) => isLater(position, waiter.position)),
         waiter.position,
       )
+      // What is no news to a reader is behind it all the same.
+      waiter.position = page.position
       if (!hasNews(page)) continue
       this.#waiters.delete(waiter)
       waiter.resolve(page)
@@ -198,7 +222,14 @@ export class RedisRevocations {
       this.#link.command('XREAD', ['COUNT', pageSize, 'STREAMS', this.#names.revocations, position]),
       isFromTime(position) || this.#holds(position),
     ])
-    return pageOf(readEntries(reply), position, !isVouchedFor)
+    return pageOf(this.#heard(readEntries(reply)), position, !isVouchedFor)
+  }
+
+  #heard(entries: Entry[]): Entry[] {
+    for (const { kind, name, sub } of entries) {
+      if (kind === userKind) this.#onUser(rememberUser(name, JSON.parse(sub)))
+    }
+    return entries
   }
 
   async #holds(position: LogPosition): Promise<boolean> {
@@ -236,59 +267,7 @@ export class RedisRevocations {
   }
 }
 
-interface Entry extends RevocationEntry {
-  position: LogPosition
-}
-
-// [[stream, [[position, [name, value, ...]], ...]]], or null when there is nothing.
-function readEntries(reply: unknown): Entry[] {
-  // Boundary: XREAD of one stream; publish in lua/session.lua writes its entries.
-  const streams = reply as [Buffer, [Buffer, Buffer[]][]][] | null
-  return (streams?.[0]?.[1] ?? []).map(([position, flat]) => ({
-    position: position.toString(),
-    ...readEntry(flat),
-  }))
-}
-
-// Names and values in turn, always in this order: a node that starts may read a million.
-function readEntry([, kind, , name, , sub, , reason, , at]: readonly Buffer[]): RevocationEntry {
-  return { kind: String(kind), name: String(name), sub: String(sub), reason: String(reason), at: Number(String(at)) }
-}
-
-function pageOf(entries: readonly Entry[], otherwise: LogPosition, hasGap = false): RevocationPage {
-  return toPage(entries, entries.at(-1)?.position ?? otherwise, hasGap)
-}
-
-const beginning: LogPosition = '0-0'
-const lastOfMillisecond = '18446744073709551615'
-
-// XREAD reads what is later than a position: the last possible one of the millisecond before. No entry ever has it.
-function positionBefore(sinceMs: number): LogPosition {
-  return sinceMs < 1 ? beginning : `${Math.ceil(sinceMs) - 1}-${lastOfMillisecond}`
-}
-
-function isFromTime(position: LogPosition): boolean {
-  return position === beginning || position.endsWith(`-${lastOfMillisecond}`)
-}
-
-// A place in the stream and, behind `@`, how often the log had been started over when it was given out.
-function readPosition(position: LogPosition): { place: LogPosition; startsOver: number } {
-  const [, place, startsOver = '0'] = /^(\d{1,15}-\d{1,20})(?:@(\d{1,9}))?$/.exec(position) ?? []
-  if (place === undefined) throw new Error(`'${position}' is not a position of this revocation log`)
-  return { place, startsOver: Number(startsOver) }
-}
-
 function earliest(waiters: ReadonlySet<Waiter>): LogPosition {
   const positions = [...waiters].map(({ position }) => position)
   return positions.reduce((first, position) => (isLater(first, position) ? position : first))
-}
-
-function isLater(a: LogPosition, b: LogPosition): boolean {
-  const [[aMs, aSequence], [bMs, bSequence]] = [parse(a), parse(b)]
-  return aMs === bMs ? aSequence > bSequence : aMs > bMs
-}
-
-function parse(position: LogPosition): [bigint, bigint] {
-  const [ms = '0', sequence = '0'] = position.split('-')
-  return [BigInt(ms), BigInt(sequence)]
 }

@@ -20,12 +20,12 @@ const tries = ['clock', 'tries']
 /** Every verb by name; each is documented at the head of its file in lua/. */
 export const scripts = {
   appendEvents: load('append-events'),
-  addUser: load('add-user', ['clock']),
+  addUser: load('add-user', ['clock', 'primary']),
   addUses: load('add-uses', ['clock']),
   beginEpoch: whenFull('begin-epoch', ['clock']),
   bury: whenFull('bury', sessionOfPrimary),
-  changeUser: whenFull('change-user'),
-  create: load('create', session),
+  changeUser: whenFull('change-user', ['primary']),
+  create: load('create', sessionOfPrimary),
   deliver: whenFull('deliver', session),
   end: whenFull('end', session),
   endAll: whenFull('end-all', session),
@@ -37,8 +37,10 @@ export const scripts = {
   publish: whenFull('publish', session),
   read: load('read', session),
   rehashUser: load('rehash-user'),
+  removeKey: whenFull('remove-key', ['clock', 'primary']),
   replaceKey: load('replace-key'),
   restoreLog: whenFull('restore-log', sessionOfPrimary),
+  restoreUser: whenFull('restore-user', ['primary']),
   rotate: whenFull('rotate', sessionOfPrimary),
   takeTries: load('take-tries', tries),
 } as const

@@ -2,17 +2,24 @@
 // (store.ts). It decides nothing and reads nothing before it writes, but for the not-before in a Cluster, which its scripts
 // cannot reach: what is decided, the scripts decide.
 import { judgedBy } from './not-before.ts'
-import type { RedisEpochs } from './redis-epochs.ts'
+import type { RecordSeals } from './record-seal.ts'
 import type { RedisFence } from './redis-fence.ts'
-import type { RedisIdentity } from './redis-identity.ts'
 import type { RedisJournal } from './redis-journal.ts'
-import type { Argument, RedisLink } from './redis-link.ts'
-import type { RedisNames, SidParts } from './redis-names.ts'
-import { readRecord, readTombstone, subjectPrefix, type Tombstone, toRevocation, writeDetails } from './redis-record.ts'
-import { oneOf, pairs, readReply, saysNothing } from './redis-reply.ts'
-import type { RedisRevocations } from './redis-revocations.ts'
-import { type Script, scripts } from './redis-scripts.ts'
+import type { Argument } from './redis-link.ts'
+import type { SidParts } from './redis-names.ts'
+import {
+  readRecord,
+  readSealed,
+  readTombstone,
+  subjectPrefix,
+  type Tombstone,
+  toRevocation,
+  writeDetails,
+} from './redis-record.ts'
+import { oneOf, pairs } from './redis-reply.ts'
+import { scripts } from './redis-scripts.ts'
 import { readSessionPage } from './redis-session-list.ts'
+import { RedisVerbs, type RedisVerbsOptions } from './redis-verbs.ts'
 import type { SessionPage, SessionPlace } from './session-list.ts'
 import type {
   BareRevocation,
@@ -31,36 +38,25 @@ import type {
   SessionStore,
 } from './store.ts'
 
-export interface RedisSessionsOptions {
-  link: RedisLink
-  names: RedisNames
-  log: RedisRevocations
-  /** Which primaries may rotate. */
-  epochs: RedisEpochs
+export interface RedisSessionsOptions extends RedisVerbsOptions {
+  /** Tells what a gateway wrote from what somebody else did. */
+  seals: RecordSeals
   /** What this node tells a new primary. */
   journal: RedisJournal
-  /** Whether it is the same store still. */
-  identity: RedisIdentity
   /** Waits for a replica. */
   fence: RedisFence
-  /** How long entries of the revocation log are kept, ms. */
-  keepLogMs: number
-  /** In a Cluster the scripts cannot reach the log. */
-  isCluster: boolean
-  /** Of a test; Redis TIME otherwise. */
-  clock: (() => number) | undefined
 }
 
 /** Design 2.3: a token that is further ahead of the store than this is not adopted. */
 const mostLostGenerations = 8
-/** What is left of a deadline for the answer to a rotation that had to wait before it was sent, ms. */
-const answerMs = 100
-
+const rotateWords = ['rotated', 'healed', 'ahead', 'retried', 'expired', 'revoked', 'reused', 'user_changed'] as const
 export class RedisSessions implements SessionStore {
   readonly #options: RedisSessionsOptions
+  readonly #verbs: RedisVerbs
 
   constructor(options: RedisSessionsOptions) {
     this.#options = options
+    this.#verbs = new RedisVerbs(options)
   }
 
   /** @throws Error when another session of this `sid` exists already, ended or not; nothing is changed then */
@@ -69,9 +65,14 @@ export class RedisSessions implements SessionStore {
     const keys = [subject, this.#options.names.user(session.sub), tombstone]
     const { userRevision, idleTtlSeconds, absoluteTtlSeconds, maxSessions } = session
     const numbers = [idleTtlSeconds, absoluteTtlSeconds, maxSessions]
-    const given = await this.#givenNotBefore()
-    const args = [userRevision, field, ...numbers, subjectPrefix(session.sub), given, ...writeDetails(session)]
-    const [word, record, ...ended] = await this.#write(scripts.create, keys, args)
+    const given = await this.#verbs.givenNotBefore()
+    const args = [userRevision, field, ...numbers, subjectPrefix(session.sub), given]
+    const details = writeDetails(session, this.#options.seals)
+    const [word, record, ...ended] = await this.#verbs.writePrepared(scripts.create, keys, (prepared) => [
+      ...args,
+      prepared,
+      ...details,
+    ])
     if (String(word) === 'user_changed') return { outcome: 'user_changed' }
     if (String(word) !== 'created' || !record) throw new Error(`a session ${session.sid} exists already`)
     const revocations = await this.#announce(subject, ended)
@@ -92,70 +93,65 @@ export class RedisSessions implements SessionStore {
     const args = [parts.field, generation, issuedAtSeconds, graceMs]
     const [word, record, why] = await this.#decide(parts, args, issuedAtSeconds)
     if (!record) return { outcome: 'unknown' }
-    const outcome = oneOf(word, ['rotated', 'healed', 'ahead', 'retried', 'expired', 'revoked', 'reused'])
+    const outcome = oneOf(word, rotateWords)
     switch (outcome) {
-      case 'healed':
-        return { outcome, session: readRecord(sid, record), lostGenerations: Number(why) }
       case 'rotated':
+      case 'retried':
+      case 'healed': {
+        const session = readSealed(sid, record, this.#options.seals)
+        // What no gateway wrote gives nobody anything: as if it were not there.
+        return session ? grantedOutcome(outcome, session, why) : { outcome: 'unknown' }
+      }
       case 'ahead':
         return { outcome, session: readRecord(sid, record) }
-      case 'retried':
-        return { outcome, session: readRecord(sid, record), why: oneOf(why, ['lost_answer', 'concurrent']) }
       case 'expired':
         return { outcome, session: readRecord(sid, record), why: oneOf(why, ['idle', 'absolute']) }
       case 'revoked':
         return this.#revokedOutcome(readTombstone(sid, record))
       case 'reused':
-        return this.#reusedOutcome(readTombstone(sid, record), parts.subject)
+      case 'user_changed':
+        return this.#endedOutcome(outcome, readTombstone(sid, record), parts.subject)
     }
   }
 
   // A token that is ahead of the store is judged once more when the store may have lost writes: healing is rare, and in a
   // Cluster the epochs lie in another slot than the session.
   async #decide(parts: SidParts, args: readonly Argument[], issuedAtSeconds: number): Promise<Buffer[]> {
-    const reply = await this.#decidePrepared(parts, args, 0)
+    const keys = [parts.subject, parts.tombstone]
+    const decide = (adopted: number) =>
+      this.#verbs.writePrepared(scripts.rotate, keys, (prepared) => [...args, prepared, adopted])
+    const reply = await decide(0)
     if (String(reply[0]) !== 'ahead' || !(await this.#options.epochs.mayBeLost(issuedAtSeconds))) return reply
-    return this.#decidePrepared(parts, args, mostLostGenerations)
-  }
-
-  // A primary that is not prepared yet refuses; within the deadline it is waited for, but for what the answer may take: a
-  // rotation that is sent at the last moment would be refused here and carried out there.
-  async #decidePrepared(parts: SidParts, args: readonly Argument[], adopted: number): Promise<Buffer[]> {
-    const { link, epochs } = this.#options
-    const startedAt = performance.now()
-    for (;;) {
-      const restMs = link.deadlineMs - (performance.now() - startedAt)
-      const keys = [parts.subject, parts.tombstone]
-      const reply = await this.#write(scripts.rotate, keys, [...args, epochs.prepared, adopted], restMs)
-      if (String(reply[0]) !== 'new_primary') return reply
-      await epochs.untilPrepared(link.deadlineMs - answerMs - (performance.now() - startedAt))
-    }
+    return decide(mostLostGenerations)
   }
 
   async read(sid: string): Promise<Session | undefined> {
     const parts = this.#parts(sid)
     if (!parts) return undefined
-    const given = await this.#givenNotBefore()
-    const [word, record] = await this.#show(scripts.read, [parts.subject, parts.tombstone], [parts.field, given])
+    const given = await this.#verbs.givenNotBefore()
+    const [word, record] = await this.#verbs.show(scripts.read, [parts.subject, parts.tombstone], [parts.field, given])
     if (!record) return undefined
-    return oneOf(word, ['session', 'ended']) === 'ended' ? readTombstone(sid, record) : readRecord(sid, record)
+    if (oneOf(word, ['session', 'ended']) === 'ended') return readTombstone(sid, record)
+    return readSealed(sid, record, this.#options.seals)
   }
 
   async list(sub: string): Promise<Session[]> {
-    return this.#list(sub, await this.#givenNotBefore())
+    return this.#list(sub, await this.#verbs.givenNotBefore())
   }
 
   async listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage> {
-    const given = await this.#givenNotBefore()
+    const given = await this.#verbs.givenNotBefore()
     return readSessionPage({ ...this.#options, list: (sub) => this.#list(sub, given) }, after, limit)
   }
 
   async #list(sub: string, given: Argument): Promise<Session[]> {
     const subject = this.#options.names.subject(sub)
-    const args = [this.#now(), subjectPrefix(sub), given]
-    return pairs(await this.#show(scripts.list, [subject], args)).map(([field, record]) =>
-      readRecord(this.#options.names.sid(subject, field.toString('base64url')), record),
-    )
+    const args = [this.#verbs.now(), subjectPrefix(sub), given]
+    const found = pairs(await this.#verbs.show(scripts.list, [subject], args)).map(([field, record]) => {
+      const sid = this.#options.names.sid(subject, field.toString('base64url'))
+      return readSealed(sid, record, this.#options.seals)
+    })
+    return found.filter((session) => session !== undefined)
   }
 
   async markDelivered(marks: readonly DeliveryMark[]): Promise<void> {
@@ -168,8 +164,8 @@ export class RedisSessions implements SessionStore {
     const parts = this.#parts(sid)
     if (!parts) return { revocations: [] }
     const keys = [parts.subject, parts.tombstone]
-    const given = await this.#givenNotBefore()
-    const [word, bytes] = await this.#write(scripts.end, keys, [parts.field, reason, given])
+    const given = await this.#verbs.givenNotBefore()
+    const [word, bytes] = await this.#verbs.write(scripts.end, keys, [parts.field, reason, given])
     const outcome = oneOf(word, ['ended', 'ended_before', 'not_live'])
     if (outcome === 'not_live' || !bytes) return { revocations: [] }
     // One that ended before too, as in #revokedOutcome.
@@ -182,9 +178,9 @@ export class RedisSessions implements SessionStore {
     const except = exceptSid === undefined ? undefined : this.#parts(exceptSid)
     // Another subject's sid protects nothing, but it is an exception asked for: no field has one character.
     const kept = exceptSid === undefined ? '' : except?.subject === subject ? except.field : '-'
-    const given = await this.#givenNotBefore()
+    const given = await this.#verbs.givenNotBefore()
     const args = [subjectPrefix(sub), reason, kept, given]
-    const [at, ...ended] = await this.#write(scripts.endAll, [subject], args)
+    const [at, ...ended] = await this.#verbs.write(scripts.endAll, [subject], args)
     const revocations = await this.#announce(subject, ended)
     if (exceptSid === undefined) await this.#settle([{ kind: 'subject', sub, at: Number(at), reason }], subject)
     return { revocations, at: Number(at) }
@@ -208,32 +204,6 @@ export class RedisSessions implements SessionStore {
     return page
   }
 
-  // A verb that may end sessions: the log and the not-before are its last keys, where a script may reach them.
-  async #write(script: Script, keys: string[], args: readonly Argument[], deadlineMs?: number): Promise<Buffer[]> {
-    const { link, names, keepLogMs, isCluster } = this.#options
-    if (!isCluster) keys.push(names.revocations, names.notBefore)
-    const reply = readReply(await link.run(script, keys, [this.#now(), keepLogMs, ...args], deadlineMs))
-    if (saysNothing(reply)) await this.#options.identity.assertSame()
-    return reply
-  }
-
-  // A verb that only shows sessions.
-  async #show(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
-    const { link, names, isCluster } = this.#options
-    if (!isCluster) keys.push(names.notBefore)
-    const reply = readReply(await link.run(script, keys, args))
-    if (saysNothing(reply)) await this.#options.identity.assertSame()
-    return reply
-  }
-
-  // In a Cluster the scripts cannot reach the not-before and are given it; elsewhere they read it themselves.
-  async #givenNotBefore(): Promise<Argument> {
-    const { isCluster, log } = this.#options
-    if (!isCluster) return ''
-    const { at, reason } = await log.readNotBefore()
-    return at === 0 ? '' : `${at} ${reason}`
-  }
-
   async #mark({ sid, generation }: DeliveryMark): Promise<void> {
     const parts = this.#parts(sid)
     if (parts) await this.#options.link.run(scripts.deliver, [parts.subject], [parts.field, generation])
@@ -245,8 +215,8 @@ export class RedisSessions implements SessionStore {
     return { outcome: 'revoked', session, reason: session.endReason }
   }
 
-  async #reusedOutcome(session: Tombstone, subject: string): Promise<RotateOutcome> {
-    return { outcome: 'reused', session, revocations: await this.#settle([toRevocation(session)], subject) }
+  async #endedOutcome(outcome: 'reused' | 'user_changed', session: Tombstone, subject: string): Promise<RotateOutcome> {
+    return { outcome, session, revocations: await this.#settle([toRevocation(session)], subject) }
   }
 
   // What a script ended, in pairs of the rest of the sid and the tombstone.
@@ -277,10 +247,6 @@ export class RedisSessions implements SessionStore {
     if (this.#options.isCluster) await this.#options.log.publish(revocations)
   }
 
-  #now(): Argument {
-    return this.#options.clock?.() ?? ''
-  }
-
   // Undefined: no session can have this sid, so Redis need not be asked.
   #parts(sid: string): SidParts | undefined {
     this.#options.link.assertOpen()
@@ -293,5 +259,20 @@ export class RedisSessions implements SessionStore {
     throw new Error(
       `'${sid}' is not a sid of this subject: it must have 32 characters and begin with the subject's tag`,
     )
+  }
+}
+
+function grantedOutcome(
+  outcome: 'rotated' | 'retried' | 'healed',
+  session: Session,
+  why: Buffer | undefined,
+): RotateOutcome {
+  switch (outcome) {
+    case 'rotated':
+      return { outcome, session }
+    case 'retried':
+      return { outcome, session, why: oneOf(why, ['lost_answer', 'concurrent']) }
+    case 'healed':
+      return { outcome, session, lostGenerations: Number(why) }
   }
 }

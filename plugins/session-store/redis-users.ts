@@ -1,45 +1,79 @@
 // Local identities in Redis. Called through the port only (store.ts). It never sees a password. A record lies in its
 // subject's slot, because a login checks it in the same step; it has no time-to-live: it belongs to no session.
-import type { RedisLink } from './redis-link.ts'
+//
+// A change that a failover loses would let somebody back in. So it is answered when a replica has it (redis-fence.ts), every node
+// hears of it by the log and remembers it for a while, and a new primary is told (redis-journal.ts): the newest revision wins.
+import type { RecordSeals } from './record-seal.ts'
+import type { RedisEpochs } from './redis-epochs.ts'
+import type { RedisFence } from './redis-fence.ts'
+import type { RedisJournal } from './redis-journal.ts'
+import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
-import { scripts } from './redis-scripts.ts'
-import type { NewUser, User, UserChange, UserStore } from './store.ts'
+import { readReply } from './redis-reply.ts'
+import type { RedisRevocations } from './redis-revocations.ts'
+import { type Script, scripts } from './redis-scripts.ts'
+import { readUser, rememberUser, type WrittenUser, writeUser } from './redis-user-record.ts'
+import { type NewUser, StoreUnavailable, type User, type UserChange, type UserStore } from './store.ts'
 
-// A longer value would cost the compact encoding; a PHC string has 97 characters, so it lies in two fields.
-const halfBytes = 64
+export interface RedisUsersOptions {
+  link: RedisLink
+  names: RedisNames
+  log: RedisRevocations
+  epochs: RedisEpochs
+  journal: RedisJournal
+  fence: RedisFence
+  /** Tells what a gateway wrote from what somebody else did. */
+  seals: RecordSeals
+  /** Of a test; the store's own otherwise. */
+  clock: (() => number) | undefined
+}
+
+/** How often a change is tried that others come before. */
+const mostTries = 20
 
 export class RedisUsers implements UserStore {
+  readonly #options: RedisUsersOptions
   readonly #link: RedisLink
   readonly #names: RedisNames
-  readonly #clock: (() => number) | undefined
 
-  /** @param clock of a test; the store's own otherwise */
-  constructor(link: RedisLink, names: RedisNames, clock: (() => number) | undefined) {
-    this.#link = link
-    this.#names = names
-    this.#clock = clock
+  constructor(options: RedisUsersOptions) {
+    this.#options = options
+    this.#link = options.link
+    this.#names = options.names
   }
 
   async find(sub: string): Promise<User | undefined> {
+    const place = this.#names.user(sub)
     // Boundary: HGETALL answers names and values in turn.
-    const flat = (await this.#link.command('HGETALL', [this.#names.user(sub)])) as Buffer[]
-    return flat.length === 0 ? undefined : readUser(sub, flat)
+    const flat = (await this.#link.command('HGETALL', [place])) as Buffer[]
+    return flat.length === 0 ? undefined : readUser(sub, flat.map(String), place, this.#options.seals)
   }
 
-  async add(user: NewUser): Promise<boolean> {
-    const args = [this.#clock?.() ?? '', ...writeFields(user)]
-    const added = await this.#link.run(scripts.addUser, [this.#names.user(user.sub)], args)
-    await this.#enrol(user.sub)
-    return added === 1
+  async add({ sub, ...granted }: NewUser): Promise<boolean> {
+    const isAdded = await this.#write(scripts.addUser, sub, [], { ...granted, disabled: false, revision: 1 })
+    await this.#enrol(sub)
+    return isAdded
   }
 
+  // What is sealed is the whole record, so it is read, and written only if it is as it was read: its revision says so.
   async change(sub: string, change: UserChange, atRevision?: number): Promise<boolean> {
-    const args = [atRevision ?? '', ...writeFields(change)]
-    return (await this.#link.run(scripts.changeUser, [this.#names.user(sub)], args)) === 1
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const user = await this.find(sub)
+      if (!user || user.revision !== (atRevision ?? user.revision)) return false
+      const next = { ...user, ...change, revision: user.revision + 1 }
+      if (await this.#write(scripts.changeUser, sub, [user.revision], next)) return true
+    }
+    throw new StoreUnavailable(`Redis: the user ${sub} is changed by others all the while`)
   }
 
   async rehash(sub: string, oldHash: string, newHash: string): Promise<void> {
-    await this.#link.run(scripts.rehashUser, [this.#names.user(sub)], [...halve(oldHash), ...halve(newHash)])
+    const user = await this.find(sub)
+    if (user?.passwordHash !== oldHash) return
+    const place = this.#names.user(sub)
+    const seen = writeUser(user, place, this.#options.seals)
+    const fields = writeUser({ ...user, passwordHash: newHash }, place, this.#options.seals)
+    // Its seal says that it is as it was read.
+    await this.#link.run(scripts.rehashUser, [place], [seen.at(-1) ?? '', ...fields])
   }
 
   async list(after: string, limit: number): Promise<User[]> {
@@ -50,6 +84,21 @@ export class RedisUsers implements UserStore {
 
   async count(): Promise<number> {
     return Number(await this.#link.command('ZCARD', [this.#names.users]))
+  }
+
+  // A verb that answers the record as it has become, or nothing when nothing was changed.
+  async #write(script: Script, sub: string, args: readonly Argument[], user: WrittenUser): Promise<boolean> {
+    const { clock, epochs, fence, journal, log, seals } = this.#options
+    const key = this.#names.user(sub)
+    const fields = writeUser(user, key, seals)
+    const record = await epochs.whenPrepared(async (prepared, restMs) =>
+      readReply(await this.#link.run(script, [key], [clock?.() ?? '', prepared, ...args, ...fields], restMs)),
+    )
+    if (record.length === 0) return false
+    const written = rememberUser(sub, record.map(String))
+    journal.noteUsers([written])
+    await Promise.all([log.publishUser(written), fence.confirm(key)])
+    return true
   }
 
   // The list of names lies in another slot of a Cluster than the record, so a script cannot write both. The record comes
@@ -70,36 +119,4 @@ export async function readUserNames(
   // Boundary: ZRANGEBYLEX answers a list of texts.
   const subs = (await link.command('ZRANGEBYLEX', [names.users, ...range])) as Buffer[]
   return subs.map(String)
-}
-
-function writeFields({ passwordHash, roles, scope, disabled }: UserChange): (string | number | Buffer)[] {
-  const [p, q] = passwordHash === undefined ? [] : halve(passwordHash)
-  const fields = {
-    p,
-    q,
-    r: roles && JSON.stringify(roles),
-    s: scope,
-    d: disabled === undefined ? disabled : Number(disabled),
-  }
-  return Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]))
-}
-
-function readUser(sub: string, flat: readonly Buffer[]): User {
-  const fields = new Map<string, Buffer>()
-  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(String(flat[i]), flat[i + 1] ?? Buffer.alloc(0))
-  const field = (name: string) => fields.get(name) ?? Buffer.alloc(0)
-  return {
-    sub,
-    passwordHash: Buffer.concat([field('p'), field('q')]).toString(),
-    roles: JSON.parse(field('r').toString()),
-    scope: field('s').toString(),
-    disabled: field('d').toString() === '1',
-    createdAt: Number(field('c')),
-    revision: Number(field('v')),
-  }
-}
-
-function halve(hash: string): [Buffer, Buffer] {
-  const bytes = Buffer.from(hash)
-  return [bytes.subarray(0, halfBytes), bytes.subarray(halfBytes)]
 }

@@ -4,6 +4,7 @@
 // Every key that belongs to sessions has a time-to-live: sessions, tombstones, the revocation log, counted tries. User records, the list of
 // their names and the sealed keys have none, because nothing but an operator ends them.
 import { setTimeout as delay } from 'node:timers/promises'
+import { RecordSeals } from './record-seal.ts'
 import { describeAddress, parseRedisUrl, type RedisAddress } from './redis-address.ts'
 import { checkRedis, policySentence, type RedisFindings } from './redis-checks.ts'
 import { RedisEpochs } from './redis-epochs.ts'
@@ -22,15 +23,16 @@ import { RedisTries } from './redis-tries.ts'
 import { RedisUsers } from './redis-users.ts'
 import { type KeyStore, type Store, StoreUnavailable } from './store.ts'
 import { StoreCondition } from './store-condition.ts'
+import type { SubjectTag } from './subject-tag.ts'
 
 export interface RedisStoreOptions {
   /** REDIS_URL; its forms are in redis-address.ts. */
   url: string
   /**
-   * Gives the function from a subject to the 8 characters every sid of it begins with (refresh-token.ts: `subjectTag`). Called
-   * once, with the store's keys, where the key of that function lies.
+   * Gives the function from a subject to the 8 characters every sid of it begins with (subject-tag.ts: `subjectTagOf`), and with
+   * it the key of records' seals. Called once, with the store's keys, where the key of both lies.
    */
-  loadSubjectTag: (keys: KeyStore) => Promise<(sub: string) => string>
+  loadSubjectTag: (keys: KeyStore) => Promise<SubjectTag>
   /** Beginning of every key; default `c:`. Another one needs another ACL rule. */
   prefix?: string
   /** Of a test: whole ms; default Redis TIME. */
@@ -147,11 +149,15 @@ class RedisStore implements Store {
     const fencing = new RedisLink(address, { deadlineMs, commandLimit, gate })
     const { condition } = this
     const { loadSubjectTag } = settings
-    const onSubjectTag = (subjectTag: (sub: string) => string) => names.useSubjectTag(subjectTag)
+    this.#journal = new RedisJournal({ link, names, keepLogMs, clock })
+    const onSubjectTag = (subjectTag: SubjectTag) => {
+      names.useSubjectTag(subjectTag)
+      // Of another store, whose users are others.
+      this.#journal.forgetUsers()
+    }
     this.#identity = new RedisIdentity({ link, names, gate, condition, loadSubjectTag, onSubjectTag })
     this.#links = [link, tail, fencing]
     this.#log = new RedisRevocations(link, tail, names, keepLogMs, clock)
-    this.#journal = new RedisJournal({ link, names, keepLogMs, clock })
     const replay = (primaries: string) => this.#replay(primaries)
     const onEpoch = (sentence: string) => this.condition.tell('notice', sentence)
     const onDemoted = () => {
@@ -162,26 +168,42 @@ class RedisStore implements Store {
     this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, ...hears })
     this.#alive = names.alive
     this.#clock = clock
+    const fence = new RedisFence({
+      link: fencing,
+      names,
+      isCluster,
+      replicated: () => this.#epochs.replicated,
+      onUnconfirmed: onEpoch,
+    })
+    const seals = new RecordSeals(
+      () => names.sealKey,
+      (sentence) => this.condition.tell('forged', sentence),
+    )
     this.sessions = new RedisSessions({
+      seals,
       link,
       names,
       log: this.#log,
       epochs: this.#epochs,
       journal: this.#journal,
       identity: this.#identity,
-      fence: new RedisFence({
-        link: fencing,
-        names,
-        isCluster,
-        replicated: () => this.#epochs.replicated,
-        onUnconfirmed: onEpoch,
-      }),
+      fence,
       keepLogMs,
       isCluster,
       clock,
     })
-    this.users = new RedisUsers(link, names, clock)
-    this.keys = new RedisKeys(link, names.keys)
+    this.users = new RedisUsers({
+      seals,
+      link,
+      names,
+      log: this.#log,
+      epochs: this.#epochs,
+      journal: this.#journal,
+      fence,
+      clock,
+    })
+    this.keys = new RedisKeys(link, names.keys, { journal: this.#journal, fence })
+    this.#log.onUser((user) => this.#journal.noteUsers([user]))
     this.tries = new RedisTries(link, names, clock)
     this.events = new RedisEvents(link, names, isCluster)
   }

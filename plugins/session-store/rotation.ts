@@ -1,6 +1,6 @@
 // The rotation decision of design 2.1: the whole table as one pure function. The embedded store applies it; the Redis
 // script is held to it by the contract and the model test. It reads no clock and touches no store.
-import type { Presented, Session } from './store.ts'
+import type { Presented, Session, User } from './store.ts'
 
 export type Decision =
   | { outcome: 'rotated' }
@@ -9,6 +9,10 @@ export type Decision =
   | { outcome: 'ahead' }
   | { outcome: 'expired'; why: 'idle' | 'absolute' }
   | { outcome: 'revoked' }
+  | { outcome: 'user_changed' }
+
+/** What of a user's record sessions are held to. */
+export type UserState = Pick<User, 'revision' | 'disabled'>
 
 /** How many times of rotation a session remembers. */
 export const rememberedRotations = 3
@@ -19,11 +23,19 @@ export const rememberedRotations = 3
  * @param presented generation and issue time of the presented token, MAC checked
  * @param nowMs the store's clock
  * @param graceMs how long a superseded token is honoured; 0 turns concurrent retries off
+ * @param user the record of the session's subject as it is now; undefined when there is none
  */
-export function decide(session: Session, presented: Presented, nowMs: number, graceMs: number): Decision {
+export function decide(
+  session: Session,
+  presented: Presented,
+  nowMs: number,
+  graceMs: number,
+  user: UserState | undefined,
+): Decision {
   if (session.revokedAt !== undefined) return { outcome: 'revoked' }
   const expired = expiryOf(session, nowMs)
   if (expired) return { outcome: 'expired', why: expired }
+  if (!isGrantedBy(session.userRevision, user)) return { outcome: 'user_changed' }
   if (presented.generation > session.generation) return { outcome: 'ahead' }
   if (presented.generation === session.generation) return { outcome: 'rotated' }
   // The answer that carried g may never have arrived: its client can only come back with g-1, however late.
@@ -32,6 +44,15 @@ export function decide(session: Session, presented: Presented, nowMs: number, gr
   }
   if (wasSupersededWithin(session, presented, nowMs, graceMs)) return { outcome: 'retried', why: 'concurrent' }
   return { outcome: 'reused' }
+}
+
+/**
+ * Whether what a session was granted by still holds: judged by revisions, never by times, which clocks make.
+ * @param revision of the user's record at the sign-in; 0 when there was none
+ * @param user the record now; undefined when there is none
+ */
+export function isGrantedBy(revision: number, user: UserState | undefined): boolean {
+  return user === undefined ? revision === 0 : user.revision === revision && !user.disabled
 }
 
 /**

@@ -122,11 +122,14 @@ export class Sessions {
       const breach = retryBreach(rotated.session, client, policy.retryBinding)
       if (breach !== undefined) return this.#refuseRetry({ ...event, detail: breach }, request)
     }
-    const reason = reasonOf(rotated)
+    // A token says when its session ends at the latest, and nothing changes that: a record that says otherwise is not ours.
+    const isForged = session !== undefined && session.absoluteExpirySeconds !== presented.absoluteExpirySeconds
+    const reason = isForged ? 'record_forged' : reasonOf(rotated)
+    const granted =
+      !isForged && (rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed')
     if (rotated.outcome === 'rotated' || rotated.outcome === 'healed') refreshLimit?.count(sid)
-    const granted = rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed'
     const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
-    const revocations = rotated.outcome === 'reused' ? rotated.revocations : []
+    const revocations = 'revocations' in rotated ? rotated.revocations : []
     this.#announce(revocations)
     usage.record(request, { ...event, reason, granted, detail })
     this.#recordEnds(revocations, request)
@@ -290,6 +293,7 @@ function reasonOf(rotated: RotateOutcome): Reason {
     case 'ahead':
       return 'ahead_refused'
     case 'revoked':
+    case 'user_changed':
       return 'session_ended'
     case 'unknown':
       return 'unknown_session'

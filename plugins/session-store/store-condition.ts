@@ -2,12 +2,13 @@
 // It decides nothing: what must be refused the adapter refuses; here it is said, in sentences that an operator can act on.
 
 /**
- * What happened. `notice`: worth reading. `alarm`: somebody must look. `replaced`: an alarm, and nothing that was read from the
- * store before holds any more, keys and revocations included: whoever keeps such things in memory reads all of it anew.
+ * What happened. `notice`: worth reading. `alarm`: somebody must look. `forged`: a record that no gateway wrote was refused.
+ * `replaced`: an alarm, and nothing that was read from the store before holds any more, keys and revocations included: whoever
+ * keeps such things in memory reads all of it anew.
  * `keys_changed`: nothing to tell anybody; whoever keeps signing keys reads them again.
  */
 export interface StoreNews {
-  kind: 'notice' | 'alarm' | 'replaced' | 'keys_changed'
+  kind: 'notice' | 'alarm' | 'forged' | 'replaced' | 'keys_changed'
   sentence: string
 }
 

@@ -5,8 +5,10 @@ import type { EventStore } from './event-store.ts'
 import type { SessionPage, SessionPlace } from './session-list.ts'
 import type { StoreCondition } from './store-condition.ts'
 import type { TryStore } from './try-store.ts'
+import type { UserStore } from './user-store.ts'
 
 export type * from './try-store.ts'
+export type { NewUser, User, UserChange, UserStore } from './user-store.ts'
 
 /** Why a session ended. Kept in its tombstone until the session's absolute expiry. */
 export type EndReason =
@@ -47,6 +49,8 @@ export interface Session {
   inCookie?: true
   /** Authentication methods, RFC 8176 (`pwd`). */
   amr: readonly string[]
+  /** `revision` of the user record that the session was granted by; 0: its subject had none. */
+  userRevision: number
   /** Set once, when the session is ended: from then on this record is its tombstone. */
   revokedAt?: number
   endReason?: EndReason
@@ -66,7 +70,10 @@ export interface NewSession {
   amr: readonly string[]
   /** Live sessions the subject may have, this one included; beyond it the oldest ends with `session_limit`. */
   maxSessions: number
-  /** `revision` of the user record that the password was checked against: a login overtaken by a change is refused. */
+  /**
+   * `revision` of the user record that the password was checked against, 0 for a subject that has none: a login overtaken by a
+   * change is refused, and so is every rotation after one.
+   */
   userRevision: number
 }
 
@@ -109,6 +116,8 @@ export type RotateOutcome =
   | { outcome: 'retried'; session: Session; why: 'lost_answer' | 'concurrent' }
   /** The session has been revoked when this returns. */
   | { outcome: 'reused'; session: Session; revocations: SessionRevocation[] }
+  /** The user was changed, disabled or removed since the session began: it has been revoked (`user_disabled`) likewise. */
+  | { outcome: 'user_changed'; session: Session; revocations: SessionRevocation[] }
   /** The store had lost the presented generation and adopted it (design 2.3): rotated from there. */
   | { outcome: 'healed'; session: Session; lostGenerations: number }
   | { outcome: 'ahead'; session: Session }
@@ -145,7 +154,8 @@ export interface RevocationPage {
 
 export interface SessionStore {
   /**
-   * Starts a session, ending the subject's oldest beyond `maxSessions`.
+   * Starts a session, ending the subject's oldest beyond `maxSessions`. It is never dated before the last end of all of the
+   * subject's sessions, whatever became of the clock since: what that end refuses is what came before it.
    * @returns `created`, or `user_changed` with nothing written
    */
   create(session: NewSession): Promise<CreateOutcome>
@@ -181,47 +191,6 @@ export interface SessionStore {
   readRevocations(after: LogPosition | { sinceMs: number }, waitMs: number): Promise<RevocationPage>
 }
 
-/** A local identity. */
-export interface User {
-  /** The subject: the canonical user name. */
-  sub: string
-  /** PHC string of argon2id, its parameters inside. */
-  passwordHash: string
-  roles: readonly string[]
-  /** Space-separated scope granted at login (RFC 6749 section 3.3); may be empty. */
-  scope: string
-  disabled: boolean
-  createdAt: number
-  /** +1 at every change that must end a login in flight (password, roles, scope, disabled). */
-  revision: number
-}
-
-export interface NewUser {
-  sub: string
-  passwordHash: string
-  roles: readonly string[]
-  scope: string
-}
-
-export type UserChange = Partial<Pick<User, 'passwordHash' | 'roles' | 'scope' | 'disabled'>>
-
-export interface UserStore {
-  find(sub: string): Promise<User | undefined>
-  /** @returns false when the subject exists already; nothing is changed then */
-  add(user: NewUser): Promise<boolean>
-  /**
-   * Applies the change and raises `revision`.
-   * @param atRevision only if the user is still at this revision; at any when absent
-   * @returns false when there is no such user, or none at that revision; nothing is changed then
-   */
-  change(sub: string, change: UserChange, atRevision?: number): Promise<boolean>
-  /** Replaces a hash by one of the same password (new parameters) if it is still `oldHash`; `revision` stays. */
-  rehash(sub: string, oldHash: string, newHash: string): Promise<void>
-  /** Users in order of `sub`, later than `after` ('' for the first), at most `limit`. */
-  list(after: string, limit: number): Promise<User[]>
-  count(): Promise<number>
-}
-
 /** A key, sealed under a key derived from CARDEA_SECRET. The store never sees what is in it. */
 export interface SealedKey {
   /** The `kid` of a signing key; a fixed word for other uses. */
@@ -238,13 +207,14 @@ export interface SealedKey {
 
 export interface KeyStore {
   list(): Promise<SealedKey[]>
-  /** @returns false when a key of this id exists already; nothing is changed then */
+  /** @returns false when a key of this id exists already, or was removed; nothing is changed then */
   add(key: SealedKey): Promise<boolean>
   /**
    * Replaces the sealed text of a key: the same key, sealed under a newer secret.
    * @returns false when there is no key of this id; nothing is changed then
    */
   replace(id: string, sealed: string): Promise<boolean>
+  /** Removes a key for good: its id is never taken again. Idempotent. */
   remove(id: string): Promise<void>
 }
 

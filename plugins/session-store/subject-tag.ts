@@ -1,9 +1,23 @@
-// The store's own key for subject tags, the first 8 characters of every `sid`. Loaded once at start by the session-store
-// plugin. It lives as long as the store: another key would give a subject another tag, and another slot.
-import { randomBytes } from 'node:crypto'
+// The store's own key, for the seals of records (record-seal.ts) and for subject tags, the first 8 characters of every `sid`.
+// Loaded once at start. It lives as long as the store: another key would give a subject another tag, and another slot.
+import { type KeyObject, randomBytes } from 'node:crypto'
 import type { Secret } from '../secrets.ts'
+import { sealKeyOf } from './record-seal.ts'
+import { subjectTag } from './refresh-token.ts'
 import { openAndReseal, sealKey } from './sealed-key.ts'
 import type { KeyStore, SealedKey } from './store.ts'
+
+/** From a subject to the 8 characters every sid of it begins with, and what comes from the same key. */
+export interface SubjectTag {
+  (sub: string): string
+  /** Of the seals of records; absent in tests that need none. */
+  readonly sealKey?: KeyObject
+}
+
+/** The function of a store. @param key as `loadSubjectTagKey` gives it */
+export function subjectTagOf(key: Buffer): SubjectTag {
+  return Object.assign((sub: string) => subjectTag(sub, key), { sealKey: sealKeyOf(key) })
+}
 
 /** Its id among the keys of the store. */
 export const subjectTagKeyId = 'subject-tag'

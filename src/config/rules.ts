@@ -3,6 +3,7 @@
 import { newPasswordProblem } from '../../plugins/credentials/password.ts'
 import { isLoopback } from '../../plugins/own-hosts.ts'
 import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
+import { clearTextNotes } from './clear-text.ts'
 import type { Draft } from './draft.ts'
 import { type KnobMember, type KnobValues, knobs } from './knobs.ts'
 import { findRouteMistakes } from './route-rules.ts'
@@ -32,6 +33,7 @@ export function findConflicts(draft: Draft): Conflicts {
   checkOrigins(draft, found)
   checkListening(draft, found)
   checkProcesses(draft, found)
+  if (draft.production) found.notes.push(...clearTextNotes(draft))
   checkWebhook(draft, found)
   if (draft.values.signingAlg === 'HS256') {
     found.notes.push('With HS256 there is no JWKS: no other service can check an access token, only this gateway.')

@@ -39,6 +39,7 @@ export const reasons = {
   route_limited: { title: 'Over the limit of a route', tone: 'notice' },
   session_ended: { title: 'Refresh of an ended session', tone: 'plain', outcome: 'refused' },
   session_limit: { title: 'Ended: too many sessions', tone: 'plain' },
+  record_forged: { title: 'Forged record in the store', tone: 'alarm' },
   store_alarm: { title: 'The store needs a look', tone: 'alarm' },
   stream_cut: { title: 'Live stream cut', tone: 'plain' },
   token_expired: { title: 'Access token expired', tone: 'plain' },

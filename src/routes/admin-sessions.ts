@@ -3,8 +3,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { accessOf } from '../../plugins/authenticate.ts'
+import { userNamePattern } from '../../plugins/credentials/user-name.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import type { SessionPlace } from '../../plugins/session-store/session-list.ts'
+import { readCursor, writeCursor } from '../cursor.ts'
 import {
   adminSessionList,
   adminSessionSchema,
@@ -90,7 +92,7 @@ type PageQuery = Omit<SessionListQuery, 'sub'>
 
 async function readPage(app: FastifyInstance, { after, limit }: PageQuery) {
   const { sessions, next } = await app.sessions.listAll(placeIn(after), Number(limit ?? defaultPageLimit))
-  return { sessions, next: next && textOf(next) }
+  return { sessions, next: next && writeCursor(textOf(next)) }
 }
 
 async function readSubject(app: FastifyInstance, sub: string, page: PageQuery) {
@@ -103,10 +105,12 @@ async function readSubject(app: FastifyInstance, sub: string, page: PageQuery) {
   return { sessions: await app.sessions.list(sub), next: undefined }
 }
 
-// `alice`, or `alice~1767225600000~sid`; the schema has checked the form, and no part of it can hold a `~`.
+// `alice`, or `alice~1767225600000~sid`; no part of it can hold a `~`.
+const placeForm = new RegExp(`${userNamePattern.slice(0, -1)}(~[0-9]{1,15}~[A-Za-z0-9_-]{32})?$`)
+
 function placeIn(after: string | undefined): SessionPlace | undefined {
   if (after === undefined) return undefined
-  const [sub = '', createdAt, sid] = after.split('~')
+  const [sub = '', createdAt, sid] = readCursor(after, placeForm).split('~')
   if (createdAt === undefined || sid === undefined) return { sub }
   return { sub, session: { createdAt: Number(createdAt), sid } }
 }

@@ -3,9 +3,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { demandNewPassword } from '../../plugins/credentials/index.ts'
+import { userNamePattern } from '../../plugins/credentials/user-name.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
 import { isScope } from '../../plugins/scope.ts'
 import type { EndReason, User, UserChange } from '../../plugins/session-store/store.ts'
+import { readCursor, writeCursor } from '../cursor.ts'
 import {
   changedUser,
   defaultPageLimit,
@@ -75,6 +77,8 @@ export const adminUsers: FastifyPluginAsyncTypebox<AdminOptions> = async (app, {
   })
 }
 
+const subjectForm = new RegExp(userNamePattern)
+
 async function createUser(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, body: NewUserBody) {
   const { username, password, roles = [], scope = '' } = body
   demandScopeForm(scope)
@@ -92,10 +96,11 @@ async function createUser(app: FastifyInstance, request: FastifyRequest, reply: 
 async function listUsers(app: FastifyInstance, page: UserPage) {
   const limit = page.limit === undefined ? defaultPageLimit : Number(page.limit)
   // One more than asked for tells whether there is a next page.
-  const found = await app.store.users.list(page.after ?? '', limit + 1)
+  const after = page.after === undefined ? '' : readCursor(page.after, subjectForm)
+  const found = await app.store.users.list(after, limit + 1)
   const users = found.slice(0, limit)
   const last = users.at(-1)
-  return { users: users.map(userView), ...(found.length > limit && last && { next: last.sub }) }
+  return { users: users.map(userView), ...(found.length > limit && last && { next: writeCursor(last.sub) }) }
 }
 
 async function changeUser(app: FastifyInstance, request: FastifyRequest, sub: string, body: UserChangeBody) {

@@ -1,17 +1,22 @@
 // POST /auth/password: a user changes the own password. The current one is asked for again, under the same limit as a login
-// (ASVS 6.2.3, 7.5.1); every other session of the user ends.
+// (ASVS 6.2.3, 7.5.1). Every session of the user ends, this one as well, whoever shares it; whoever knew the password goes on
+// in a new one (ASVS 7.2.4).
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { accessOf, requires } from '../../plugins/authenticate.ts'
 import { demandNewPassword, demandPassword } from '../../plugins/credentials/index.ts'
 import { problem, refusals } from '../../plugins/errors.ts'
-import { noQuery, nothing, type PasswordBody, passwordBody } from '../schemas.ts'
+import { isFor } from '../../plugins/jwt/claims.ts'
+import {
+  noQuery,
+  type PasswordBody,
+  passwordBody,
+  type TokenResponse,
+  tokenResponse as tokenResponseSchema,
+} from '../schemas.ts'
+import { type TokenRouteOptions, tokenResponse } from '../token-response.ts'
 
-export interface PasswordOptions {
-  bodyLimitBytes: number
-}
-
-const password: FastifyPluginAsyncTypebox<PasswordOptions> = async (app, options) => {
+const password: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, options) => {
   app.post('/auth/password', {
     bodyLimit: options.bodyLimitBytes,
     onRequest: requires('authenticated'),
@@ -19,12 +24,14 @@ const password: FastifyPluginAsyncTypebox<PasswordOptions> = async (app, options
       operationId: 'changeOwnPassword',
       tags: ['auth'],
       summary: 'Change the own password',
-      description: 'Takes the current password again. Every other session of the user ends; this one stays.',
+      description:
+        'Takes the current password again. Every session of the user ends, this one as well; the response has the tokens of a ' +
+        'new one, in the delivery and with the scope of this one.',
       security: [{ bearer: [] }],
       querystring: noQuery,
       body: passwordBody,
       response: {
-        204: nothing,
+        200: tokenResponseSchema,
         ...refusals(
           'invalid_request',
           'weak_password',
@@ -40,12 +47,18 @@ const password: FastifyPluginAsyncTypebox<PasswordOptions> = async (app, options
         ),
       },
     },
-    handler: (request, reply) => changePassword(app, request, reply, request.body),
+    handler: (request, reply) => changePassword(app, options, request, reply, request.body),
   })
 }
 
-async function changePassword(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, body: PasswordBody) {
-  const { sub, sid } = accessOf(request)
+async function changePassword(
+  app: FastifyInstance,
+  options: TokenRouteOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  body: PasswordBody,
+): Promise<TokenResponse> {
+  const { sub, sid, aud } = accessOf(request)
   demandPassword(body.current_password, '/current_password')
   demandNewPassword(body.new_password, '/new_password')
   const looking = app.credentials.find(sub)
@@ -53,13 +66,27 @@ async function changePassword(app: FastifyInstance, request: FastifyRequest, rep
     app.credentials.check(sub, body.current_password, { looking, place }),
   )
   if (user) await app.credentials.demandStrength(sub, body.new_password, '/new_password')
-  if (!user || !(await app.credentials.setPassword(user, body.new_password))) {
-    app.usage.record(request, { reason: 'login_failed', granted: false, sub, detail: 'password change' })
-    throw problem('invalid_credentials', { reason: 'login_failed' })
-  }
-  await app.sessions.endAll(sub, 'password_changed', sid, request)
-  reply.code(204)
-  return null
+  const before = await app.sessions.read(sid)
+  if (!user || !(await app.credentials.setPassword(user, body.new_password))) throw refusal(app, request, sub)
+  await app.sessions.endAll(sub, 'password_changed', undefined, request)
+  const scope = before?.scope ?? user.scope
+  const changed = { ...user, revision: user.revision + 1 }
+  const grant = await app.sessions.start(changed, scope, request, before?.inCookie === true)
+  if (!grant) throw refusal(app, request, sub)
+  const { session } = grant
+  const event = { sid: session.sid, generation: 1, session, detail: 'password change' }
+  app.usage.record(request, { reason: 'login_ok', granted: true, sub, ...event })
+  const delivery = session.inCookie ? 'cookie' : 'body'
+  const audience = options.audiences.find((one) => isFor(aud, one))
+  const response = tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+  // What made the device known before was void with the user's revision.
+  app.loginLimit.remember(request, reply, changed)
+  return response
+}
+
+function refusal(app: FastifyInstance, request: FastifyRequest, sub: string) {
+  app.usage.record(request, { reason: 'login_failed', granted: false, sub, detail: 'password change' })
+  return problem('invalid_credentials', { reason: 'login_failed' })
 }
 
 export default password

@@ -93,7 +93,7 @@ export interface CardeaState {
 
 // Every session of the simulator is this one: what is not here decides nothing.
 const noLimitSeconds = 2 ** 32 - 1
-const anySession = { sid: '', sub: '', roles: [], scope: '', device: 'its own', ip: '', amr: [] }
+const anySession = { sid: '', sub: '', roles: [], scope: '', device: 'its own', ip: '', amr: [], userRevision: 0 }
 
 /** Cardea: `decide` of rotation.ts, as both stores apply it, then retry binding and healing. */
 export function cardea({ graceMs, idleTtlSeconds, binding }: PolicySettings): Policy<CardeaState> {
@@ -108,7 +108,7 @@ export function cardea({ graceMs, idleTtlSeconds, binding }: PolicySettings): Po
     present(state, token, nowMs, client) {
       const { session } = healed(state, token)
       const presented = { sid: '', generation: token.number, issuedAtSeconds: Math.floor(token.issuedAtMs / 1000) }
-      const { outcome } = decide(session, presented, nowMs, graceMs)
+      const { outcome } = decide(session, presented, nowMs, graceMs, undefined)
       if (outcome === 'rotated') return granted({ ...state, session: succeed(session, nowMs) })
       if (outcome === 'expired') return { state: { ...state, session: endedNow(session, nowMs) }, answer: { outcome } }
       if (outcome === 'ahead') return { state, answer: { outcome: 'unknown' } }

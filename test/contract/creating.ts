@@ -23,6 +23,7 @@ export function testCreating(t: Test, open: OpenStore, clock: Clock): void {
       device: 'Firefox on Linux',
       ip: '192.0.2.7',
       amr: ['pwd'],
+      userRevision: 1,
     }
     t.strictSame(created, { outcome: 'created', session, revocations: [] })
     t.strictSame(await scene.store.sessions.read(session.sid), session)

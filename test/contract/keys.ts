@@ -49,5 +49,16 @@ export function testKeys(t: Test, open: OpenStore, clock: Clock): void {
     await store.keys.remove('k1')
     t.strictSame(await store.keys.list(), [{ ...key, id: 'k2' }])
   })
+
+  t.test('a removed key never comes back, not even one that was removed before it was added', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    await store.keys.add(key)
+    for (const id of ['k1', 'k3']) {
+      await store.keys.remove(id)
+      t.equal(await store.keys.add({ ...key, id }), false)
+      t.equal(await store.keys.replace(id, 'YW5ldw'), false)
+    }
+    t.strictSame(await store.keys.list(), [])
+  })
   t.end()
 }

@@ -3,7 +3,12 @@
 // its session as ever. The short form has 100 sessions of each kind; the long form:
 // CARDEA_TEST_LOST_WRITES=1000 npx tap --disable-coverage --timeout=300 test/faults/redis-lost-writes.test.ts
 import t, { type Test } from 'tap'
-import type { EndOutcome, RotateOutcome, Session } from '../../plugins/session-store/store.ts'
+import {
+  type EndOutcome,
+  type RotateOutcome,
+  type Session,
+  StoreUnavailable,
+} from '../../plugins/session-store/store.ts'
 import { eventually } from '../eventually.ts'
 import {
   login,
@@ -150,4 +155,69 @@ t.test('a failover that loses writes loses no session, brings none back, and for
     `${rotated.length} healed, ${ended.length} stayed ended, first refresh ${Math.round(firstAfterMs)} ms after the promotion, ` +
       `${ended.length} logouts in ${Math.round(tookMs)} ms; of ${created.length} logins lost ${lost['unknown'] ?? 0} must sign in again`,
   )
+})
+
+t.test('what users and keys were changed by in the lost moments stays, at a node that only heard of it', async (t) => {
+  const scene = await openScene(t)
+  const [one, other] = scene.nodes
+  const { users, keys, sessions } = one.store
+  const base = { passwordHash: 'old', roles: ['admin'], scope: '' }
+  for (const sub of ['disabled', 'password', 'demoted', 'same']) await users.add({ sub, ...base })
+  const key = { id: 'leaked', use: 'signing', alg: 'ES256', createdAt: 1, activeFrom: 1, sealed: 'c2VhbGVk' } as const
+  await keys.add(key)
+  const old = await Promise.all(['disabled', 'password', 'demoted'].map((sub, i) => login(one.store, sub, i)))
+  await untilReplicated(scene.primary, scene.replica)
+
+  scene.replication.silence()
+  await users.change('disabled', { disabled: true })
+  await users.change('password', { passwordHash: 'new' })
+  await users.change('password', { passwordHash: 'newest' })
+  await users.change('demoted', { roles: [] })
+  await users.add({ sub: 'added', ...base })
+  await keys.remove(key.id)
+  await sessions.revoke({ kind: 'signing_key', kid: key.id })
+  // The log comes in order: who has heard of the last has heard of all.
+  const last = await login(one.store, 'same', 9)
+  await sessions.end(last.sid, 'logout')
+  await eventually('the other node has heard of it', () => other.heard.has(last.sid))
+  await one.store.close()
+  await failOver(scene)
+
+  const answers = await Promise.all(old.map((session) => present(other, tokenOf(session))))
+  t.strictSame(countOutcomes(answers), { user_changed: old.length }, 'no session of before goes on')
+  const now = async (sub: string) => (await other.store.users.find(sub)) ?? {}
+  t.match(await now('disabled'), { disabled: true, revision: 2 })
+  t.match(await now('password'), { passwordHash: 'newest', revision: 3 })
+  t.match(await now('demoted'), { roles: [], revision: 2 })
+  t.match(await now('added'), { roles: ['admin'], revision: 1 })
+  t.match(await now('same'), { passwordHash: 'old', revision: 1 })
+  await t.rejects(login(other.store, 'disabled', 10), /user_changed/, 'who has read the old record gets no session')
+  t.ok(
+    (await other.store.users.list('', 10)).some(({ sub }) => sub === 'added'),
+    'and is listed',
+  )
+  t.strictSame(await other.store.keys.list(), [], 'a leaked key is gone')
+  t.equal(await other.store.keys.add(key), false, 'for good')
+})
+
+t.test('a sign-in and a change of a user wait until a new primary has been told', async (t) => {
+  const scene = await openScene(t)
+  const [one, other] = scene.nodes
+  await one.store.users.add({ sub: 'ana', passwordHash: 'old', roles: [], scope: '' })
+  await untilReplicated(scene.primary, scene.replica)
+  scene.replication.silence()
+  await one.store.users.change('ana', { disabled: true })
+  await failOver(scene)
+  const tries = Array.from({ length: 20 }, async (_, i) => {
+    for (const end = performance.now() + 30_000; ; ) {
+      try {
+        return await login([one, other][i % 2]?.store ?? one.store, 'ana', i).then(() => 'created')
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) return error instanceof Error ? error.message : 'odd'
+        if (performance.now() > end) return 'late'
+      }
+    }
+  })
+  t.strictSame([...new Set(await Promise.all(tries))], ['user_changed'], 'none is let in by the old record')
+  t.equal(await one.store.users.change('ana', { disabled: false }, 1), false, 'nor is a change made to it')
 })

@@ -20,6 +20,7 @@ const session: Session = {
   device: 'curl',
   ip: '127.0.0.1',
   amr: ['pwd'],
+  userRevision: 1,
 }
 
 t.test('an access token holds the claims of RFC 9068, sid, gen, scope and roles, and nothing else', async (t) => {

@@ -366,3 +366,27 @@ t.test('after close nothing verifies and the signers are closed', async (t) => {
   t.same(closed, [kid])
   t.throws(() => keys.current(), { name: 'StoreUnavailable' })
 })
+
+t.test(
+  'a key that was revoked and comes back, by a store that lost the removal, stops no node and is removed again',
+  async (t) => {
+    const { store, node } = bench()
+    const one = await node()
+    const other = await node()
+    const leaked = one.keys.current().kid
+    const row = store.rows.get(leaked)
+    await one.keys.revoke(leaked)
+    other.keys.drop(leaked)
+    // The failover: the store is as it was before.
+    store.rows.clear()
+    if (row) store.rows.set(leaked, row)
+    one.keys.drop(leaked)
+    other.keys.drop(leaked)
+    for (const { keys } of [one, other]) {
+      await keys.refresh()
+      t.not(keys.current().kid, leaked, 'it signs with another key')
+      t.equal(keys.find(leaked), undefined)
+    }
+    t.notOk(store.rows.has(leaked), 'whoever starts now does not find it')
+  },
+)

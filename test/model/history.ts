@@ -12,6 +12,8 @@ export interface History {
   madeAt: number[]
   /** Generations that were seen in use while they were the newest. */
   seen: Set<number>
+  /** Of the user's record at the login. */
+  revision: number
   ended?: { at: number; reason: EndReason }
 }
 
@@ -46,7 +48,7 @@ export class Model {
     for (const history of live.slice(0, Math.max(0, live.length + 1 - limits.maxSessions))) {
       this.#end(history, 'session_limit')
     }
-    this.histories.push({ sid, sub, madeAt: [this.nowMs], seen: new Set() })
+    this.histories.push({ sid, sub, madeAt: [this.nowMs], seen: new Set(), revision })
     return 'created'
   }
 
@@ -54,6 +56,7 @@ export class Model {
   present(history: History, generation: number): string {
     const verdict = this.judge(history, generation)
     if (verdict === 'rotated') history.madeAt.push(this.nowMs)
+    if (verdict === 'user_changed') this.#end(history, 'user_disabled')
     if (verdict === 'reused') this.#end(history, 'revoked_by_reuse')
     return verdict
   }
@@ -62,6 +65,8 @@ export class Model {
     if (history.ended) return `revoked: ${history.ended.reason}`
     const expired = this.#expiry(history)
     if (expired) return `expired: ${expired}`
+    const user = this.users.get(history.sub)
+    if (!user || user.disabled || user.revision !== history.revision) return 'user_changed'
     const newest = history.madeAt.length
     if (generation > newest) return 'ahead'
     if (generation === newest) return 'rotated'

@@ -244,7 +244,15 @@ interface Subject {
   rows: string[]
 }
 
-const everyRow = ['rotated', 'retried: lost_answer', 'retried: concurrent', 'reused', 'ahead', 'expired: idle']
+const everyRow = [
+  'rotated',
+  'retried: lost_answer',
+  'retried: concurrent',
+  'reused',
+  'ahead',
+  'expired: idle',
+  'user_changed',
+]
 const endedRows = ['revoked: logout', 'revoked: revoked_by_reuse']
 const loadSubjectTag = async () => (sub: string) => sub.padEnd(8, '-')
 const redisUrl = await sharedRedis(t)

@@ -4,9 +4,8 @@ import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { deriveSecrets } from '../../plugins/secrets.ts'
 import { openRedisStore } from '../../plugins/session-store/redis.ts'
-import { subjectTag } from '../../plugins/session-store/refresh-token.ts'
 import type { KeyStore, Store } from '../../plugins/session-store/store.ts'
-import { loadSubjectTagKey } from '../../plugins/session-store/subject-tag.ts'
+import { loadSubjectTagKey, subjectTagOf } from '../../plugins/session-store/subject-tag.ts'
 import type { Clock } from '../clock.ts'
 import { eventually } from '../eventually.ts'
 import { bearer, type Gateway, type GatewayOverrides, gatewaySecret, startGateway, type Tokens } from '../gateway.ts'
@@ -14,8 +13,7 @@ import { bearer, type Gateway, type GatewayOverrides, gatewaySecret, startGatewa
 /** Opens a store that reads the test's clock, or with `isHeld` false that of Redis. */
 export function opener(url: string, prefix: string, isHeld = true): (clock: Clock) => Promise<Store> {
   const loadSubjectTag = async (keys: KeyStore) => {
-    const key = await loadSubjectTagKey(keys, deriveSecrets([gatewaySecret]))
-    return (text: string) => subjectTag(text, key)
+    return subjectTagOf(await loadSubjectTagKey(keys, deriveSecrets([gatewaySecret])))
   }
   const common = { url, prefix, loadSubjectTag, deadlineMs: 10_000 }
   return (clock) => openRedisStore({ ...common, ...(isHeld && { clock: clock.now }) })

@@ -297,10 +297,32 @@ t.test('active sessions are counted by minutes, which agree with their rows, als
   await store.close()
 
   for (const trigger of ['activeBegins', 'activeMoves', 'activeEnds']) database.exec(`DROP TRIGGER ${trigger}`)
-  database.exec('DROP TABLE activeMinutes; DROP TABLE lastingEvents; PRAGMA user_version = 4')
+  database.exec(`
+    DROP TABLE activeMinutes;
+    DROP TABLE lastingEvents;
+    ALTER TABLE sessions DROP COLUMN userRevision;
+    ALTER TABLE users DROP COLUMN endedAt;
+    PRAGMA user_version = 4`)
   const again = openEmbeddedStore({ file, clock: clock.now })
   t.teardown(() => again.close())
   t.strictSame(await again.events.countActive(clock.nowMs), { hour: 2, day: 2 })
+})
+
+t.test('in a file of before, sessions are held to the user as it is when the file is brought up to date', async (t) => {
+  const file = newFile()
+  const scene = await openWithUser(t, { file })
+  await scene.store.users.change('ana', { passwordHash: 'another' })
+  const session = await scene.login({ userRevision: 2 })
+  await scene.store.close()
+  const database = new DatabaseSync(file)
+  database.exec('ALTER TABLE sessions DROP COLUMN userRevision; ALTER TABLE users DROP COLUMN endedAt')
+  database.exec('PRAGMA user_version = 6')
+  database.close()
+  const again = openBeside(t, file, new Clock())
+  t.strictSame(await again.sessions.read(session.sid), session)
+  await again.users.change('ana', { disabled: true })
+  const token = { sid: session.sid, generation: 1, issuedAtSeconds: 0 }
+  t.match(await again.sessions.rotate(token, 0), { outcome: 'user_changed' })
 })
 
 t.test('a purge that meets a locked file tries again later', async (t) => {

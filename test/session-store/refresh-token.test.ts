@@ -34,6 +34,7 @@ const session: Session = {
   device: '',
   ip: '',
   amr: [],
+  userRevision: 1,
 }
 const token = writeRefreshToken(session, secret)
 const bytes = Buffer.from(token, 'base64url')

@@ -22,7 +22,10 @@ const login: Session = {
   device: '',
   ip: '192.0.2.1',
   amr: ['pwd'],
+  userRevision: 1,
 }
+
+const user = { revision: 1, disabled: false }
 
 /** A session as it is after rotations at these times; `madeAt[g]` is when generation g was made. */
 function rotatedAt(...times: number[]): { session: Session; madeAt: number[] } {
@@ -80,7 +83,7 @@ t.test('the table of design 2.1, row by row', async (t) => {
     ['a tombstone, expired', tombstone, 3, absoluteMs + 1, 10_000, { outcome: 'revoked' }],
   ] as const
   for (const [title, state, generation, nowMs, graceMs, decision] of rows) {
-    t.strictSame(decide(state, present(generation, loginMs), nowMs, graceMs), decision, title)
+    t.strictSame(decide(state, present(generation, loginMs), nowMs, graceMs, user), decision, title)
   }
 })
 
@@ -122,7 +125,7 @@ t.test('every generation of many histories is judged as the whole history judges
       for (const nowMs of edges(madeAt, graceMs, newestMs)) {
         for (const delivered of [false, true]) {
           for (let p = 1; p <= madeAt.length; p += 1) {
-            const decision = decide({ ...session, delivered }, present(p, madeAt[p] ?? nowMs), nowMs, graceMs)
+            const decision = decide({ ...session, delivered }, present(p, madeAt[p] ?? nowMs), nowMs, graceMs, user)
             const said = 'why' in decision ? decision.why : decision.outcome
             const expected = oracle(madeAt, delivered, p, nowMs, graceMs)
             if (said !== expected) return t.fail(`${said}, not ${expected}`, { madeAt, delivered, p, nowMs, graceMs })

@@ -11,15 +11,17 @@
 -- ARGV[7] live sessions a subject may have, this one included
 -- ARGV[8] how the details of this subject's sessions begin
 -- ARGV[9] the global not-before in a Cluster; '' otherwise
--- ARGV[10..13] the details, in one to four pieces
--- Returns {'user_changed'} or {'exists'}, nothing written; or {'created', record, rest of sid, tombstone, ...}, a pair for
+-- ARGV[10] the primaries this node has prepared
+-- ARGV[11..14] the details, in one to four pieces
+-- Returns {'user_changed'}, {'exists'} or {'new_primary'} (it may lack what a user was changed by lately), nothing written; or {'created', record, rest of sid, tombstone, ...}, a pair for
 --         each session that ended
 -- Source: design 2.1; the same call sent twice answers `created` again; a sid that has ended never lives again
 
 local now = clock(ARGV[1])
-local user = redis.call('HMGET', KEYS[2], 'v', 'd')
-if user[1] ~= ARGV[3] or user[2] ~= '0' then return { 'user_changed' } end
-local details = table.concat(ARGV, '', 10)
+if not is_one_of(ARGV[10]) then return { 'new_primary' } end
+local user = redis.call('HMGET', KEYS[2], 'v', 'd', 'e')
+if not is_granted_by(user, tonumber(ARGV[3])) then return { 'user_changed' } end
+local details = table.concat(ARGV, '', 11)
 local existing = find(KEYS[1], ARGV[4])
 if existing and existing.details == details then return { 'created', record(existing) } end
 if existing or redis.call('EXISTS', KEYS[3]) == 1 then return { 'exists' } end
@@ -43,16 +45,18 @@ if number > highest_number then
   number = 0
   while taken[number] do number = number + 1 end
 end
--- Whoever was ended with everyone a moment ago may sign in again at once: not_before is then the next full second.
+-- Whoever was ended with everyone a moment ago may sign in again at once: not_before is then the next full second. And whose
+-- sessions were all ended may, though the clock was set back since.
+local began = math.max(now, not_before, tonumber(user[3] or 0))
 local created = {
-  number = number, pieces = #ARGV - 9, delivered = 0, generation = 1, created = math.max(now, not_before),
-  absolute_s = math.floor(now / 1000) + tonumber(ARGV[6]), idle_s = tonumber(ARGV[5]), newest = 0, second = 0, third = 0,
+  number = number, pieces = #ARGV - 10, delivered = 0, generation = 1, created = began,
+  absolute_s = math.floor(began / 1000) + tonumber(ARGV[6]), idle_s = tonumber(ARGV[5]), newest = 0, second = 0, third = 0,
 }
 created.state = pack_state(created)
 local fields = { ARGV[4], created.state }
 for i, name in ipairs(piece_names(created)) do
   fields[#fields + 1] = name
-  fields[#fields + 1] = ARGV[9 + i]
+  fields[#fields + 1] = ARGV[10 + i]
 end
 redis.call('HSET', KEYS[1], unpack(fields))
 keep(KEYS[1], created, now)

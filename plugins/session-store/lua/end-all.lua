@@ -20,6 +20,12 @@ table.sort(live, is_older)
 for _, s in ipairs(live) do
   answer[#answer + 1], answer[#answer + 2] = end_session(KEYS[1], s, now, ARGV[4], KEYS[2], ARGV[2])
 end
--- The subject itself, unless one session stays: tokens of sessions that the store does not know (any more) end too.
-if KEYS[2] and ARGV[5] == '' then publish(KEYS[2], ARGV[2], now, 'subject', string.sub(ARGV[3], 2), '', ARGV[4]) end
+-- The subject itself, unless one session stays: tokens of sessions that the store does not know (any more) end too. No later
+-- sign-in may be dated before.
+if ARGV[5] == '' then
+  local sub = string.sub(ARGV[3], 2)
+  if KEYS[2] then publish(KEYS[2], ARGV[2], now, 'subject', sub, '', ARGV[4]) end
+  local ended, disabled = unpack(redis.call('HMGET', user_key(KEYS[1], sub), 'e', 'd'))
+  if disabled and now > tonumber(ended or 0) then redis.call('HSET', user_key(KEYS[1], sub), 'e', string.format('%.0f', now)) end
+end
 return answer

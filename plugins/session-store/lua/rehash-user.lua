@@ -1,9 +1,8 @@
--- Replaces a password hash by another of the same password, if it still is the one it was made from.
+-- Replaces a password hash by another of the same password, if the record still is the one that was read.
 --
 -- KEYS[1] the user's record
--- ARGV[1], ARGV[2] the old hash, its first 64 bytes and the rest      ARGV[3], ARGV[4] the new one, likewise
+-- ARGV[1] the seal that was read      ARGV[2..] fields of the record and their values, all but when it was made
 -- Returns nothing
 -- Source: requirement L-01
 
-local hash = redis.call('HMGET', KEYS[1], 'p', 'q')
-if hash[1] == ARGV[1] and hash[2] == ARGV[2] then redis.call('HSET', KEYS[1], 'p', ARGV[3], 'q', ARGV[4]) end
+if redis.call('HGET', KEYS[1], 'm') == ARGV[1] then redis.call('HSET', KEYS[1], unpack(ARGV, 2)) end

@@ -10,6 +10,7 @@
 -- ARGV[7] the primaries this node has prepared   ARGV[8] most lost generations to adopt; 0: none
 -- Returns {'unknown'} | {'revoked', tombstone} | {'expired', record, 'idle' or 'absolute'} | {'ahead', record}
 --         | {'rotated', record} | {'retried', record, 'lost_answer' or 'concurrent'} | {'reused', tombstone}
+--         | {'user_changed', tombstone}: the user's record is not the one that the session was granted by
 --         | {'healed', record, how many generations had been lost}
 --         | {'new_primary'}: this server became primary since, and may lack what was ended lately; nothing was done
 -- Source: design 2.1 and 2.3, RFC 9700 section 4.14.2; sent twice, the second sending is a retry and answers the same generation
@@ -27,6 +28,12 @@ local why = expiry(session, now)
 if why then return { 'expired', record(session), why } end
 
 if not is_one_of(ARGV[7]) then return { 'new_primary' } end
+
+local sub, revision = granted_by(session)
+if not is_granted_by(redis.call('HMGET', user_key(KEYS[1], sub), 'v', 'd'), revision) then
+  local _, ended = end_session(KEYS[1], session, now, 'user_disabled', KEYS[3], ARGV[2])
+  return { 'user_changed', ended }
+end
 
 local presented = tonumber(ARGV[4])
 local lost = presented - session.generation

@@ -84,6 +84,27 @@ local function is_of(s, subject_prefix)
   return string.sub(details_of(s), 1, #subject_prefix) == subject_prefix
 end
 
+-- Whose session it is, and the revision of the user's record that it was granted by: one byte, or 255 and four.
+local function granted_by(s)
+  local details = details_of(s)
+  local length = string.byte(details, 1)
+  local revision = string.byte(details, 2 + length)
+  if revision == 255 then revision = struct.unpack('>I4', string.sub(details, 3 + length, 6 + length)) end
+  return string.sub(details, 2, 1 + length), revision
+end
+
+-- The name of a user's record, in the slot of the subject's sessions (redis-names.ts: user).
+local function user_key(subject, sub)
+  return subject .. ':' .. sub
+end
+
+-- Whether what a session was granted by still holds (rotation.ts: isGrantedBy).
+-- user: fields v and d of the user's record; both false where there is none
+local function is_granted_by(user, revision)
+  if not user[1] then return revision == 0 end
+  return tonumber(user[1]) == revision and user[2] == '0'
+end
+
 local function is_older(a, b)
   if a.created ~= b.created then return a.created < b.created end
   return a.number < b.number
@@ -162,9 +183,7 @@ local function end_session(subject, s, now, reason, log, retention_ms)
   redis.call('SET', subject .. rest, tombstone, 'PX', s.absolute_s * 1000 + margin_ms - now)
   remove(subject, s)
   if log then
-    local details = details_of(s)
-    local sub = string.sub(details, 2, 1 + string.byte(details, 1))
-    publish(log, retention_ms, now, 'session', string.match(subject, '{(.-)}') .. rest, sub, reason)
+    publish(log, retention_ms, now, 'session', string.match(subject, '{(.-)}') .. rest, (granted_by(s)), reason)
   end
   return rest, tombstone
 end

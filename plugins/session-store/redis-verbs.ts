@@ -1,0 +1,85 @@
+// How a verb of sessions goes to Redis: which keys and times every script is given beside its own. Called by redis-sessions.ts.
+// It decides nothing.
+import type { RedisEpochs } from './redis-epochs.ts'
+import type { RedisIdentity } from './redis-identity.ts'
+import type { Argument, RedisLink } from './redis-link.ts'
+import type { RedisNames } from './redis-names.ts'
+import { readReply, saysNothing } from './redis-reply.ts'
+import type { RedisRevocations } from './redis-revocations.ts'
+import type { Script } from './redis-scripts.ts'
+
+export interface RedisVerbsOptions {
+  link: RedisLink
+  names: RedisNames
+  log: RedisRevocations
+  /** Which primaries may rotate, and start sessions. */
+  epochs: RedisEpochs
+  /** Whether it is the same store still. */
+  identity: RedisIdentity
+  /** How long entries of the revocation log are kept, ms. */
+  keepLogMs: number
+  /** In a Cluster the scripts cannot reach the log. */
+  isCluster: boolean
+  /** Of a test; Redis TIME otherwise. */
+  clock: (() => number) | undefined
+}
+
+export class RedisVerbs {
+  readonly #options: RedisVerbsOptions
+
+  constructor(options: RedisVerbsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * A verb that only a prepared primary may carry out.
+   * @param args makes the verb's arguments, given the primaries that are prepared
+   * @throws StoreUnavailable
+   */
+  writePrepared(
+    script: Script,
+    keys: readonly string[],
+    args: (prepared: string) => readonly Argument[],
+  ): Promise<Buffer[]> {
+    return this.#options.epochs.whenPrepared((prepared, restMs) =>
+      this.write(script, [...keys], args(prepared), restMs),
+    )
+  }
+
+  /**
+   * A verb that may end sessions: the log and the not-before are its last keys, where a script may reach them.
+   * @throws StoreUnavailable
+   */
+  async write(script: Script, keys: string[], args: readonly Argument[], deadlineMs?: number): Promise<Buffer[]> {
+    const { link, names, keepLogMs, isCluster } = this.#options
+    if (!isCluster) keys.push(names.revocations, names.notBefore)
+    const reply = readReply(await link.run(script, keys, [this.now(), keepLogMs, ...args], deadlineMs))
+    if (saysNothing(reply)) await this.#options.identity.assertSame()
+    return reply
+  }
+
+  /**
+   * A verb that only shows sessions.
+   * @throws StoreUnavailable
+   */
+  async show(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
+    const { link, names, isCluster } = this.#options
+    if (!isCluster) keys.push(names.notBefore)
+    const reply = readReply(await link.run(script, keys, args))
+    if (saysNothing(reply)) await this.#options.identity.assertSame()
+    return reply
+  }
+
+  /** In a Cluster the scripts cannot reach the not-before and are given it; elsewhere ('') they read it themselves. */
+  async givenNotBefore(): Promise<Argument> {
+    const { isCluster, log } = this.#options
+    if (!isCluster) return ''
+    const { at, reason } = await log.readNotBefore()
+    return at === 0 ? '' : `${at} ${reason}`
+  }
+
+  /** A test's clock, ms; '' for Redis TIME. */
+  now(): Argument {
+    return this.#options.clock?.() ?? ''
+  }
+}

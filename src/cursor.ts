@@ -1,0 +1,24 @@
+// The cursor of a list that comes a page at a time: `next` of one page, `after` of the next. Opaque, so that nobody makes or
+// parses one, and of characters that mean the same whether a client encodes its query or not: a `+` in one would be a blank.
+import { problem } from '../plugins/errors.ts'
+
+/**
+ * The cursor behind a place of a list.
+ * @param place text that `readCursor` of that list takes
+ */
+export function writeCursor(place: string): string {
+  return Buffer.from(place).toString('base64url')
+}
+
+/**
+ * The place that a cursor stands for.
+ * @param form what the places of the list look like
+ * @throws Problem `invalid_request` for what is no cursor of this list
+ */
+export function readCursor(cursor: string, form: RegExp): string {
+  const place = Buffer.from(cursor, 'base64url').toString()
+  // Decoding is lenient; only the text that encodes to itself is a cursor (RFC 4648 section 3.5).
+  if (form.test(place) && writeCursor(place) === cursor) return place
+  const errors = [{ in: 'querystring', path: '/after', message: 'must be `next` of the page before' }]
+  throw problem('invalid_request', { reason: 'cursor_unknown', errors })
+}
