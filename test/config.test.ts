@@ -160,10 +160,8 @@ t.test('a file may be JSON, may lie elsewhere, and must exist when it is named',
   t.equal(loadConfig({ env: { CARDEA_CONFIG: join(directory, 'other.json') }, directory: tmpdir() }).graceMs, 3000)
   t.match(mistakes(t, { CARDEA_CONFIG: 'missing.yaml' }), [/^CARDEA_CONFIG is "missing.yaml": there is no such file$/])
   mkdirSync(join(directory, 'folder.yaml'))
-  t.throws(
-    () => loadConfig({ env: { CARDEA_CONFIG: 'folder.yaml' }, directory }),
-    /folder.yaml is a folder, not a file/,
-  )
+  const env = { CARDEA_CONFIG: 'folder.yaml' }
+  t.throws(() => loadConfig({ env, directory }), /folder.yaml is a folder, not a file/)
 })
 
 t.test('all mistakes are said at once, each with its line and path, what is there and what to write', async (t) => {
