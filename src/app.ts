@@ -37,7 +37,7 @@ import tracing from '../plugins/tracing/index.ts'
 import usage from '../plugins/usage.ts'
 import { apiInfo, apiTags } from './api-document.ts'
 import type { Config } from './config.ts'
-import { openLog } from './log.ts'
+import { droppedLogLines, openLog } from './log.ts'
 import { requestIds } from './request-ids.ts'
 import { RequestLog } from './request-log.ts'
 import admin from './routes/admin.ts'
@@ -210,7 +210,7 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
     clock,
   })
   await app.register(forward, { clock })
-  await app.register(metrics, { totals })
+  await app.register(metrics, { totals, droppedLogLines })
 }
 
 async function registerRoutes(

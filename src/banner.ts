@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config.ts'
 import { type FirstAdmin, firstAdminName } from './development.ts'
+import { print } from './log.ts'
 
 export interface BannerFacts {
   config: Config
@@ -23,7 +24,7 @@ export interface BannerFacts {
 export function announce(log: FastifyBaseLogger, facts: BannerFacts): void {
   const lines = bannerLines(facts)
   if (facts.config.production) for (const line of lines) log.info(line)
-  else process.stdout.write(`${lines.join('\n')}\n`)
+  else print(`${lines.join('\n')}\n`)
   for (const note of facts.config.notes) log.warn(note)
   if (facts.firstAdmin.outcome === 'missing') log.warn('There are no users, so nobody can sign in.')
 }

@@ -29,6 +29,11 @@ interface Generation {
   replacements: number
 }
 
+interface OpenOptions {
+  atClose?: (() => Promise<void>) | undefined
+  socket?: Server | undefined
+}
+
 /** Apps that finish what they have under way; beyond it the oldest is ended at once. */
 const mostRetired = 4
 const longestFarewellMs = 500
@@ -62,14 +67,15 @@ export class Gateway {
   /**
    * Builds the app, listens, and from then on ends in good order when the process is asked to.
    * @param store open; closed with the gateway
-   * @param atClose what else ends with it
+   * @param options.atClose what else ends with it
+   * @param options.socket to listen on, where it is another process that opened it
    * @throws ConfigError for documents that are wrong; what buildApp and listening throw
    */
-  static async open(config: Config, store: Store, atClose?: () => Promise<void>): Promise<Gateway> {
+  static async open(config: Config, store: Store, { atClose, socket }: OpenOptions = {}): Promise<Gateway> {
     const gateway = new Gateway(config, store)
     const { app } = gateway.#adopt(await gateway.#build(config, await gateway.#source.load(config.routes)))
     const { server } = gateway.#server
-    await once(server.listen(config.listen), 'listening')
+    await once(server.listen(socket ?? config.listen), 'listening')
     takePart(gateway.#server)
     stopWithGrace(app.log, config.stopDelayMs, async () => {
       await gateway.#stop(config.stopDelayMs)

@@ -46,7 +46,7 @@ async function serveAlone(
   readAgain: () => Config,
   demo: DemoUpstream | undefined,
 ): Promise<Serving> {
-  const gateway = await Gateway.open(config, store, demo && (() => demo.close()))
+  const gateway = await Gateway.open(config, store, { atClose: demo && (() => demo.close()) })
   let newest = config
   Reloading.start({
     log: () => gateway.log,
@@ -81,7 +81,7 @@ function readConfig(): Config {
 
 // What can be wrong has been judged, and said, by the process that started this one.
 async function startAsWorker(): Promise<void> {
-  await serveAsWorker(async (config) => Gateway.open(config, await openStore(config)))
+  await serveAsWorker(async (config, socket) => Gateway.open(config, await openStore(config), { socket }))
 }
 
 // Until there is something else behind the gateway.

@@ -1,11 +1,13 @@
-// Several processes behind one port (CARDEA_WORKERS): the primary opens it, all workers accept from it, and the primary replaces
-// workers that end, and renews or stops them in good order. Called by server.ts. The primary itself must never serve a request.
+// Several processes behind one port (CARDEA_WORKERS): the primary holds it, all workers accept from it, and the primary replaces
+// workers that end, and renews or stops them in good order. The primary itself must never serve a request.
 import cluster, { type Worker } from 'node:cluster'
 import { on, once } from 'node:events'
+import type { Server } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config.ts'
 import { DocumentSource } from './documents.ts'
 import { keepEven } from './even-workers.ts'
+import { bindSocket, type ListeningSocket } from './listening-socket.ts'
 import { openLog } from './log.ts'
 import { demandReloadable } from './reloadable.ts'
 import { Reloading } from './reloading.ts'
@@ -38,11 +40,10 @@ const killAfterMs = 5000
  * @throws WorkersError when the first one does not come up
  */
 export async function superviseWorkers(config: Config, reload: () => Config): Promise<Serving> {
+  const log = openLog(config.logLevel)
   // All accept from one queue: a worker that is killed or leaves takes no waiting connection with it, and one that is busy gets
   // none. Where the primary hands connections round, one that a killed worker had not answered for would hang for ever.
-  cluster.schedulingPolicy = cluster.SCHED_NONE
-  const log = openLog(config.logLevel)
-  const workers = new Workers(config, log)
+  const workers = new Workers(config, log, await bindSocket(config.listen))
   const address = await workers.start()
   keepEven(() => workers.kept)
   onStopSignals(
@@ -68,20 +69,25 @@ export interface Reloadable {
 
 /**
  * In a worker: serves by the config that the primary has judged, and by every other one that it reads later.
- * @param open begins to serve
+ * @param open begins to serve, on the socket of the primary
  */
-export async function serveAsWorker(open: (config: Config) => Promise<Reloadable>): Promise<void> {
+export async function serveAsWorker(open: (config: Config, socket: Server) => Promise<Reloadable>): Promise<void> {
   // Sent to all processes of a terminal; it is the primary that reloads.
   process.on('SIGHUP', () => undefined)
   // What arrives while the gateway opens waits here.
   const messages = on(process, 'message')
   // Boundary: the primary sends configs and, later, the questions of worker-metrics.ts.
-  const configs = messages as AsyncIterableIterator<[{ config: Config }]>
+  const configs = messages as AsyncIterableIterator<[{ config: Config }, Server]>
   const { value: first } = await configs.next()
-  void answerReloads(configs, await open(first[0].config))
+  const gateway = await open(first[0].config, first[1])
+  process.send?.({ isListening: true })
+  void answerReloads(configs, gateway)
 }
 
-async function answerReloads(messages: AsyncIterable<[{ config?: Config }]>, gateway: Reloadable): Promise<void> {
+async function answerReloads(
+  messages: AsyncIterable<[{ config?: Config }, ...unknown[]]>,
+  gateway: Reloadable,
+): Promise<void> {
   for await (const [{ config }] of messages) {
     if (config === undefined) continue
     const reloaded = await gateway.reload(config).then(
@@ -95,12 +101,13 @@ async function answerReloads(messages: AsyncIterable<[{ config?: Config }]>, gat
 interface Started {
   worker: Worker
   /** Rejects with WorkersError when it ends before it listens. */
-  listening: Promise<Serving['address']>
+  listening: Promise<void>
 }
 
 class Workers {
   #config: Config
   readonly #log: FastifyBaseLogger
+  readonly #socket: ListeningSocket
   /** The workers that are replaced when they end. */
   readonly #kept = new Set<Worker>()
   #routeFiles: readonly string[] = []
@@ -110,19 +117,20 @@ class Workers {
   #isStopping = false
   #exitCode = 0
 
-  constructor(config: Config, log: FastifyBaseLogger) {
+  constructor(config: Config, log: FastifyBaseLogger, socket: ListeningSocket) {
     this.#config = config
     this.#log = log
+    this.#socket = socket
   }
 
   /** The first one alone: what keeps it from starting is said once, not once a worker. */
   async start(): Promise<Serving['address']> {
     const first = this.#fork(this.#config)
-    const address = await first.listening
+    await first.listening
     this.#keep(first.worker)
     const others = Array.from({ length: this.#config.workers - 1 }, () => this.#startKept())
     await Promise.allSettled(others)
-    return address
+    return this.#socket.address
   }
 
   /** Those that are replaced when they end. */
@@ -168,6 +176,8 @@ class Workers {
   /** All at once: requests in flight finish, then this process ends, with 1 if a worker had to be cut short. */
   stop(): void {
     this.#isStopping = true
+    // The port is closed when the last worker has let go of it, too.
+    this.#socket.close()
     for (const backOff of this.#backOffs) clearTimeout(backOff)
     for (const worker of living()) end(worker, this.#config.stopDelayMs)
     this.#exitIfAlone()
@@ -193,15 +203,18 @@ class Workers {
 
   #fork(config: Config): Started {
     const worker = cluster.fork()
-    const { promise, resolve, reject } = Promise.withResolvers<Serving['address']>()
-    worker.once('listening', ({ address, port }) => resolve({ address, port }))
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    worker.on('message', (message) => {
+      // Boundary: what `serveAsWorker` sends, among what others do.
+      if ((message as { isListening?: true }).isListening) resolve()
+    })
     worker.once('exit', (code, signal) => {
       reject(new WorkersError(`a worker ended before it listened (${signal ?? `exit code ${code}`}).`))
       this.#onExit(worker, code, signal)
     })
     // A worker that is gone before it was told anything says so by its exit.
     worker.on('error', () => undefined)
-    worker.send({ config })
+    worker.send({ config }, this.#socket.handle)
     return { worker, listening: promise }
   }
 

@@ -1,11 +1,16 @@
-// Metrics of the gateway itself: the hashing queue, and how well events are kept.
+// Metrics of the gateway itself: the hashing queue, and how well events and the log are kept.
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { addRead } from './counted.ts'
 import type { Totals } from './totals.ts'
 
 /** Adds them. */
-export function addGateway(app: FastifyInstance, registry: Registry, { lost, signals }: Totals): void {
+export function addGateway(
+  app: FastifyInstance,
+  registry: Registry,
+  { lost, signals }: Totals,
+  droppedLogLines: () => number,
+): void {
   const add = (type: 'gauge' | 'counter', name: string, help: string, read: () => number) =>
     addRead(registry, { name, help, type }, () => [{ labels: {}, value: read() }])
   const { credentials, events } = app
@@ -18,6 +23,12 @@ export function addGateway(app: FastifyInstance, registry: Registry, { lost, sig
     'cardea_events_sampled_total',
     'Refusals that were counted and not stored, being too many a second.',
     () => lost.sampled,
+  )
+  add(
+    'counter',
+    'cardea_log_lines_dropped_total',
+    'Lines of the log that were lost: nobody took them.',
+    droppedLogLines,
   )
   const found = {
     name: 'cardea_signals_total',

@@ -17,6 +17,8 @@ declare module 'fastify' {
 
 export interface MetricsOptions {
   totals: Totals
+  /** Lines of the process's log that were lost. */
+  droppedLogLines: () => number
 }
 
 export interface Metrics {
@@ -25,13 +27,13 @@ export interface Metrics {
   text(): Promise<string>
 }
 
-async function metrics(app: FastifyInstance, { totals }: MetricsOptions): Promise<void> {
+async function metrics(app: FastifyInstance, { totals, droppedLogLines }: MetricsOptions): Promise<void> {
   const registry = new Registry()
   for (const metric of metricsOfProcess()) registry.registerMetric(metric)
   addSessions(app, registry, totals)
   addForwarding(app, registry)
   addStore(registry, totals.storeLatency)
-  addGateway(app, registry, totals)
+  addGateway(app, registry, totals, droppedLogLines)
   app.decorate('metrics', { registry, text: () => registry.metrics() })
 }
 
