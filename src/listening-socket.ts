@@ -15,7 +15,7 @@ export interface ListeningSocket {
 
 // Boundary: what net.Server itself makes its sockets with; bound, not listening. It returns a negative number for an error.
 const { _createServerHandle: createHandle } = net as unknown as {
-  _createServerHandle(address: string, port: number, family: 4 | 6): number | Handle
+  _createServerHandle(address: string, port: number, version: 4 | 6): number | Handle
 }
 
 interface Handle {
