@@ -1,7 +1,7 @@
 // A gateway that serves: the app on an open store, listening, its reloads, and its graceful end. Opened by the process, once, and
 // by each worker where there are several. A reload builds a new app beside the old one; it drops no request, and prints nothing.
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
