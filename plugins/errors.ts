@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import fp from 'fastify-plugin'
 import Type, { type Static } from 'typebox'
 import { foreign, isForeign } from './ended-connections.ts'
+import { decorateOutages, isOutage } from './outages.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -185,6 +186,7 @@ export function problemBody(
 export const bearerChallenge = 'Bearer realm="cardea"'
 
 async function errors(app: FastifyInstance): Promise<void> {
+  decorateOutages(app)
   const methodsByPattern = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
     const methods = methodsByPattern.get(url) ?? new Set()
@@ -222,11 +224,12 @@ export function writeProblem(refusal: Problem, request: FastifyRequest, reply: F
     .send(JSON.stringify({ ...body, ...refusal.members }))
 }
 
-function logRefusal(refusal: Problem, request: FastifyRequest): void {
-  const entry = { code: refusal.code, reason: refusal.reason, granted: false }
-  if (refusal.code === 'internal') request.log.error({ ...entry, err: refusal.cause }, 'request failed')
-  else if (refusal.statusCode >= 500) request.log.warn({ ...entry, err: refusal.cause }, 'request refused')
-  else request.log.debug(entry, 'request refused')
+function logRefusal({ code, reason, statusCode, cause: err }: Problem, { log, server }: FastifyRequest): void {
+  const entry = { code, reason, granted: false }
+  if (isOutage(code)) server.outages.note(code, { reason, err })
+  if (code === 'internal') log.error({ ...entry, err }, 'request failed')
+  else if (statusCode >= 500 && !isOutage(code)) log.warn({ ...entry, err }, 'request refused')
+  else log.debug(entry, 'request refused')
 }
 
 /**

@@ -93,11 +93,13 @@ const alarms: ReadonlySet<Reason> = new Set([
   'ahead_healed',
   'ahead_refused',
   'login_slowed',
-  'revocation_unknown',
   'store_alarm',
   'clock_jumped',
   'record_forged',
 ])
+
+// Of each request while the store is away: the log says it once a minute (outages.ts).
+const saidTogether: ReadonlySet<Reason> = new Set(['revocation_unknown'])
 
 /** Levels of a log that writes ordinary events. */
 const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
@@ -153,6 +155,7 @@ export class Usage {
     const log = request?.log ?? this.#log
     // A line that is not written anyway shall not be made: there is one for each refresh.
     if (alarms.has(event.reason)) log.warn(this.#lineOf(recorded), 'alarm')
+    else if (saidTogether.has(event.reason)) log.debug(this.#lineOf(recorded), 'event')
     else if (talkative.has(log.level)) log.info(this.#lineOf(recorded), 'event')
     for (const listener of this.#listeners) this.#tell(listener, recorded, event.session)
   }

@@ -84,7 +84,7 @@ function followSignals(app: FastifyInstance, { webhook: told, clock, totals }: E
       webhook?.send(signal)
     }
   }
-  const onFailure = (err: unknown) => app.log.warn({ err }, 'events cannot be kept now')
+  const onFailure = (err: unknown) => app.outages.note('events', { err })
   const stop = () => {
     followUp.stop()
     webhook?.stop()

@@ -71,7 +71,7 @@ function keysOptions(app: FastifyInstance, options: AccessTokensPluginOptions & 
         granted: true,
         detail: `${alg} key ${kid} signs from ${new Date(activeFrom).toISOString()}`,
       }),
-    onFailure: (err) => app.log.warn({ err }, 'the signing keys could not be brought up to date'),
+    onFailure: (err) => app.outages.note('signing_keys', { err }),
   }
 }
 

@@ -108,7 +108,7 @@ function followerOf(
     ...options,
     store: app.store,
     clock: app.clocks.now,
-    onFailure: (err) => app.log.warn({ err }, 'the revocation log cannot be read'),
+    onFailure: (err) => app.outages.note('revocation_log', { err }),
     onUnknown: (entries) =>
       app.log.warn({ entries }, 'the revocation log holds entries that this version does not know'),
     onReloaded: () => app.log.info('the revocation log no longer held this node’s place and was loaded again'),

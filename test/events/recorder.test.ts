@@ -186,7 +186,7 @@ t.test('requests go on while events cannot be kept', async (t: Test) => {
   await app.events.recorder.flush()
   t.equal((await post('/auth/token', { grant_type: 'refresh_token', refresh_token })).statusCode, 200)
   t.ok(totals.lost.dropped > 0)
-  t.match(log.filter(({ msg }) => msg === 'events cannot be kept now').length > 0, true)
+  t.match(log.filter(({ outage }) => outage === 'events').length > 0, true)
 })
 
 t.test('a listener that fails fails no request', async (t) => {

@@ -1,0 +1,83 @@
+// What the log says while the store is away: one line and a count a minute, whatever number of requests fails, and what to do.
+import { pino } from 'pino'
+import t from 'tap'
+import { Outages } from '../plugins/outages.ts'
+import { StoreUnavailable } from '../plugins/session-store/store.ts'
+import { bearer, type LogLine, startGateway } from './gateway.ts'
+
+interface Entry {
+  atMs: number
+  act: () => void
+}
+
+/** Outages whose minutes the test lets pass. */
+function heldOutages() {
+  const lines: LogLine[] = []
+  let nowMs = 0
+  let waiting: Entry[] = []
+  const later = (act: () => void, ms: number) => {
+    const entry = { atMs: nowMs + ms, act }
+    waiting.push(entry)
+    return () => {
+      waiting = waiting.filter((one) => one !== entry)
+    }
+  }
+  const outages = new Outages(pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) }), later)
+  const pass = (ms: number) => {
+    nowMs += ms
+    const due = waiting.filter(({ atMs }) => atMs <= nowMs)
+    waiting = waiting.filter(({ atMs }) => atMs > nowMs)
+    for (const { act } of due) act()
+  }
+  return { outages, lines, pass, waiting: () => waiting.length }
+}
+
+t.test('an outage is one line at once and one line and a count a minute, until a minute without', async (t) => {
+  const { outages, lines, pass, waiting } = heldOutages()
+  const fail = (times: number) => {
+    for (let i = 0; i < times; i += 1) outages.note('store_unavailable', { err: new Error(`no answer ${i}`) })
+  }
+  fail(1000)
+  t.match(lines.splice(0), [{ outage: 'store_unavailable', times: 1, msg: /store runs.*CARDEA_STORE_TIMEOUT/ }])
+  pass(59_999)
+  t.strictSame(lines, [])
+  pass(1)
+  t.match(lines.splice(0), [{ times: 999, err: { message: 'no answer 999' } }])
+  fail(3)
+  outages.note('revocation_unknown', {})
+  t.match(lines.splice(0), [{ outage: 'revocation_unknown', times: 1, msg: /CARDEA_MAX_STALENESS/ }])
+  pass(60_000)
+  t.match(lines.splice(0), [{ outage: 'store_unavailable', times: 3 }])
+  pass(60_000)
+  t.strictSame([lines, waiting()], [[], 0], 'it is over: nothing waits')
+  fail(2)
+  t.equal(lines.splice(0).length, 1, 'the next one is said at once')
+  outages.close()
+  t.match(lines, [{ outage: 'store_unavailable', times: 1 }], 'what was counted is not lost with the app')
+  t.equal(waiting(), 0)
+})
+
+t.test('twenty requests while the store is away write one line, and are counted all the same', async (t) => {
+  const gateway = await startGateway(t)
+  const { refresh_token } = await gateway.signIn()
+  gateway.store.sessions.rotate = () => Promise.reject(new StoreUnavailable('no answer'))
+  const refresh = () => gateway.post('/auth/token', { grant_type: 'refresh_token', refresh_token })
+  const before = gateway.log.length
+  for (let i = 0; i < 20; i += 1) t.equal((await refresh()).statusCode, 503)
+  const warned = gateway.log.slice(before).filter(({ level }) => Number(level) >= 40)
+  t.match(warned, [{ outage: 'store_unavailable', times: 1, err: { message: 'no answer' } }])
+  t.equal(warned.length, 1)
+})
+
+t.test('a node that cannot tell who is revoked writes one line, and records each refusal', async (t) => {
+  const gateway = await startGateway(t)
+  const tokens = await gateway.signIn()
+  gateway.app.revocation.isStale = () => true
+  const before = gateway.log.length
+  for (let i = 0; i < 20; i += 1)
+    t.equal((await gateway.app.inject({ url: '/auth/sessions', headers: bearer(tokens) })).statusCode, 503)
+  const warned = gateway.log.slice(before).filter(({ level }) => Number(level) >= 30)
+  t.match(warned, [{ outage: 'revocation_unknown', times: 1 }])
+  t.equal(warned.length, 1)
+  t.equal(gateway.app.usage.counts()['revocation_unknown'], 20)
+})
