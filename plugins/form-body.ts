@@ -1,7 +1,9 @@
 // `application/x-www-form-urlencoded` bodies for the OAuth routes (RFC 6749 appendix B). Registered on those routes only: a
 // form is what another site's page can send without asking. A parameter sent twice is a refusal (RFC 6749 section 3.2).
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { readBody } from './body-memory.ts'
 import { bodyText } from './body-text.ts'
 import { problem } from './errors.ts'
 
@@ -49,8 +51,8 @@ function decode(text: string): string {
   }
 }
 
-async function parse(request: FastifyRequest, body: Buffer): Promise<Record<string, string>> {
-  return parseForm(bodyText(request, body))
+async function parse(request: FastifyRequest, payload: IncomingMessage): Promise<Record<string, string>> {
+  return parseForm(bodyText(request, await readBody(request, payload, request.routeOptions.bodyLimit)))
 }
 
 /** Whether a request's body was a form. */
@@ -59,8 +61,8 @@ export function isForm(request: FastifyRequest): boolean {
 }
 
 async function formBody(app: FastifyInstance): Promise<void> {
-  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, parse)
+  app.addContentTypeParser('application/x-www-form-urlencoded', parse)
 }
 
 /** Fastify plugin: takes forms on the scope it is registered on. */
-export default fp(formBody, { name: 'form-body', fastify: '5.x' })
+export default fp(formBody, { name: 'form-body', fastify: '5.x', dependencies: ['body-memory'] })

@@ -1,8 +1,10 @@
 // Strict JSON bodies for the gateway's own routes: a member named twice, `__proto__`, `constructor` or deep nesting is a
 // refusal, because two readers of such a text may read two things (RFC 8259 section 4). Registered on the scope of the
 // gateway's own routes; forwarded bodies are never parsed. `text/plain` is not taken there either.
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { readBody } from './body-memory.ts'
 import { bodyText } from './body-text.ts'
 import { problem } from './errors.ts'
 
@@ -72,14 +74,15 @@ function nameFlaw(name: string, names: Set<string>, refusedNames: ReadonlySet<st
 }
 
 // An empty body is no body: whether the route can do without one, its schema says.
-async function parse(request: FastifyRequest, body: Buffer): Promise<unknown> {
+async function parse(request: FastifyRequest, payload: IncomingMessage): Promise<unknown> {
+  const body = await readBody(request, payload, request.routeOptions.bodyLimit)
   return body.length === 0 ? undefined : parseStrictJson(bodyText(request, body))
 }
 
 async function jsonBody(app: FastifyInstance): Promise<void> {
   app.removeContentTypeParser(['application/json', 'text/plain'])
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parse)
+  app.addContentTypeParser('application/json', parse)
 }
 
 /** Fastify plugin: replaces the body parsers of the scope it is registered on. */
-export default fp(jsonBody, { name: 'json-body', fastify: '5.x' })
+export default fp(jsonBody, { name: 'json-body', fastify: '5.x', dependencies: ['body-memory'] })

@@ -8,6 +8,7 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import authenticate from '../plugins/authenticate.ts'
+import bodyMemory from '../plugins/body-memory.ts'
 import browserOrigin from '../plugins/browser-origin.ts'
 import clientAddress from '../plugins/client-address.ts'
 import { monotonicOf } from '../plugins/clock-watch.ts'
@@ -133,6 +134,7 @@ async function registerHttp(
   await app.register(clientAddress, { trustedProxies: config.trustedProxies })
   const hosts = new OwnHosts(config.hosts)
   await app.register(requestGuard, { limits: config.limits, hosts })
+  await app.register(bodyMemory, { limitBytes: config.limits.bodyMemoryBytes })
   await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
   await app.register(usage, {
     node: config.node,

@@ -52,7 +52,7 @@ export interface Config extends MonitoringConfig, ReachConfig {
   refreshLimit: Rate | 'off'
   signing: { alg: 'ES256' | 'EdDSA' | 'RS256' | 'PS256' | 'HS256'; rotateEverySeconds: number }
   hashing: { concurrency: number; queue: number }
-  limits: RequestLimits & { loginBodyBytes: number; connections: number }
+  limits: RequestLimits & { loginBodyBytes: number; bodyMemoryBytes: number; connections: number }
   logLevel: string
   maxStalenessMs: number
   onStale: 'reject' | 'serve'
@@ -241,7 +241,7 @@ function missingFileNotes(production: boolean, file: ConfigFile | undefined): st
 function assemble({ production, values, routes }: Draft, directory: string, file: string, notes: string[]): Config {
   // There were no mistakes, so every knob with a default has its value.
   const all = values as KnobValues
-  const { headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes } = all
+  const { headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes, bodyMemoryBytes } = all
   const { headersTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs } = all
   const issuer = all.issuer ?? `http://127.0.0.1:${all.port || 3000}`
   const audiences = all.audiences ?? [issuer]
@@ -269,7 +269,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },
     hashing: { concurrency: all.hashingConcurrency, queue: all.hashingQueue },
     limits: {
-      ...{ headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes },
+      ...{ headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes, bodyMemoryBytes },
       ...{ headersTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs },
       connections: all.connections ?? connectionsWithin(descriptorLimit()),
     },

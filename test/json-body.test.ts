@@ -1,6 +1,8 @@
 // The strict JSON parser: agrees with JSON.parse wherever it does not refuse.
 import Fastify from 'fastify'
 import t from 'tap'
+import bodyMemory from '../plugins/body-memory.ts'
+import clientAddress from '../plugins/client-address.ts'
 import errors, { Problem } from '../plugins/errors.ts'
 import jsonBody, { jsonDepthLimit, parseStrictJson } from '../plugins/json-body.ts'
 
@@ -88,6 +90,8 @@ t.test('an empty body is no body, and plain text is not taken', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(errors)
+  await app.register(clientAddress, { trustedProxies: [] })
+  await app.register(bodyMemory, { limitBytes: 2 ** 20 })
   await app.register(jsonBody)
   app.post('/', async (request) => ({ none: request.body === undefined }))
   const send = (type: string, payload: string) =>

@@ -1,11 +1,12 @@
 // How an operation of a document is forwarded: admitted, its parameters checked, its body read and checked, and only then sent.
 // Used by index.ts. Nothing is forwarded that was not judged, and what is forwarded is byte for byte what came.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { readBody } from '../body-memory.ts'
 import { problem } from '../errors.ts'
 import { nominatedBy } from './field-names.ts'
 import type { DescribedOperation } from './openapi/compile.ts'
-import type { Operation, ReceivedRequest } from './openapi/operation.ts'
+import type { ReceivedRequest } from './openapi/operation.ts'
 
 /**
  * Checks what stands in front of the body.
@@ -30,7 +31,9 @@ export function sendChecked(
     send()
     return
   }
-  readBody(request.raw, reply.raw, operation)
+  // The time a body may take is the server's limit for a whole request, as for the gateway's own routes.
+  if (request.headers.expect !== undefined) reply.raw.writeContinue()
+  readBody(request, request.raw, operation.parts.bodyLimitBytes)
     .then((body) => {
       const fault = task.faultOf(body)
       if (fault === undefined) return send(body)
@@ -65,20 +68,4 @@ function sentFields({ rawHeaders, headers }: IncomingMessage): readonly string[]
   if (nominated.size === 0) return rawHeaders
   const isSent = (_text: string, i: number) => !nominated.has(rawHeaders[i - (i % 2)]?.toLowerCase() ?? '')
   return rawHeaders.filter(isSent)
-}
-
-// The time a body may take is the server's limit for a whole request, as for the gateway's own routes.
-function readBody(message: IncomingMessage, response: ServerResponse, { parts }: Operation): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  const received: Buffer[] = []
-  let bytes = 0
-  if (message.headers.expect !== undefined) response.writeContinue()
-  message.on('data', (part: Buffer) => {
-    bytes += part.length
-    if (bytes <= parts.bodyLimitBytes) received.push(part)
-    else reject(problem('body_too_large', { reason: 'body_limit' }))
-  })
-  message.on('end', () => resolve(Buffer.concat(received)))
-  message.on('close', () => reject(problem('invalid_request', { reason: 'body_incomplete' })))
-  return promise
 }

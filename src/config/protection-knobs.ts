@@ -119,6 +119,15 @@ export const limits = {
     bytes(64 * mebibyte),
     '1048576',
   ),
+  bodyMemoryBytes: fixed(
+    {
+      name: 'CARDEA_LIMIT_BODY_MEMORY',
+      key: 'limits.bodyMemoryBytes',
+      meaning: 'Bytes of all bodies that are read whole, at once; one address holds a quarter at most. Beyond it 503.',
+    },
+    bytes(2 ** 40),
+    String(64 * mebibyte),
+  ),
   connections: open(
     {
       name: 'CARDEA_LIMIT_CONNECTIONS',

@@ -1,5 +1,6 @@
 // What must hold between the values of a config, each of which is right by itself. Called by the loader of the config.
 // A rule never throws and never repairs: it says what is wrong, where, and what to write. No sentence holds a secret.
+import { addressShare } from '../../plugins/body-memory.ts'
 import { newPasswordProblem } from '../../plugins/credentials/password.ts'
 import { isLoopback } from '../../plugins/own-hosts.ts'
 import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
@@ -31,6 +32,7 @@ export function findConflicts(draft: Draft): Conflicts {
   checkAdminPassword(draft, found)
   checkTrustedProxies(draft, found)
   checkOrigins(draft, found)
+  checkBodies(draft, found)
   checkListening(draft, found)
   checkProcesses(draft, found)
   if (draft.production) found.notes.push(...clearTextNotes(draft))
@@ -44,6 +46,23 @@ export function findConflicts(draft: Draft): Conflicts {
 
 function nameOf({ places }: Draft, member: KnobMember): string {
   return places.get(member) ?? knobs[member].name
+}
+
+// A body that no address may hold would be refused for ever.
+function checkBodies(draft: Draft, { mistakes }: Conflicts): void {
+  const { values, routes, placeInRoutes } = draft
+  const { bodyMemoryBytes = Number.POSITIVE_INFINITY, bodyBytes = 0, loginBodyBytes = 0 } = values
+  const most = Math.floor(bodyMemoryBytes * addressShare)
+  const say = (place: string, bytes: number) =>
+    mistakes.push(
+      `${place} is ${bytes} bytes, more than the ${most} that one address may hold: lower it, or raise ${nameOf(draft, 'bodyMemoryBytes')}`,
+    )
+  if (bodyBytes > most) say(nameOf(draft, 'bodyBytes'), bodyBytes)
+  if (loginBodyBytes > most) say(nameOf(draft, 'loginBodyBytes'), loginBodyBytes)
+  for (const [at, { openapi }] of routes.entries()) {
+    const bytes = typeof openapi === 'object' ? (openapi.bodyLimitBytes ?? 0) : 0
+    if (bytes > most) say(placeInRoutes([at, 'openapi', 'bodyLimitBytes']), bytes)
+  }
 }
 
 function checkTtls(draft: Draft, { mistakes, notes }: Conflicts): void {

@@ -3,6 +3,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Test } from 'tap'
+import bodyMemory from '../../plugins/body-memory.ts'
 import clientAddress from '../../plugins/client-address.ts'
 import errors, { problem } from '../../plugins/errors.ts'
 import forward, { type PolicyConfig, type RouteConfig } from '../../plugins/forward/index.ts'
@@ -42,6 +43,8 @@ export async function startGateway(
     trustProxy?: string[]
     before?: (app: FastifyInstance) => void
     documents?: ReadonlyMap<string, CompiledDocument>
+    /** Of all bodies that are read whole, bytes. */
+    bodyMemoryBytes?: number
   } = {},
 ): Promise<Gateway> {
   const effective = { ...limits, ...options.limits }
@@ -50,6 +53,7 @@ export async function startGateway(
   await app.register(errors)
   await app.register(clientAddress, { trustedProxies: options.trustProxy ?? [] })
   await app.register(requestGuard, { limits: effective, hosts: hostsOfTests })
+  await app.register(bodyMemory, { limitBytes: options.bodyMemoryBytes ?? 2 ** 26 })
   await app.register(usage)
   options.before?.(app)
   await app.register(standInForAuthentication)

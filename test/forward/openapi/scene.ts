@@ -38,10 +38,7 @@ export async function describedGateway(
   const upstream = await upstreamFor(t)
   const file = typeof document === 'string' ? document : writeDocument(t, document)
   const config: RouteConfig = { prefix: '/api', upstream: upstream.url, rewrite: '/', openapi: file, ...route }
-  const [compiled] = compileRoutes([config])
-  if (compiled === undefined) throw new Error('no route')
-  const described = await describeRoute(compiled, await readDocument(file))
-  const documents = new Map([[config.prefix, described]])
+  const { described, documents } = await describe(config, file)
   const gateway = await gatewayFor(t, [config, ...others], { documents })
   const ask: Scene['ask'] = async (method, path, init = {}) => {
     const answer = await fetch(gateway.url + path, { method, ...init, headers: { ...alice, ...init.headers } })
@@ -52,6 +49,21 @@ export async function describedGateway(
     return { status: answer.status, places: errors.map((one) => `${one.in} ${one.path}`) }
   }
   return { ...gateway, upstream, document: described, ask }
+}
+
+/** A route with a document, for a gateway that a test makes itself. */
+export async function describeRouteOf(t: Test, document: object, route: RouteConfig) {
+  const file = writeDocument(t, document)
+  const described: RouteConfig = { ...route, openapi: file }
+  const { documents } = await describe(described, file)
+  return { route: described, documents }
+}
+
+async function describe(config: RouteConfig, file: string) {
+  const [compiled] = compileRoutes([config])
+  if (compiled === undefined) throw new Error('no route')
+  const described = await describeRoute(compiled, await readDocument(file))
+  return { described, documents: new Map([[config.prefix, described]]) }
 }
 
 /** Writes a document into a folder of its own. */
