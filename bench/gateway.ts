@@ -52,11 +52,11 @@ export async function writeConfig(folder: string, service: string): Promise<stri
 }
 
 /** Signs the first admin in. */
-export async function signIn(url: string): Promise<{ access_token: string; refresh_token: string }> {
+export async function signIn(url: string, resource?: string): Promise<{ access_token: string; refresh_token: string }> {
   const answer = await fetch(`${url}/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ username: 'admin', password, delivery: 'body' }),
+    body: JSON.stringify({ username: 'admin', password, delivery: 'body', resource }),
   })
   if (!answer.ok) throw new Error(`login answered ${answer.status}: ${await answer.text()}`)
   // The shape of a token response.

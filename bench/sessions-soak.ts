@@ -143,7 +143,7 @@ function subject(i: number): string {
 type Ask = (path: string) => Promise<unknown>
 
 async function asker({ url }: Running): Promise<Ask> {
-  const { access_token } = await signIn(url)
+  const { access_token } = await signIn(url, 'urn:cardea:admin')
   const headers = { authorization: `Bearer ${access_token}` }
   return async (path) => {
     const answer = await fetch(`${url}/admin/${path}`, { headers })

@@ -19,6 +19,8 @@ export type Policy = 'public' | 'authenticated' | { roles?: readonly string[]; s
 export interface AuthorizeOptions {
   /** Whom the token must be for; the gateway's default audience when absent. */
   audience?: string | undefined
+  /** The most that may have passed since the password was checked; any time when absent. */
+  maxAgeSeconds?: number | undefined
   /** Whether the access token may come in its cookie instead, from our own or an allowed origin; default false. */
   accessCookie?: boolean
   /** Whether what is asked for only reads; by the request's own method when absent. It counts for cookies only. */
@@ -41,7 +43,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Checks a request against a policy and sets `request.access`; `public` reads nothing and leaves it null.
-     * @throws Problem unauthenticated, invalid_token (401), forbidden, insufficient_scope (403), revocation_unknown (503); with
+     * @throws Problem unauthenticated, invalid_token, insufficient_user_authentication (401), forbidden, insufficient_scope (403), revocation_unknown (503); with
      * a cookie invalid_request (400), origin_refused (403)
      */
     authorize(request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void
@@ -98,6 +100,7 @@ function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy
   // Whatever the policy says: a client that sends this token has received it.
   app.delivery.seen(claims.sid, claims.gen)
   if (policy !== 'authenticated') demand(app, request, policy, claims)
+  if (options?.maxAgeSeconds !== undefined) demandRecent(app, request, options.maxAgeSeconds, claims)
   request.access = claims
 }
 
@@ -130,6 +133,16 @@ function demand(
 ): void {
   if (roles && !roles.some((role) => claims.roles.includes(role))) throw denied(app, request, { ...forbidden, claims })
   if (scopes && !holdsAll(claims.scope, scopes)) throw denied(app, request, { ...insufficientScope(scopes), claims })
+}
+
+function demandRecent(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  maxAgeSeconds: number,
+  claims: AccessClaims,
+): void {
+  if (app.accessTokens.isAuthenticatedWithin(claims, maxAgeSeconds)) return
+  throw denied(app, request, { ...tooLongAgo(maxAgeSeconds), claims })
 }
 
 function holdsAll(granted: string, wanted: readonly string[]): boolean {
@@ -200,6 +213,13 @@ function invalidToken(reason: Reason, claims?: AccessClaims): Denial {
 function insufficientScope(scopes: readonly string[]): Denial {
   const headers = { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope", scope="${scopes.join(' ')}"` }
   return { code: 'insufficient_scope', reason: 'policy_refused', headers }
+}
+
+// RFC 9470 section 3: what a client must do is sign in again, and it is told how lately.
+function tooLongAgo(maxAgeSeconds: number): Denial {
+  const error = 'error="insufficient_user_authentication", error_description="A more recent sign-in is needed"'
+  const headers = { 'www-authenticate': `${bearerChallenge}, ${error}, max_age="${maxAgeSeconds}"` }
+  return { code: 'insufficient_user_authentication', reason: 'policy_refused', headers }
 }
 
 function denied(app: FastifyInstance, request: FastifyRequest, { code, reason, headers, claims }: Denial): Problem {

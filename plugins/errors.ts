@@ -37,6 +37,7 @@ export const errorTable = {
   weak_password: { status: 400, title: 'That password is too easy to guess; choose another.' },
   unauthenticated: { status: 401, title: 'This needs an access token.' },
   invalid_token: { status: 401, title: 'The access token is not valid.' },
+  insufficient_user_authentication: { status: 401, title: 'This needs a sign-in that is more recent.' },
   invalid_credentials: { status: 401, title: 'The user name or password is not right.', oauth: 'invalid_grant' },
   forbidden: { status: 403, title: 'This access token does not allow that.' },
   insufficient_scope: { status: 403, title: 'This access token lacks a scope that is needed here.' },
@@ -47,6 +48,7 @@ export const errorTable = {
   method_not_allowed: { status: 405, title: 'This path does not take that method.' },
   request_timeout: { status: 408, title: 'The request did not arrive in time.' },
   conflict: { status: 409, title: 'That exists already.' },
+  last_administrator: { status: 409, title: 'This is the last administrator; make another one first.' },
   body_too_large: { status: 413, title: 'The body is larger than this path takes.' },
   target_too_long: { status: 414, title: 'The request target is too long.' },
   unsupported_media_type: { status: 415, title: 'This path does not take that content type.' },
@@ -241,6 +243,7 @@ export function toProblem(error: unknown): Problem {
   if (!(error instanceof Error)) return problem('internal', { cause: error })
   if (error.name === 'StoreUnavailable')
     return problem('store_unavailable', { reason: 'store_unavailable', cause: error })
+  if (error.name === 'LastAdministrator') return problem('last_administrator', { reason: 'last_administrator' })
   if ('validation' in error) return problem('invalid_request', { reason: error.message, errors: placesOf(error) })
   const code = codeByStatus['statusCode' in error ? Number(error.statusCode) : 500]
   return code ? problem(code, { reason: error.message }) : problem('internal', { cause: error })

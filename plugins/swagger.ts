@@ -56,7 +56,12 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
       tags,
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'at+jwt', description: 'An access token.' },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'at+jwt',
+            description: 'An access token; for `/admin` one of the resource `urn:cardea:admin`.',
+          },
           refreshCookie: { type: 'apiKey', in: 'cookie', name: refreshCookieName },
           ...(accessCookieName !== undefined && { accessCookie: accessCookieScheme(accessCookieName) }),
         },

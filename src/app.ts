@@ -21,7 +21,7 @@ import events from '../plugins/events/index.ts'
 import forward from '../plugins/forward/index.ts'
 import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
 import jsonBody from '../plugins/json-body.ts'
-import accessTokens, { toleratedClockMs } from '../plugins/jwt/index.ts'
+import accessTokens, { adminAudience, toleratedClockMs } from '../plugins/jwt/index.ts'
 import loginLimit from '../plugins/login-limit/index.ts'
 import metrics from '../plugins/metrics/index.ts'
 import { timed } from '../plugins/metrics/timed-store.ts'
@@ -189,7 +189,7 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
   await app.register(accessTokens, {
     secrets,
     issuer: config.issuer,
-    audiences: config.audiences,
+    audiences: [...config.audiences, adminAudience],
     clientId: config.clientId,
     alg: config.signing.alg,
     ttlSeconds: config.accessTtlSeconds,
@@ -230,7 +230,7 @@ async function registerRoutes(
   await app.register(logout, { bodyLimitBytes })
   await app.register(password, { audiences, bodyLimitBytes, clock })
   await app.register(sessions)
-  await app.register(admin, { bodyLimitBytes: limits.bodyBytes })
+  await app.register(admin, { bodyLimitBytes: limits.bodyBytes, maxAgeSeconds: config.adminMaxAgeSeconds })
   await app.register(metricsRoute, { token: config.metrics.token })
   await app.register(verify, config.verify)
   await app.register(ops, { enabled: config.ops })

@@ -1,6 +1,7 @@
 // The command line of operators: users, sessions, keys, config. Works on the gateway's store, also while the gateway runs: it
 // follows the revocations that are written here. A password is never taken from an argument nor logged.
 import { parseArgs } from 'node:util'
+import { LastAdministrator } from '../plugins/session-store/administrators.ts'
 import { type Store, StoreUnavailable } from '../plugins/session-store/store.ts'
 import { CliError, type Command, type Invocation, UsageError } from './cli/command.ts'
 import { configCommands } from './cli/config-commands.ts'
@@ -96,6 +97,7 @@ function parse(command: Command, args: string[]): Invocation {
 function explain(error: unknown): string {
   if (error instanceof UsageError) return `${error.message}\n\n${usage()}`
   if (error instanceof CliError || error instanceof ConfigError || error instanceof StoreRefusal) return error.message
+  if (error instanceof LastAdministrator) return 'This is the last administrator; make another one first.'
   if (error instanceof StoreUnavailable) return `The store cannot be used: ${reasonOf(error)}`
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -50,6 +50,8 @@ export interface Config extends MonitoringConfig, ReachConfig {
   addressLimit: Rate
   /** Rotations of one session. */
   refreshLimit: Rate | 'off'
+  /** What changes something under /admin demands a sign-in that is no older. */
+  adminMaxAgeSeconds: number
   signing: { alg: 'ES256' | 'EdDSA' | 'RS256' | 'PS256' | 'HS256'; rotateEverySeconds: number }
   hashing: { concurrency: number; queue: number }
   limits: RequestLimits & { loginBodyBytes: number; bodyMemoryBytes: number; connections: number }
@@ -266,6 +268,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     loginLimit: all.loginLimit,
     addressLimit: all.addressLimit,
     refreshLimit: all.refreshLimit,
+    adminMaxAgeSeconds: all.adminMaxAgeSeconds,
     signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },
     hashing: { concurrency: all.hashingConcurrency, queue: all.hashingQueue },
     limits: {

@@ -32,7 +32,9 @@ const scope = Type.String({
 
 const resource = Type.String({
   maxLength: textLimit,
-  description: 'The audience the access token is for (RFC 8707); one of the configured audiences.',
+  description:
+    'The audience the access token is for (RFC 8707): one of the configured audiences or, with delivery `body` only, ' +
+    '`urn:cardea:admin`, which `/admin` and `/metrics` demand.',
 })
 
 const refreshToken = Type.String({ minLength: 1, maxLength: textLimit, description: 'The refresh token.' })

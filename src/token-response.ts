@@ -4,6 +4,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { setAccessCookie, setRefreshCookie } from '../plugins/cookies.ts'
 import { problem } from '../plugins/errors.ts'
+import { adminAudience } from '../plugins/jwt/index.ts'
 import { endsAt } from '../plugins/session-store/rotation.ts'
 import type { Grant } from '../plugins/session-store/sessions.ts'
 import type { TokenResponse } from './schemas.ts'
@@ -12,7 +13,7 @@ export type Delivery = 'cookie' | 'body'
 
 /** What the routes that give tokens need to know. */
 export interface TokenRouteOptions {
-  /** Audiences an access token can be for; the first one is the default. */
+  /** Audiences an access token can be for, beside the gateway's own administration; the first one is the default. */
   audiences: readonly string[]
   bodyLimitBytes: number
   /** ms */
@@ -58,11 +59,20 @@ export function tokenResponse(
 }
 
 /**
- * The audience a `resource` parameter asks for (RFC 8707 section 2).
+ * The audience a `resource` parameter asks for (RFC 8707 section 2). The gateway's own administration is given to nobody who
+ * shows a cookie: a browser sends it for every page of this origin, those of services too.
  * @returns undefined for the default one
  * @throws Problem `invalid_target`
  */
-export function audienceOf(resource: string | undefined, audiences: readonly string[]): string | undefined {
+export function audienceOf(
+  resource: string | undefined,
+  audiences: readonly string[],
+  delivery: Delivery,
+): string | undefined {
+  if (resource === adminAudience) {
+    if (delivery === 'body') return resource
+    throw problem('invalid_target', { reason: 'admin_audience_by_cookie' })
+  }
   if (resource === undefined || audiences.includes(resource)) return resource
   throw problem('invalid_target', { reason: 'audience_unknown' })
 }

@@ -102,6 +102,10 @@ t.test('users are added, listed, disabled, enabled and given a new password', as
   )
 
   await startSession(store, sidOne)
+  const last = { code: 1, stdout: '', stderr: 'This is the last administrator; make another one first.\n' }
+  t.match(await run(dataDir, ['users', 'disable', 'ada']), last)
+  t.match(await store.users.find('ada'), { disabled: false })
+  await store.users.add({ sub: 'eve', passwordHash: '', roles: ['admin'], scope: '' })
   t.match(await run(dataDir, ['users', 'disable', 'ada']), { code: 0, stdout: 'disabled ada, sessions ended: 1\n' })
   t.match(await store.users.find('ada'), { disabled: true })
   t.match(await store.sessions.read(sidOne), { endReason: 'user_disabled' })

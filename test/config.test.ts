@@ -61,6 +61,7 @@ t.test('without a file and with an empty environment, development gets the defau
     loginLimit: { max: 20, windowMs: 3 * 3_600_000 },
     refreshLimit: { max: 60, windowMs: 60_000 },
     addressLimit: { max: 200, windowMs: 2 * 3_600_000 },
+    adminMaxAgeSeconds: 900,
     trustedProxies: [],
     allowedOrigins: [],
     hosts: { issuer: 'http://127.0.0.1:3000', listed: [], loopback: true },

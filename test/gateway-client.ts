@@ -21,9 +21,9 @@ export function keepAlive(connections: number): Agent {
   return new Agent({ connections, pipelining: 1 })
 }
 
-/** Signs the first admin in. @throws Error when that is refused */
-export async function signIn(url: string): Promise<Granted> {
-  const body = JSON.stringify({ username: 'admin', password: adminPassword, delivery: 'body' })
+/** Signs the first admin in. @param resource the audience of the access token; the default one when absent @throws Error when that is refused */
+export async function signIn(url: string, resource?: string): Promise<Granted> {
+  const body = JSON.stringify({ username: 'admin', password: adminPassword, delivery: 'body', resource })
   const headers = { 'content-type': 'application/json' }
   const answer = await request(`${url}/auth/login`, { method: 'POST', headers, body })
   if (answer.statusCode !== 200) throw new Error(`login answered ${answer.statusCode}: ${await answer.body.text()}`)

@@ -100,6 +100,12 @@ export class GatewayProcess {
       // What it says goes another way than what it answers: either can come first. In production the log level may hide it.
       return isServing && (this.#env['NODE_ENV'] === 'production' || this.output.length >= 3)
     }
-    await eventually('the gateway is ready', isReady, startDeadlineMs)
+    try {
+      await eventually('the gateway is ready', isReady, startDeadlineMs)
+    } catch (error) {
+      // Whoever asked for it has nothing to end.
+      child.kill('SIGKILL')
+      throw error
+    }
   }
 }

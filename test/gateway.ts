@@ -4,6 +4,7 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fas
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { type HashingCost, hashPassword } from '../plugins/credentials/password.ts'
+import { adminAudience } from '../plugins/jwt/index.ts'
 import { Totals } from '../plugins/metrics/totals.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { Store } from '../plugins/session-store/store.ts'
@@ -35,7 +36,7 @@ export interface Gateway {
   post(url: string, body?: object, options?: InjectOptions): Promise<LightMyRequestResponse>
   /** POSTs a form, as text. */
   postForm(url: string, form: string, options?: InjectOptions): Promise<LightMyRequestResponse>
-  /** Signs in with delivery `body` and returns the token response. */
+  /** Signs in with delivery `body` and returns the token response; `root` and `watcher` for the administration. */
   signIn(username?: string, options?: InjectOptions): Promise<Tokens>
 }
 
@@ -61,7 +62,11 @@ export interface GatewayOverrides {
   documents?: AppOptions['documents']
   /** `clock.monotonic` of a test that sets the clock; by default the clock itself, so that nothing seems to be set. */
   monotonic?: AppOptions['monotonic']
+  /** Adds `watcher`, who has the role operator. */
+  hasOperator?: boolean
 }
+
+const administering = new Set(['root', 'watcher'])
 
 /** Starts the gateway; it ends with the test. */
 export async function startGateway(t: Test, overrides: GatewayOverrides = {}): Promise<Gateway> {
@@ -80,6 +85,8 @@ export async function startGateway(t: Test, overrides: GatewayOverrides = {}): P
   const passwordHash = overrides.passwordHash ?? (await hashPassword(password, cost))
   await store.users.add({ sub: 'alice', passwordHash, roles: ['user'], scope: 'orders:read orders:write' })
   await store.users.add({ sub: 'root', passwordHash: await hashPassword(password, cost), roles: ['admin'], scope: '' })
+  const watcher = { sub: 'watcher', passwordHash, roles: ['operator'], scope: '' }
+  if (overrides.hasOperator) await store.users.add(watcher)
   return gatewayOf({ app, store, clock, totals, log })
 }
 
@@ -100,7 +107,8 @@ function gatewayOf(parts: Pick<Gateway, 'app' | 'store' | 'clock' | 'totals' | '
         ...options,
       }),
     signIn: async (username = 'alice', options = {}) => {
-      const answer = await post('/auth/login', { username, password, delivery: 'body' }, options)
+      const resource = administering.has(username) ? { resource: adminAudience } : {}
+      const answer = await post('/auth/login', { username, password, delivery: 'body', ...resource }, options)
       if (answer.statusCode !== 200) throw new Error(`login answered ${answer.statusCode}: ${answer.body}`)
       return answer.json<Tokens>()
     },

@@ -168,6 +168,11 @@ export class AccessTokens {
     return this.#revokedKids.size > 0 && this.#revokedKids.has(this.#keyOf.get(claims)?.kid ?? '')
   }
 
+  /** Whether the password was checked so lately. @param maxAgeSeconds the most that may have passed since */
+  isAuthenticatedWithin({ auth_time }: AccessClaims, maxAgeSeconds: number): boolean {
+    return this.#options.clock() / 1000 - auth_time <= maxAgeSeconds + this.#options.clockToleranceSeconds
+  }
+
   /** Whether the token of these claims would be refused now for its age. */
   isExpired(claims: AccessClaims): boolean {
     return this.#options.clock() >= refusedFromSeconds(claims, this.#options) * 1000

@@ -22,6 +22,12 @@ export interface AccessClaims {
   readonly auth_time: number
 }
 
+/**
+ * Whom the tokens are for that the gateway's own administration takes. No service is this audience, and no cookie brings such a
+ * token: what a service is handed, and what a page of a service can ask for, opens nothing there.
+ */
+export const adminAudience = 'urn:cardea:admin'
+
 /** Why an access token is refused. */
 /** Whose a token is. */
 export type TokenOwner = Pick<AccessClaims, 'sid' | 'sub'>

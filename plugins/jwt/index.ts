@@ -25,7 +25,7 @@ declare module 'fastify' {
 
 export type { AssertionFor } from './assertion.ts'
 export type { AccessClaims } from './claims.ts'
-export { isFor, toleratedClockMs } from './claims.ts'
+export { adminAudience, isFor, toleratedClockMs } from './claims.ts'
 export { jwksMaxAgeSeconds } from './signing-keys.ts'
 
 export interface AccessTokensPluginOptions extends Omit<AccessTokenOptions, 'clock' | 'verifiedTokensMax'> {

@@ -1,4 +1,5 @@
 // The local identities of the embedded store. Called through the port only (store.ts). It never sees a password.
+import { administrator, isAdministrator, LastAdministrator } from './administrators.ts'
 import type { Database } from './embedded-database.ts'
 import type { NewUser, User, UserChange, UserStore } from './store.ts'
 
@@ -39,12 +40,16 @@ export class EmbeddedUsers implements UserStore {
 
   // On the disk before it is answered: a password change or a disabling that a power cut undid would let someone back in.
   async change(sub: string, change: UserChange, atRevision?: number): Promise<boolean> {
-    return this.#database.writeDurably(() => {
+    const outcome = this.#database.writeDurably(() => {
       const user = this.#find(sub)
-      if (!user || user.revision !== (atRevision ?? user.revision)) return false
-      this.#statements.update.run(toRow({ ...user, ...change, revision: user.revision + 1 }))
-      return true
+      if (!user || user.revision !== (atRevision ?? user.revision)) return 'none'
+      const changed = { ...user, ...change, revision: user.revision + 1 }
+      if (isAdministrator(user) && !isAdministrator(changed) && !this.#hasOtherAdministrator(sub)) return 'last'
+      this.#statements.update.run(toRow(changed))
+      return 'changed'
     })
+    if (outcome === 'last') throw new LastAdministrator()
+    return outcome === 'changed'
   }
 
   async rehash(sub: string, oldHash: string, newHash: string): Promise<void> {
@@ -68,6 +73,10 @@ export class EmbeddedUsers implements UserStore {
     return this.#database.read(() => Number(this.#statements.count.get()?.['users']))
   }
 
+  #hasOtherAdministrator(sub: string): boolean {
+    return this.#statements.otherWith.get(administrator, sub) !== undefined
+  }
+
   #find(sub: string): User | undefined {
     // Boundary: as in list.
     const row = this.#statements.find.get(sub) as unknown as UserRow | undefined
@@ -86,6 +95,9 @@ function prepareStatements(database: Database) {
       UPDATE users SET passwordHash = :passwordHash, roles = :roles, scope = :scope, disabled = :disabled,
         createdAt = :createdAt, revision = :revision
       WHERE sub = :sub`),
+    otherWith: database.prepare(`
+      SELECT 1 FROM users, json_each(users.roles) AS role
+      WHERE role.value = ? AND users.disabled = 0 AND users.sub <> ? LIMIT 1`),
     rehash: database.prepare('UPDATE users SET passwordHash = ? WHERE sub = ? AND passwordHash = ?'),
     list: database.prepare('SELECT * FROM users WHERE sub > ? ORDER BY sub LIMIT ?'),
     count: database.prepare('SELECT count(*) AS users FROM users'),

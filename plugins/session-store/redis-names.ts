@@ -83,6 +83,11 @@ export class RedisNames {
     return `${this.#prefix}store`
   }
 
+  /** Who is an administrator, so that the last one stays. */
+  get administrators(): string {
+    return `${this.#prefix}admins`
+  }
+
   /** Sealed keys. */
   get keys(): string {
     return `${this.#prefix}keys`

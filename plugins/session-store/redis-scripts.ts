@@ -32,6 +32,7 @@ export const scripts = {
   endEveryone: whenFull('end-everyone', session),
   giveBack: load('give-back', tries),
   heartbeat: load('heartbeat'),
+  leaveAdministrators: load('leave-administrators'),
   list: load('list', session),
   mark: load('mark'),
   publish: whenFull('publish', session),

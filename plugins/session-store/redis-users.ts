@@ -3,7 +3,9 @@
 //
 // A change that a failover loses would let somebody back in. So it is answered when a replica has it (redis-fence.ts), every node
 // hears of it by the log and remembers it for a while, and a new primary is told (redis-journal.ts): the newest revision wins.
+import { canTakeAway, isAdministrator } from './administrators.ts'
 import type { RecordSeals } from './record-seal.ts'
+import { RedisAdministrators } from './redis-administrators.ts'
 import type { RedisEpochs } from './redis-epochs.ts'
 import type { RedisFence } from './redis-fence.ts'
 import type { RedisJournal } from './redis-journal.ts'
@@ -35,11 +37,13 @@ export class RedisUsers implements UserStore {
   readonly #options: RedisUsersOptions
   readonly #link: RedisLink
   readonly #names: RedisNames
+  readonly #administrators: RedisAdministrators
 
   constructor(options: RedisUsersOptions) {
     this.#options = options
     this.#link = options.link
     this.#names = options.names
+    this.#administrators = new RedisAdministrators(options.link, options.names, this)
   }
 
   async find(sub: string): Promise<User | undefined> {
@@ -52,11 +56,26 @@ export class RedisUsers implements UserStore {
   async add({ sub, ...granted }: NewUser): Promise<boolean> {
     const isAdded = await this.#write(scripts.addUser, sub, [], { ...granted, disabled: false, revision: 1 })
     await this.#enrol(sub)
+    // Also when it was there before: a node may have died between the two.
+    if (isAdministrator({ ...granted, disabled: false })) await this.#enterIfAdministrator(sub)
     return isAdded
   }
 
-  // What is sealed is the whole record, so it is read, and written only if it is as it was read: its revision says so.
   async change(sub: string, change: UserChange, atRevision?: number): Promise<boolean> {
+    const isLeaving = canTakeAway(change) && isAdministrator(await this.find(sub))
+    if (isLeaving) await this.#administrators.leave(sub)
+    const isChanged = await this.#apply(sub, change, atRevision)
+    if (isLeaving && isChanged) await this.#administrators.forget(sub)
+    else if (isLeaving || canMake(change)) await this.#enterIfAdministrator(sub)
+    return isChanged
+  }
+
+  async #enterIfAdministrator(sub: string): Promise<void> {
+    if (isAdministrator(await this.find(sub))) await this.#administrators.enter(sub)
+  }
+
+  // What is sealed is the whole record, so it is read, and written only if it is as it was read: its revision says so.
+  async #apply(sub: string, change: UserChange, atRevision: number | undefined): Promise<boolean> {
     for (let tries = 0; tries < mostTries; tries += 1) {
       const user = await this.find(sub)
       if (!user || user.revision !== (atRevision ?? user.revision)) return false
@@ -119,4 +138,9 @@ export async function readUserNames(
   // Boundary: ZRANGEBYLEX answers a list of texts.
   const subs = (await link.command('ZRANGEBYLEX', [names.users, ...range])) as Buffer[]
   return subs.map(String)
+}
+
+// Of a user who was none before.
+function canMake({ roles, disabled }: UserChange): boolean {
+  return roles !== undefined || disabled === false
 }

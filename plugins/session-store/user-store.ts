@@ -33,6 +33,7 @@ export interface UserStore {
    * Applies the change and raises `revision`.
    * @param atRevision only if the user is still at this revision; at any when absent
    * @returns false when there is no such user, or none at that revision; nothing is changed then
+   * @throws LastAdministrator when no administrator who can sign in would be left; nothing is changed then
    */
   change(sub: string, change: UserChange, atRevision?: number): Promise<boolean>
   /** Replaces a hash by one of the same password (new parameters) if it is still `oldHash`; `revision` stays. */

@@ -1,7 +1,7 @@
 // The knobs that bound what anybody can do to the gateway: tries, hashing, staleness, and the size and time of a request.
 // A part of the table of knobs; nothing else reads it.
 import { fixed, open } from './knob.ts'
-import { choice, durationMs, integer, rate, rateOrOff } from './knob-kinds.ts'
+import { choice, durationMs, durationSeconds, integer, rate, rateOrOff } from './knob-kinds.ts'
 
 const bytes = (most: number) => integer(256, most)
 const mebibyte = 1024 * 1024
@@ -34,6 +34,15 @@ export const protection = {
     },
     rateOrOff(),
     '60/1m',
+  ),
+  adminMaxAgeSeconds: fixed(
+    {
+      name: 'CARDEA_ADMIN_MAX_AGE',
+      key: 'adminMaxAge',
+      meaning: 'What changes something under /admin demands a sign-in that is no older than this.',
+    },
+    durationSeconds('1m', '1d'),
+    '15m',
   ),
   hashingConcurrency: fixed(
     { name: 'CARDEA_HASHING_CONCURRENCY', key: 'hashing.concurrency', meaning: 'Password hashes computed at once.' },

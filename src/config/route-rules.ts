@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import { isDocumentUrl } from '../../plugins/forward/openapi/index.ts'
 import { type RouteConfig, routeMistakes } from '../../plugins/forward/route.ts'
+import { adminAudience } from '../../plugins/jwt/index.ts'
 import type { Draft } from './draft.ts'
 import type { Path } from './file.ts'
 
@@ -14,6 +15,14 @@ import type { Path } from './file.ts'
 export function findRouteMistakes({ routes, values, placeInRoutes }: Draft): string[] {
   const mistakes = routeMistakes(routes).map(({ path, message }) => `${placeInRoutes(pathOf(path))}: ${message}`)
   routes.forEach((route, at) => {
+    if (route.forwardAuthorization === true && route.audience === undefined) {
+      mistakes.push(
+        `${placeInRoutes([at, 'forwardAuthorization'])}: the service would get a token that is good for other services too; name the audience of this one beside it`,
+      )
+    }
+    if (route.audience === adminAudience) {
+      mistakes.push(`${placeInRoutes([at, 'audience'])} is the gateway's own; name the service's`)
+    }
     if (route.assertion !== undefined && values.signingAlg === 'HS256') {
       mistakes.push(`${placeInRoutes([at, 'assertion'])}: services cannot verify HS256; choose another signing.alg`)
     }

@@ -2,6 +2,7 @@
 // A rule never throws and never repairs: it says what is wrong, where, and what to write. No sentence holds a secret.
 import { addressShare } from '../../plugins/body-memory.ts'
 import { newPasswordProblem } from '../../plugins/credentials/password.ts'
+import { adminAudience } from '../../plugins/jwt/index.ts'
 import { isLoopback } from '../../plugins/own-hosts.ts'
 import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
 import { clearTextNotes } from './clear-text.ts'
@@ -36,6 +37,7 @@ export function findConflicts(draft: Draft): Conflicts {
   checkListening(draft, found)
   checkProcesses(draft, found)
   if (draft.production) found.notes.push(...clearTextNotes(draft))
+  checkAudiences(draft, found)
   checkWebhook(draft, found)
   if (draft.values.signingAlg === 'HS256') {
     found.notes.push('With HS256 there is no JWKS: no other service can check an access token, only this gateway.')
@@ -108,6 +110,11 @@ function checkTimeouts(draft: Draft, { mistakes }: Conflicts): void {
       `${nameOf(draft, 'headersTimeoutMs')} is ${headers}ms, longer than the ${request}ms of a whole request: shorten it, or lengthen ${nameOf(draft, 'requestTimeoutMs')}`,
     )
   }
+}
+
+function checkAudiences(draft: Draft, { mistakes }: Conflicts): void {
+  if (!draft.values.audiences?.includes(adminAudience)) return
+  mistakes.push(`${nameOf(draft, 'audiences')} has ${adminAudience}, which is the gateway's own; leave it out`)
 }
 
 function checkIssuer(draft: Draft, { mistakes }: Conflicts): void {

@@ -5,7 +5,6 @@ import { html } from './html.js'
 import { goLive, stopLive } from './live.js'
 import { useObservable } from './observable.js'
 import { operator } from './operator.js'
-import { Loading } from './parts/notice.js'
 import { linkTo, route } from './route.js'
 import { EventsView } from './views/events.js'
 import { Frame } from './views/frame.js'
@@ -19,9 +18,8 @@ import { SystemView } from './views/system.js'
 /** The whole page. */
 export function App() {
   const current = useObservable(operator)
-  if (current.state === 'unknown') return html`<main class="door"><${Loading} /></main>`
   if (current.state === 'signed-out') return html`<${SignIn} note=${current.note} />`
-  return html`<${SignedIn} key=${current.sid} sub=${current.sub} />`
+  return html`<${SignedIn} key=${current.sub} sub=${current.sub} />`
 }
 
 /** @param {{ sub: string }} props */

@@ -1,7 +1,7 @@
 // What the page asks the gateway: one function a question, all with the operator's access token. A refused token is replaced
-// once and the question asked again. Paths are relative to /ops/, so that a prefix in front of the gateway does not matter.
+// once and the question asked again; where a sign-in that is more recent is demanded, the operator gives the password first. Paths are relative to /ops/, so that a prefix in front of the gateway does not matter.
 import { followGatewayClock } from './clock.js'
-import { accessToken, refresh } from './operator.js'
+import { accessToken, confirmOperator, refresh } from './operator.js'
 
 /** An answer that is not what was asked for; `message` is a sentence for the operator. */
 export class Refused extends Error {
@@ -105,11 +105,30 @@ async function read(path, query = {}) {
  */
 async function ask(path, options = {}) {
   const token = await tokenOrRefusal()
-  const answer = await send(path, options, token)
+  let answer = await send(path, options, token)
   followGatewayClock(answer.headers.get('date'))
-  if (answer.status !== 401) return demandOk(answer)
-  await refresh(token).catch(unreachable)
-  return demandOk(await send(path, options, await tokenOrRefusal()))
+  if (answer.status === 401 && !isTooLongAgo(answer)) {
+    await refresh(token).catch(unreachable)
+    answer = await send(path, options, await tokenOrRefusal())
+  }
+  if (isTooLongAgo(answer)) {
+    await confirmOperator().catch(refuseWith)
+    answer = await send(path, options, await tokenOrRefusal())
+  }
+  return demandOk(answer)
+}
+
+/**
+ * Whether a more recent sign-in is demanded (RFC 9470 section 3).
+ * @param {Response} answer
+ */
+function isTooLongAgo(answer) {
+  return (answer.headers.get('www-authenticate') ?? '').includes('error="insufficient_user_authentication"')
+}
+
+/** @param {Error} error @returns {never} */
+function refuseWith(error) {
+  throw new Refused(0, error.message)
 }
 
 /**
@@ -119,7 +138,7 @@ async function ask(path, options = {}) {
  */
 function send(path, options, token) {
   const headers = { accept: 'application/json', ...options.headers, authorization: `Bearer ${token}` }
-  return fetch(`../admin/${path}`, { ...options, headers }).catch((error) => {
+  return fetch(`../admin/${path}`, { ...options, credentials: 'omit', headers }).catch((error) => {
     if (options.signal?.aborted) throw error
     return unreachable()
   })

@@ -3,7 +3,6 @@ import { render } from 'preact'
 import { App } from './app.js'
 import { startClock } from './clock.js'
 import { html } from './html.js'
-import { resume } from './operator.js'
 import { followAddress } from './route.js'
 import { followSystem } from './theme.js'
 
@@ -12,4 +11,3 @@ followSystem()
 startClock()
 const page = document.getElementById('page')
 if (page) render(html`<${App} />`, page)
-void resume()

@@ -1,60 +1,95 @@
-// Who is signed in on this page, and their access token: in memory only, replaced before it expires by one request however
-// many ask at once. The refresh token is in a cookie that no script can read. Nothing here is ever written to storage but
-// that somebody had signed in.
+// Who is signed in on this page, and their tokens: in memory only, the access token replaced before it expires by one request
+// however many ask at once. There is no cookie: a browser would send it for every page of this origin, those of services too, and
+// the token of this page opens more than theirs. So a reload asks for the password again. Nothing here is ever written to storage.
 import { observable } from './observable.js'
 
 /**
- * @typedef {{ state: 'unknown' } | { state: 'signed-out', note?: string } | SignedIn} Operator
+ * @typedef {{ state: 'signed-out', note?: string } | SignedIn} Operator
  * @typedef {{ state: 'signed-in', sub: string, sid: string }} SignedIn
- * @typedef {{ access_token: string, expires_in: number, session_id: string }} TokenResponse
+ * @typedef {{ access_token: string, refresh_token: string, expires_in: number, session_id: string }} TokenResponse
+ * @typedef {{ resolve: () => void, reject: (error: Error) => void }} PasswordRequest
  */
 
+/** Whom the tokens of this page are for: the administration of the gateway, and no service. */
+const resource = 'urn:cardea:admin'
 /** A token is replaced when this much of its life is left, in ms. */
 const replaceAheadMs = 30_000
 const retryDelayMs = 5000
-const hintName = 'cardea.signed-in'
 
-const roleMissing = 'This user is no operator: the role admin is missing.'
+const roleMissing = 'This user is no operator: the role admin or operator is missing.'
 const notReached = 'The gateway could not be reached. Try again.'
 const sessionOver = 'Your session has ended. Sign in again.'
+const passwordKept = 'Nothing was changed: the password was not given.'
 
 /** @type {import('./observable.js').Observable<Operator>} */
-export const operator = observable(/** @type {Operator} */ ({ state: 'unknown' }))
+export const operator = observable(/** @type {Operator} */ ({ state: 'signed-out' }))
 
-/** @type {{ token: string, expiresAtMs: number } | undefined} */
-let access
+/** Whether something waits for the operator to give the password again. */
+export const passwordAsked = observable(/** @type {PasswordRequest | undefined} */ (undefined))
+
+/** @type {{ token: string, refreshToken: string, expiresAtMs: number } | undefined} */
+let tokens
 /** @type {Promise<void> | undefined} */
 let refreshing
+/** @type {Promise<void> | undefined} */
+let confirming
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer
 
-/** Goes on with the session of an earlier visit, where there is one. */
-export async function resume() {
-  // Asking without a cookie would only make an error; whether somebody had signed in here is no secret.
-  if (localStorage.getItem(hintName) === null) return signedOut()
-  await refresh().catch(() => undefined)
-  // The cookie is as good as before: a reload asks again.
-  if (operator.get().state === 'unknown') operator.set({ state: 'signed-out', note: notReached })
-}
-
 /**
- * Signs in. On success `operator` changes.
+ * Signs in. On success `operator` changes, and a session of this page that there was before ends.
  * @param {string} username
  * @param {string} password
  * @returns {Promise<string | undefined>} what is wrong, in a sentence; undefined when signed in
  */
 export async function signIn(username, password) {
-  const answer = await post('login', { username, password, delivery: 'cookie' }).catch(() => undefined)
+  const answer = await post('login', { username, password, delivery: 'body', resource }).catch(() => undefined)
   if (!answer) return notReached
   const body = await answer.json().catch(() => ({}))
   if (!answer.ok) return refusalOf(answer, body)
-  return (await take(body)) ? undefined : roleMissing
+  const before = tokens?.refreshToken
+  const isOperator = await take(body)
+  if (before !== undefined) await endSessionOf(before)
+  return isOperator ? undefined : roleMissing
 }
 
 /** Signs out: the session ends at the gateway, and nothing of it stays here. */
 export async function signOut() {
+  const before = tokens?.refreshToken
   signedOut()
-  await post('logout').catch(() => undefined)
+  if (before !== undefined) await endSessionOf(before)
+}
+
+/**
+ * Has the operator give the password again, as what changes something demands; however many ask, once.
+ * @returns {Promise<void>} rejects when they would not
+ */
+export function confirmOperator() {
+  confirming ??= new Promise((resolve, reject) => passwordAsked.set({ resolve: () => resolve(undefined), reject }))
+    .then(() => undefined)
+    .finally(() => {
+      confirming = undefined
+      passwordAsked.set(undefined)
+    })
+  return confirming
+}
+
+/**
+ * The password for `confirmOperator`.
+ * @param {string} password
+ * @returns {Promise<string | undefined>} what is wrong, in a sentence; undefined when it was right
+ */
+export async function givePassword(password) {
+  const own = operator.get()
+  if (own.state !== 'signed-in') return sessionOver
+  const refusal = await signIn(own.sub, password)
+  if (refusal === undefined) passwordAsked.get()?.resolve()
+  return refusal
+}
+
+/** The operator would rather not. */
+export function keepPassword() {
+  passwordAsked.get()?.reject(new Error(passwordKept))
 }
 
 /**
@@ -63,9 +98,9 @@ export async function signOut() {
  * @throws {Error} when nobody is signed in any more, or the gateway cannot be reached
  */
 export async function accessToken() {
-  if (!access || access.expiresAtMs - Date.now() < replaceAheadMs / 3) await refresh()
-  if (!access) throw new Error(sessionOver)
-  return access.token
+  if (tokens && tokens.expiresAtMs - Date.now() < replaceAheadMs / 3) await refresh()
+  if (!tokens) throw new Error(sessionOver)
+  return tokens.token
 }
 
 /**
@@ -73,7 +108,7 @@ export async function accessToken() {
  * @param {string} [refused] the token that was refused; nothing is done if it is not the newest any more
  */
 export function refresh(refused) {
-  if (refused !== undefined && access && access.token !== refused) return Promise.resolve()
+  if (refused !== undefined && tokens && tokens.token !== refused) return Promise.resolve()
   refreshing ??= exchange().finally(() => {
     refreshing = undefined
   })
@@ -81,32 +116,40 @@ export function refresh(refused) {
 }
 
 async function exchange() {
-  const answer = await post('token', { grant_type: 'refresh_token' })
+  const presented = tokens?.refreshToken
+  if (presented === undefined) return
+  const answer = await post('token', { grant_type: 'refresh_token', refresh_token: presented, resource })
+  // Somebody has signed in or out meanwhile: this answer is about a session that is no more.
+  if (tokens?.refreshToken !== presented) return
   if (answer.ok) {
     await take(await answer.json())
   } else if (answer.status < 500 && answer.status !== 429) {
-    signedOut(operator.get().state === 'signed-in' ? sessionOver : undefined)
+    signedOut(sessionOver)
   } else {
     throw new Error(`The gateway answered ${answer.status}.`)
   }
 }
 
 /** @param {TokenResponse} response @returns {Promise<boolean>} whether it is an operator's */
-async function take({ access_token, expires_in, session_id }) {
+async function take({ access_token, refresh_token, expires_in, session_id }) {
   const { sub, roles } = claimsOf(access_token)
-  if (!roles.includes('admin')) {
+  if (!roles.includes('admin') && !roles.includes('operator')) {
     signedOut(roleMissing)
-    await post('logout').catch(() => undefined)
+    await endSessionOf(refresh_token)
     return false
   }
-  access = { token: access_token, expiresAtMs: Date.now() + expires_in * 1000 }
+  tokens = { token: access_token, refreshToken: refresh_token, expiresAtMs: Date.now() + expires_in * 1000 }
   replaceLater(Math.max(expires_in * 1000 - replaceAheadMs, (expires_in * 1000) / 2))
-  localStorage.setItem(hintName, 'yes')
   const before = operator.get()
   if (before.state !== 'signed-in' || before.sid !== session_id) {
     operator.set({ state: 'signed-in', sub, sid: session_id })
   }
   return true
+}
+
+/** @param {string} refreshToken */
+async function endSessionOf(refreshToken) {
+  await post('logout', { refresh_token: refreshToken }).catch(() => undefined)
 }
 
 /** @param {number} delayMs */
@@ -119,22 +162,20 @@ function replaceLater(delayMs) {
 
 /** @param {string} [note] why, for the operator */
 function signedOut(note) {
-  access = undefined
+  tokens = undefined
   clearTimeout(timer)
-  localStorage.removeItem(hintName)
+  passwordAsked.get()?.reject(new Error(note ?? passwordKept))
   operator.set(note === undefined ? { state: 'signed-out' } : { state: 'signed-out', note })
 }
 
 /**
- * Asks the gateway for its answer to a page of its own origin.
+ * Asks the gateway, without the cookies of whoever else is signed in at this origin.
  * @param {string} verb
- * @param {object} [body]
+ * @param {object} body
  */
 function post(verb, body) {
-  return fetch(`../auth/${verb}`, {
-    method: 'POST',
-    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  })
+  const headers = { 'content-type': 'application/json' }
+  return fetch(`../auth/${verb}`, { method: 'POST', credentials: 'omit', headers, body: JSON.stringify(body) })
 }
 
 /**

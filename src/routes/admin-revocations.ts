@@ -4,6 +4,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { problem, refusals } from '../../plugins/errors.ts'
+import { adminAudience } from '../../plugins/jwt/index.ts'
+import { administrator } from '../../plugins/session-store/administrators.ts'
 import { noQuery, sid, subject, time } from '../schemas.ts'
 import { timestamp } from '../session-view.ts'
 import { type AdminOptions, adminRefusals, adminSchema } from './admin-route.ts'
@@ -43,6 +45,7 @@ type RevocationBody = Static<typeof revocationBody>
 export const adminRevocations: FastifyPluginAsyncTypebox<AdminOptions> = async (app, { bodyLimitBytes }) => {
   app.post('/admin/revocations', {
     bodyLimit: bodyLimitBytes,
+    config: { isForOperators: true },
     schema: {
       ...adminSchema,
       operationId: 'revoke',
@@ -60,6 +63,8 @@ export const adminRevocations: FastifyPluginAsyncTypebox<AdminOptions> = async (
 }
 
 async function revoke(app: FastifyInstance, request: FastifyRequest, body: RevocationBody) {
+  // A key is no session.
+  if (body.kind === 'signing_key') app.authorize(request, { roles: [administrator] }, { audience: adminAudience })
   const response = await revokeByKind(app, request, body)
   const { kind, sid, sub, ...name } = { sid: undefined, sub: undefined, ...body }
   const detail = [kind, ...Object.values(name)].join(' ')

@@ -51,6 +51,7 @@ export const adminSessions: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.delete('/admin/sessions/:sid', {
+    config: { isForOperators: true },
     schema: {
       ...adminSchema,
       operationId: 'endSession',
@@ -66,6 +67,7 @@ export const adminSessions: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.delete('/admin/subjects/:sub/sessions', {
+    config: { isForOperators: true },
     schema: {
       ...adminSchema,
       operationId: 'endSubjectSessions',

@@ -67,11 +67,13 @@ export const adminUsers: FastifyPluginAsyncTypebox<AdminOptions> = async (app, {
       ...adminSchema,
       operationId: 'changeUser',
       summary: 'Change a user',
-      description: 'Sets what is given and ends every session of the user, with the reason that fits the change.',
+      description:
+        'Sets what is given and ends every session of the user, with the reason that fits the change. What would leave no ' +
+        'administrator is refused.',
       params: subjectParams,
       querystring: noQuery,
       body: userChangeBody,
-      response: { 200: changedUser, ...refusals(...bodyRefusals, 'not_found') },
+      response: { 200: changedUser, ...refusals(...bodyRefusals, 'not_found', 'last_administrator') },
     },
     handler: (request) => changeUser(app, request, request.params.sub, request.body),
   })

@@ -1,21 +1,21 @@
-// /admin: users, sessions, usage and keys, for holders of the role `admin`. Every event recorded on the way names the acting
+// /admin: users, sessions, usage and keys, for administrators and, where nothing but sessions is changed, operators. Every event recorded on the way names the acting
 // subject. It must never show a password hash, a token or a key.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { accessOf, requires } from '../../plugins/authenticate.ts'
+import { accessOf } from '../../plugins/authenticate.ts'
 import { refusals } from '../../plugins/errors.ts'
 import { noQuery, rotatedKey } from '../schemas.ts'
 import { timestamp } from '../session-view.ts'
 import { adminEvents } from './admin-events.ts'
 import { adminOverview } from './admin-overview.ts'
 import { adminRevocations } from './admin-revocations.ts'
-import { type AdminOptions, adminRefusals, adminSchema } from './admin-route.ts'
+import { type AdminOptions, adminRefusals, adminSchema, authorizeAdmin } from './admin-route.ts'
 import { adminSessions } from './admin-sessions.ts'
 import { adminTimeline } from './admin-timeline.ts'
 import { adminUsers } from './admin-users.ts'
 
 const admin: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options) => {
-  app.addHook('onRequest', requires({ roles: ['admin'] }))
+  app.addHook('onRequest', async (request) => authorizeAdmin(request, options.maxAgeSeconds))
   app.addHook('onRequest', nameActingSubject)
   await app.register(adminUsers, options)
   await app.register(adminSessions)

@@ -61,7 +61,7 @@ async function signIn(
 ): Promise<TokenResponse> {
   const delivery = body.delivery ?? 'cookie'
   const previousToken = readRefreshCookie(request)
-  const audience = audienceOf(body.resource, options.audiences)
+  const audience = audienceOf(body.resource, options.audiences, delivery)
   demandPassword(body.password, '/password')
   const looking = app.credentials.find(body.username)
   const user = await app.loginLimit.judge(request, { username: body.username, looking }, (place) =>

@@ -1,4 +1,4 @@
-// GET /metrics: what Prometheus reads, for holders of the metrics token or the role admin (ASVS 13.4.5). What listens on
+// GET /metrics: what Prometheus reads, for holders of the metrics token, administrators and operators (ASVS 13.4.5). What listens on
 // CARDEA_METRICS, without a credential, is src/metrics-listener.ts.
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
@@ -6,10 +6,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { bearerToken } from '../../plugins/authenticate.ts'
 import { refusals } from '../../plugins/errors.ts'
+import { adminAudience } from '../../plugins/jwt/index.ts'
+import { administrator } from '../../plugins/session-store/administrators.ts'
 import { noQuery } from '../schemas.ts'
+import { operator } from './admin-route.ts'
 
 export interface MetricsRouteOptions {
-  /** Undefined: admins only. */
+  /** Undefined: administrators and operators only. */
   token: string | undefined
 }
 
@@ -21,7 +24,7 @@ const metrics: FastifyPluginAsyncTypebox<MetricsRouteOptions> = async (app, { to
       tags: ['health'],
       summary: 'Read metrics',
       description:
-        'The text format of Prometheus. Takes the metrics token or an access token with the role admin. With several workers, the ' +
+        'The text format of Prometheus. Takes the metrics token or an access token for `urn:cardea:admin` with the role admin or operator. With several workers, the ' +
         'one that answers speaks for itself; CARDEA_METRICS speaks for all.',
       security: [{ bearer: [] }],
       produces: ['text/plain'],
@@ -38,7 +41,7 @@ const metrics: FastifyPluginAsyncTypebox<MetricsRouteOptions> = async (app, { to
 function demandReader(app: FastifyInstance, request: FastifyRequest, token: string | undefined): void {
   const presented = bearerToken(request.raw.rawHeaders)
   if (token !== undefined && presented !== undefined && isEqual(presented, token)) return
-  app.authorize(request, { roles: ['admin'] })
+  app.authorize(request, { roles: [administrator, operator] }, { audience: adminAudience })
 }
 
 // The time tells no more than the length.

@@ -74,6 +74,8 @@ function contentSecurityPolicy(page: string): string {
 
 function describe(policy: string, _request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
   reply.header('content-security-policy', policy)
+  // A page of a service that opened this one gets no hold of its window, though it is of the same origin.
+  reply.header('cross-origin-opener-policy', 'noopener-allow-popups')
   // Kept, and asked about each time: a page never runs with the modules of another version.
   reply.header('cache-control', 'no-cache')
   done()

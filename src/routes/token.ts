@@ -64,7 +64,7 @@ async function refresh(
 ): Promise<TokenResponse> {
   if (body.grant_type !== 'refresh_token') throw problem('unsupported_grant_type')
   const { refreshToken, delivery } = presentedToken(request, body)
-  const audience = audienceOf(body.resource, options.audiences)
+  const audience = audienceOf(body.resource, options.audiences, delivery)
   await demandScope(app, refreshToken, body.scope)
   const refreshed = await app.sessions.refresh(refreshToken, request, delivery === 'cookie')
   if (refreshed.outcome === 'limited') {

@@ -142,21 +142,21 @@ export class SampleGateway {
 
 function addSignIn(app: FastifyInstance): void {
   const claims = Buffer.from(JSON.stringify({ sub: 'root', roles: ['admin'] })).toString('base64url')
-  const tokens = { access_token: `e30.${claims}.c2ln`, expires_in: 300, session_id: 'own'.padEnd(32, '0') }
+  const tokens = {
+    access_token: `e30.${claims}.c2ln`,
+    refresh_token: 'a refresh token',
+    expires_in: 300,
+    session_id: 'own'.padEnd(32, '0'),
+  }
   app.addHook('onRequest', async ({ url, headers }, reply) => {
     const isAllowed = !url.startsWith('/admin') || headers.authorization === `Bearer ${tokens.access_token}`
     if (!isAllowed) return reply.code(401).send({ title: 'This needs an access token.' })
   })
-  app.post('/auth/login', (_request, reply) => {
-    reply.header('set-cookie', 'sample=1; Path=/; HttpOnly; SameSite=Strict')
-    return tokens
-  })
-  app.post('/auth/token', ({ headers }, reply) =>
-    headers.cookie === 'sample=1' ? tokens : reply.code(400).send({ title: 'No cookie.' }),
+  app.post('/auth/login', () => tokens)
+  app.post<{ Body: { refresh_token?: string } }>('/auth/token', ({ body }, reply) =>
+    body.refresh_token === tokens.refresh_token ? tokens : reply.code(400).send({ title: 'No refresh token.' }),
   )
-  app.post('/auth/logout', (_request, reply) =>
-    reply.header('set-cookie', 'sample=; Path=/; Max-Age=0').code(204).send(),
-  )
+  app.post('/auth/logout', (_request, reply) => reply.code(204).send())
 }
 
 /** Starts it on 127.0.0.1; it ends with the test. */

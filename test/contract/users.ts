@@ -53,6 +53,38 @@ export function testUsers(t: Test, open: OpenStore, clock: Clock): void {
     t.match(await store.users.find('ana'), { roles: ['x'], scope: 'y', disabled: true, passwordHash: 'z', revision: 5 })
   })
 
+  const root = { passwordHash: 'hash of root', roles: ['admin'], scope: '' }
+  const demotions = [{ disabled: true }, { roles: [] }, { roles: ['reader'], passwordHash: 'x' }]
+
+  t.test('the last administrator who can sign in is neither disabled nor demoted', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    const { users } = store
+    await users.add({ sub: 'root', ...root })
+    await users.add({ sub: 'retired', ...root })
+    t.equal(await users.change('retired', { disabled: true }), true, 'while there is another')
+    const before = await users.find('root')
+    for (const change of demotions) await t.rejects(users.change('root', change), { name: 'LastAdministrator' })
+    t.strictSame(await users.find('root'), before)
+    t.equal(await users.change('root', { passwordHash: 'new', roles: ['admin', 'reader'] }), true)
+    t.equal(await users.change('ana', { disabled: true }), true, 'others are changed as ever')
+    t.equal(await users.change('ana', { roles: ['admin'] }), true)
+    await t.rejects(users.change('root', { disabled: true }), { name: 'LastAdministrator' }, 'ana cannot sign in')
+    t.equal(await users.change('ana', { disabled: false }), true)
+    t.equal(await users.change('root', { disabled: true }, 1), false, 'not at that revision')
+    t.equal(await users.change('root', { disabled: true }), true)
+    await t.rejects(users.change('ana', { roles: [] }), { name: 'LastAdministrator' })
+  })
+
+  t.test('of administrators who all disable one another at once, one stays', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    const names = Array.from({ length: 8 }, (_, i) => `root-${i}`)
+    for (const sub of names) await store.users.add({ sub, ...root })
+    const changes = await Promise.allSettled(names.map((sub) => store.users.change(sub, { disabled: true })))
+    t.equal(changes.filter(({ status }) => status === 'rejected').length, 1)
+    const left = (await store.users.list('', 100)).filter(({ roles, disabled }) => roles[0] === 'admin' && !disabled)
+    t.equal(left.length, 1)
+  })
+
   t.test('a rehash replaces the hash it was made from, and leaves the revision', async (t) => {
     const { store } = await openScene(t, open, clock)
     const user = await store.users.find('ana')

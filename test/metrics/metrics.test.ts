@@ -6,9 +6,10 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { parse } from 'yaml'
+import { adminAudience } from '../../plugins/jwt/index.ts'
 import { listenForMetrics } from '../../src/metrics-listener.ts'
 import { eventually } from '../eventually.ts'
-import { bearer, startGateway } from '../gateway.ts'
+import { bearer, password, startGateway } from '../gateway.ts'
 import { startFakeUpstream } from '../upstream.ts'
 
 const token = 'a token for the scraper'
@@ -31,11 +32,13 @@ function seriesOf(text: string, series: string): number {
 }
 
 t.test('the metrics are for the token or an administrator, and for nobody else', async (t) => {
-  const { app, signIn } = await withMetrics(t)
+  const { app, post, signIn } = await withMetrics(t)
   const statusOf = async (headers = {}) => (await app.inject({ url: '/metrics', headers })).statusCode
   t.equal(await statusOf(), 401)
   t.equal(await statusOf({ authorization: `Bearer ${token}x` }), 401)
-  t.equal(await statusOf(bearer(await signIn('alice'))), 403)
+  const alice = await post('/auth/login', { username: 'alice', password, delivery: 'body', resource: adminAudience })
+  t.equal(await statusOf(bearer(await signIn('alice'))), 401, 'a token for services')
+  t.equal(await statusOf(bearer(alice.json())), 403)
   t.equal(await statusOf(bearer(await signIn('root'))), 200)
   t.equal(await statusOf({ authorization: `Bearer ${token}` }), 200)
 })

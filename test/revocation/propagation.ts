@@ -3,6 +3,7 @@
 // The links of the other two run through proxies, which can be cut again and again.
 import type { FastifyInstance } from 'fastify'
 import { Agent, request } from 'undici'
+import { adminAudience } from '../../plugins/jwt/index.ts'
 import { deriveSecrets } from '../../plugins/secrets.ts'
 import { newSid } from '../../plugins/session-store/refresh-token.ts'
 import { loadSubjectTagKey } from '../../plugins/session-store/subject-tag.ts'
@@ -71,7 +72,7 @@ export class PropagationScene {
 
   /** Ends `revokes` sessions at the first node, some at once, and asks the others until they refuse. */
   async measure({ revokes, cutEveryMs }: MeasureOptions): Promise<Propagation> {
-    const admin = await this.#issuer.issue('root', ['admin'])
+    const admin = await this.#issuer.issue('root', ['admin'], adminAudience)
     const found: Propagation = { tookMs: [], missed: 0, cuts: 0 }
     const cutting = cutEveryMs === undefined ? undefined : setInterval(() => this.#cut(found), cutEveryMs)
     let left = revokes
@@ -162,7 +163,7 @@ export class Issuer {
   }
 
   /** A session of a subject of its own, and an access token of it. */
-  async issue(name: string, roles: string[]): Promise<{ sid: string; token: string }> {
+  async issue(name: string, roles: string[], audience?: string): Promise<{ sid: string; token: string }> {
     const { store, accessTokens } = this.#app
     this.#issued += 1
     const sub = `${name}-${this.#issued}`
@@ -176,6 +177,6 @@ export class Issuer {
       ...labels,
     })
     if (created.outcome !== 'created') throw new Error(created.outcome)
-    return { sid, token: accessTokens.issue(created.session).token }
+    return { sid, token: accessTokens.issue(created.session, audience === undefined ? {} : { audience }).token }
   }
 }

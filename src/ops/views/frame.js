@@ -5,12 +5,13 @@ import { announce, announcement, mention } from '../announce.js'
 import { html } from '../html.js'
 import { live, onEvent } from '../live.js'
 import { useObservable } from '../observable.js'
-import { signOut } from '../operator.js'
+import { passwordAsked, signOut } from '../operator.js'
 import { Icon } from '../parts/icon.js'
 import { linkTo } from '../route.js'
 import { followKeys, shortcutsShown } from '../shortcuts.js'
 import { theme, toggleTheme } from '../theme.js'
 import { LiveBanner, LivePill } from './live-state.js'
+import { PasswordDialog } from './password.js'
 import { ShortcutsDialog } from './shortcuts.js'
 
 /** The views in the navigation, by their first step in the address. */
@@ -27,6 +28,7 @@ export function Frame({ step, title, place, sub, children }) {
   const heading = useRef(/** @type {HTMLHeadingElement | null} */ (null))
   const isFirst = useRef(true)
   const isShown = useObservable(shortcutsShown)
+  const isAsked = useObservable(passwordAsked) !== undefined
   useEffect(followKeys, [])
   useEffect(() => onEvent(({ reason }) => reason === 'reused' && mention('A refresh token was reused.')), [])
   // Before the next key can be pressed.
@@ -47,6 +49,7 @@ export function Frame({ step, title, place, sub, children }) {
       ${children}
     </main>
     ${isShown && html`<${ShortcutsDialog} />`}
+    ${isAsked && html`<${PasswordDialog} sub=${sub} />`}
     <${Announcer} />`
 }
 

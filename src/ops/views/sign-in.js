@@ -20,7 +20,7 @@ export function SignIn({ note }) {
   return html`<main class="door" id="content">
     <form class="door-form" onSubmit=${submit}>
       <h1 class="brand brand-large"><img src="mark.svg" alt="" width="36" height="36" />Cardea</h1>
-      <p class="door-lead">What are the refresh tokens doing? For operators: users with the role <code>admin</code>.</p>
+      <p class="door-lead">What are the refresh tokens doing? For users with the role <code>admin</code> or <code>operator</code>.</p>
       <label class="field"
         ><span>User name</span>
         <input name="username" autocomplete="username" autocapitalize="none" spellcheck=${false} required ref=${name} />
