@@ -1,6 +1,5 @@
 // The one error table, the one class that is thrown for a refusal, and the plugin that writes both as problem+json.
-// Every plugin and route refuses through `problem(code)`; nothing else may write an error body.
-// The client hears `code` and the fixed sentence; `reason` and `cause` go to the log and never out.
+// Everything refuses through `problem(code)`. The client hears `code` and the fixed sentence; `reason` and `cause` go to the log.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type Static } from 'typebox'
