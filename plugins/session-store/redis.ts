@@ -179,29 +179,10 @@ class RedisStore implements Store {
       () => names.sealKey,
       (sentence) => this.condition.tell('forged', sentence),
     )
-    this.sessions = new RedisSessions({
-      seals,
-      link,
-      names,
-      log: this.#log,
-      epochs: this.#epochs,
-      journal: this.#journal,
-      identity: this.#identity,
-      fence,
-      keepLogMs,
-      isCluster,
-      clock,
-    })
-    this.users = new RedisUsers({
-      seals,
-      link,
-      names,
-      log: this.#log,
-      epochs: this.#epochs,
-      journal: this.#journal,
-      fence,
-      clock,
-    })
+    const [log, epochs, journal, identity] = [this.#log, this.#epochs, this.#journal, this.#identity]
+    const parts = { seals, link, names, log, epochs, journal, fence, clock }
+    this.sessions = new RedisSessions({ ...parts, identity, keepLogMs, isCluster })
+    this.users = new RedisUsers(parts)
     this.keys = new RedisKeys(link, names.keys, { journal: this.#journal, fence })
     this.#log.onUser((user) => this.#journal.noteUsers([user]))
     this.tries = new RedisTries(link, names, clock)

@@ -125,8 +125,8 @@ export class Sessions {
     // A token says when its session ends at the latest, and nothing changes that: a record that says otherwise is not ours.
     const isForged = session !== undefined && session.absoluteExpirySeconds !== presented.absoluteExpirySeconds
     const reason = isForged ? 'record_forged' : reasonOf(rotated)
-    const granted =
-      !isForged && (rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed')
+    const isGrant = rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed'
+    const granted = !isForged && isGrant
     if (rotated.outcome === 'rotated' || rotated.outcome === 'healed') refreshLimit?.count(sid)
     const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
     const revocations = 'revocations' in rotated ? rotated.revocations : []
@@ -269,9 +269,8 @@ export class Sessions {
   }
 
   #recordEnds(revocations: readonly SessionRevocation[], request: FastifyRequest | undefined): void {
-    for (const { sid, sub, reason } of revocations) {
-      this.#options.usage.record(request, { reason, granted: true, sid, sub })
-    }
+    const { usage } = this.#options
+    for (const { sid, sub, reason } of revocations) usage.record(request, { reason, granted: true, sid, sub })
   }
 
   #tell(revocation: Revocation): void {
