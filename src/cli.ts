@@ -76,7 +76,8 @@ async function open(mustExist: boolean): Promise<Store> {
   if (loaded.redisUrl === undefined) makeDataDir(loaded.dataDir)
   // Only Redis needs the secret, to find a subject's keys.
   const config = loaded.redisUrl === undefined ? loaded : withSecret(loaded)
-  const store = await openStore(config, { keepLogMs, onWarning: (sentence) => process.stderr.write(`${sentence}\n`) })
+  const say = (sentence: string) => process.stderr.write(`${sentence}\n`)
+  const store = await openStore(config, { keepLogMs, onWarning: say, onWait: say })
   // Said where somebody may be mistaken: a REDIS_URL that was forgotten makes a new file, one that was not is another's.
   if (missing !== undefined) process.stderr.write(`store: ${store.description}, made now\n`)
   else if (loaded.redisUrl !== undefined) process.stderr.write(`store: ${store.description}\n`)

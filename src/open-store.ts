@@ -18,6 +18,8 @@ export interface OpenStoreOptions {
   isToServe?: boolean
   /** Hears what the store found that need not stop the start. */
   onWarning?: (sentence: string) => void
+  /** Hears why the start waits, while it waits. */
+  onWait?: (sentence: string) => void
   /** How long revocations are kept for nodes to read, ms; by default what the life of an access token asks for. */
   keepLogMs?: number
 }
@@ -61,7 +63,7 @@ function shortest(path: string): string {
 // A node that starts loads what an hour and the life of a token have brought; it may be read late, and by clocks that differ.
 const shortestLogMs = 3 * 60 * 60 * 1000
 
-function openRedis(config: Config, url: string, { onWarning, keepLogMs }: OpenStoreOptions): Promise<Store> {
+function openRedis(config: Config, url: string, { onWarning, onWait, keepLogMs }: OpenStoreOptions): Promise<Store> {
   // Twice, for nodes that were away; and as much more as clocks are reckoned with to differ.
   const twiceTokenLifeMs = 2 * 1000 * (config.accessTtlSeconds + config.clockToleranceSeconds) + clockMarginMs
   return openRedisStore({
@@ -69,6 +71,7 @@ function openRedis(config: Config, url: string, { onWarning, keepLogMs }: OpenSt
     deadlineMs: config.storeTimeoutMs,
     keepLogMs: keepLogMs ?? Math.max(shortestLogMs, twiceTokenLifeMs),
     loadSubjectTag: (keys) => loadSubjectTag(keys, config.secrets),
+    onWait,
     ...(onWarning && { onWarning }),
   })
 }

@@ -8,6 +8,7 @@ import { type Config, ConfigError, loadConfig } from './config.ts'
 import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts'
 import { makeDataDir, prepareFirstAdmin, withSecret } from './development.ts'
 import { Gateway } from './gateway.ts'
+import { openLog } from './log.ts'
 import { listenForMetrics } from './metrics-listener.ts'
 import { openStore, StoreRefusal } from './open-store.ts'
 import { Reloading } from './reloading.ts'
@@ -26,7 +27,11 @@ try {
 
 async function start(): Promise<void> {
   const loaded = readConfig()
-  const store = await openStore(loaded, { isToServe: true, onWarning: (sentence) => loaded.notes.push(sentence) })
+  const store = await openStore(loaded, {
+    isToServe: true,
+    onWarning: (sentence) => loaded.notes.push(sentence),
+    onWait: (sentence) => openLog(loaded.logLevel).warn(sentence),
+  })
   const demo = loaded.production || loaded.routes.length > 0 ? undefined : await startDemoUpstream()
   const config = withDemo(loaded, demo)
   const addFirstAdmin = await prepareFirstAdmin(store.users, config)

@@ -9,6 +9,8 @@ export type RedisClient = Redis | Cluster
 type Options = Omit<RedisOptions, 'replyMapping'>
 
 const connectTimeoutMs = 1_000
+// A server that is loading its file is asked again whether it is ready after this long.
+const readyAgainMs = 250
 const longestRetryDelayMs = 250
 // A connection that is given up is closed politely for so long: the other side may not be there to agree.
 const disconnectTimeoutMs = 50
@@ -31,6 +33,7 @@ export function createClient(address: RedisAddress, silenceMs: number): RedisCli
     ...(tls && { tls: {} }),
     lazyConnect: true,
     connectTimeout: connectTimeoutMs,
+    maxLoadingRetryTime: readyAgainMs,
     disconnectTimeout: disconnectTimeoutMs,
     retryStrategy: retryDelay,
     enableOfflineQueue: false,

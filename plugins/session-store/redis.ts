@@ -15,6 +15,7 @@ import { RedisIdentity } from './redis-identity.ts'
 import { RedisJournal } from './redis-journal.ts'
 import { RedisKeys } from './redis-keys.ts'
 import { RedisLink } from './redis-link.ts'
+import { openLoaded } from './redis-loading.ts'
 import { RedisNames } from './redis-names.ts'
 import type { Look } from './redis-primaries.ts'
 import { RedisRevocations } from './redis-revocations.ts'
@@ -39,7 +40,7 @@ export interface RedisStoreOptions {
   clock?: () => number
   /** How long a verb may take before it is refused, ms; default 400. */
   deadlineMs?: number
-  /** How long to try to reach Redis at start, ms; default 10 s. */
+  /** How long to try to reach Redis at start, ms; default 10 s. One that is loading its file is waited for longer. */
   startTimeoutMs?: number
   /** How long the revocation log is kept, ms: longer than an access token lives; default 1 h. */
   keepLogMs?: number
@@ -49,6 +50,8 @@ export interface RedisStoreOptions {
   settleMs?: number
   /** Hears what the start-up checks found that need not stop the start. */
   onWarning?: (sentence: string) => void
+  /** Hears why the start waits, while it waits. */
+  onWait?: ((sentence: string) => void) | undefined
 }
 
 const defaults = {
@@ -73,7 +76,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const gate = new RedisGate()
   const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit, gate })
   try {
-    const { server, knowsScriptFlags, refusals, warnings } = await openAndCheck(link, address, settings.startTimeoutMs)
+    const open = () => openAndCheck(link, address, settings.startTimeoutMs)
+    const { server, knowsScriptFlags, refusals, warnings } = await openLoaded(link.client, open, options.onWait)
     link.knowsScriptFlags = knowsScriptFlags
     if (refusals.length > 0) throw new Error(refusals.join('\n'))
     for (const warning of warnings) options.onWarning?.(warning)
