@@ -7,6 +7,7 @@ import type { FastifyServerFactory } from 'fastify'
 import { setUpgradeRule, upgradeRuleOf } from '../plugins/node-internals.ts'
 import { type RequestLimits, serverOptions } from '../plugins/request-guard.ts'
 import { hearErrors } from '../plugins/socket-errors.ts'
+import { endVanishedClients } from '../plugins/vanished-clients.ts'
 import type { Holder } from './even-workers.ts'
 
 /** What an app sees of the server. */
@@ -58,6 +59,7 @@ export class AppServer implements Holder {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
+    endVanishedClients(this.server, this.#sockets)
     // Before any app hears of the request.
     this.server.on('request', (_, response) => this.#letLeaveAfter(response))
   }
