@@ -152,9 +152,10 @@ function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
 }
 
 // RFC 9112 section 2.3. Node's parser takes `RTSP/1.0` for HTTP/1.0 with the methods that both have, and gives only the number on.
-// HTTP/1.0 is rare, so its bytes are looked at; of a line that comes in parts there is nothing more to see.
-function isOfOtherProtocol({ socket, method, url }: IncomingMessage): boolean {
-  return bytesBeingParsed(socket).includes(`${method} ${url} RTSP/`, 0, 'latin1')
+// HTTP/1.0 is rare, so its bytes are looked at. Of a line that came in parts there is nothing more to see; but each message of RTSP
+// has a CSeq (RFC 7826 section 18.20), and none of HTTP.
+function isOfOtherProtocol({ socket, method, url, headers }: IncomingMessage): boolean {
+  return headers['cseq'] !== undefined || bytesBeingParsed(socket).includes(`${method} ${url} RTSP/`, 0, 'latin1')
 }
 
 // RFC 9110 section 7.4: a server should refuse what was not meant for it. What a trusted proxy says in X-Forwarded-Host is its

@@ -1,6 +1,9 @@
 // Request lines of other protocols (RFC 9112 section 2.3): whatever the parser makes of them, they are refused with 400 and the
 // connection ends, nothing reaches a service and nothing is done.
+import type { Socket } from 'node:net'
 import t from 'tap'
+import { eventually } from '../eventually.ts'
+import { openRaw, statusesIn } from '../raw-client.ts'
 import { openWire } from './wire.ts'
 
 const { attack, gateway } = await openWire(t)
@@ -64,4 +67,46 @@ t.test('an honest client of HTTP/1.0 is served, whatever its body says of other 
   const { statuses, reached } = await attack(head + body)
   t.same(statuses, [200])
   t.same(reached, ['/orders/1'])
+})
+
+// Each part is read before the next one is sent.
+async function sendInParts(parts: string[]): Promise<{ text: string; closed: boolean }> {
+  let bytesRead = () => 0
+  gateway.app.server.once('connection', (socket: Socket) => {
+    bytesRead = () => socket.bytesRead
+  })
+  const client = openRaw(gateway.port)
+  let sent = 0
+  for (const part of parts) {
+    client.socket.write(part)
+    sent += part.length
+    await eventually('the part is read', () => client.closed || bytesRead() === sent)
+  }
+  await eventually('the connection ends', () => client.closed)
+  return { text: client.text, closed: client.closed }
+}
+
+const splits = (line: string, end: string) => [
+  [`${line.slice(0, 3)}`, `${line.slice(3)}\r\n${end}`],
+  [line.slice(0, -6), `${line.slice(-6)}\r\n${end}`],
+  [`${line}\r\n`, end],
+  [`${line}\r\n${end.slice(0, 20)}`, end.slice(20)],
+]
+
+t.test('a message of RTSP that comes in parts is refused by its sequence number', async (t) => {
+  gateway.ownBodies.length = 0
+  for (const method of ['GET', 'POST', 'OPTIONS']) {
+    for (const parts of splits(`${method} /own RTSP/1.0`, `${fields}cSeq: 1\r\n\r\n`)) {
+      const { text } = await sendInParts(parts)
+      t.same(statusesIn(text), [400], JSON.stringify(parts))
+      t.match(text, /connection: close/i)
+    }
+  }
+  t.same(gateway.ownBodies, [])
+})
+
+t.test('an honest client of HTTP/1.0 is served, however its message comes in parts', async (t) => {
+  for (const parts of splits('GET /own HTTP/1.0', `${fields}\r\n`)) {
+    t.same(statusesIn((await sendInParts(parts)).text), [200], JSON.stringify(parts))
+  }
 })
