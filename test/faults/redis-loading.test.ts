@@ -32,8 +32,8 @@ async function startLoading(t: Test, args: readonly string[] = []): Promise<Redi
 const forms: Record<string, { args: string[]; startTimeoutMs: number; urlOf: (server: RedisServer) => string }> = {
   single: { args: [], startTimeoutMs: 2_500, urlOf: ({ url }) => url },
   cluster: {
-    args: ['--cluster-enabled', 'yes'],
-    startTimeoutMs: 20_000,
+    args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'],
+    startTimeoutMs: 4_000,
     urlOf: ({ port }) => `redis+cluster://127.0.0.1:${port}`,
   },
 }
