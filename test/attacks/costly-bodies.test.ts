@@ -115,3 +115,26 @@ t.test('what a pattern costs counts as work for the body', async (t) => {
   t.strictSame(upstream.received, [])
   t.ok(user / 1000 < 2500, `${user / 1000} ms`)
 })
+
+t.test('a document that is one chain of references is compiled once, in turns, and judges', async (t) => {
+  const length = 1000
+  const schemas: Record<string, object> = { S0: { type: 'string' } }
+  const paths: Record<string, object> = {}
+  for (let i = 1; i <= length; i += 1) {
+    schemas[`S${i}`] = { type: 'object', properties: { next: { $ref: `#/components/schemas/S${i - 1}` } } }
+    paths[`/s${i}`] = bodyOf({ $ref: `#/components/schemas/S${i}` })
+  }
+  let turns = 0
+  const turning = setInterval(() => {
+    turns += 1
+  }, 1)
+  t.teardown(() => clearInterval(turning))
+  const before = process.cpuUsage()
+  const { ask, document: compiled } = await describedGateway(t, documentOf(paths, { components: { schemas } }))
+  const { user } = process.cpuUsage(before)
+  t.equal(compiled.operations.length, length)
+  t.ok(user / 1000 < 15_000, `${user / 1000} ms`)
+  t.ok(turns > 100, `other work had its turn ${turns} times`)
+  t.equal((await ask('POST', '/api/s1000', json('{"next":{"next":{}}}'))).status, 200)
+  t.strictSame(await ask('POST', '/api/s2', json('{"next":{"next":5}}')), { status: 400, places: ['body /next/next'] })
+})

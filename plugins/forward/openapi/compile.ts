@@ -62,6 +62,7 @@ export async function compileDocument(source: SourceDocument, options: CompileOp
   if (described.length > mostOperations) throw new DocumentError(`It has more than ${mostOperations} operations.`)
   const operations: DescribedOperation[] = []
   for (const one of described) {
+    await compiler.prepare(one)
     operations.push(...compiler.compile(one))
     await nextTurn()
   }
@@ -146,6 +147,19 @@ class Compiler {
     return own === undefined ? base : (serverBases(own)[0] ?? base)
   }
 
+  /** Compiles what the schemas of an operation refer to. What leads nowhere is said where the operation is compiled. */
+  async prepare({ node, item }: Described): Promise<void> {
+    try {
+      const written = memberOf(node, 'requestBody')
+      const body = written === undefined ? [] : [this.#placeOf(written, item.file)]
+      for (const place of [...this.#parameterPlaces(node, item), ...body]) {
+        for (const schema of schemasAt(place)) await this.#schemas.prepare(schema, place.file)
+      }
+    } catch (error) {
+      if (!(error instanceof DocumentError)) throw error
+    }
+  }
+
   /** @returns the operation, for GET the HEAD that goes with it too; nothing when it cannot be judged */
   compile(described: Described): DescribedOperation[] {
     const { method, item, node, path } = described
@@ -217,4 +231,10 @@ class Compiler {
   #placeOf(node: unknown, file: string): Place {
     return isReference(node) ? follow(this.#source, node.$ref, file) : { node, file, id: '' }
   }
+}
+
+// Of a parameter or a body: its own schema, or one for each media type.
+function schemasAt({ node }: Place): unknown[] {
+  const media = Object.values(objectIn(node, 'content'))
+  return [node, ...media].map((one) => memberOf(one, 'schema')).filter((schema) => schema !== undefined)
 }

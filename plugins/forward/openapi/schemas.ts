@@ -1,5 +1,6 @@
 // The schemas that judge requests of one document: gathered with all that they refer to, and compiled by Ajv.
 // Used while operations are compiled. One that cannot be compiled makes its operation unusable, never unchecked.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { Copier } from './copy.ts'
@@ -52,6 +53,29 @@ export class RequestSchemas {
    * @throws DocumentError when it cannot be compiled
    */
   take(schema: unknown, file: string): RequestSchema {
+    const { copied, added } = this.#gather(schema, file)
+    for (const reference of added) this.#compileDefinition(reference)
+    const validate = this.#compile(copied)
+    return {
+      schema: copied,
+      faultOf: (value, bytes = 0) => this.#faultOf(validate, value, bytes),
+    }
+  }
+
+  /**
+   * Compiles what a schema refers to, so that taking it is quick. It gives way to other work after each definition.
+   * @throws DocumentError when a reference leads nowhere
+   */
+  async prepare(schema: unknown, file: string): Promise<void> {
+    for (const reference of this.#gather(schema, file).added) {
+      this.#compileDefinition(reference)
+      await nextTurn()
+    }
+  }
+
+  // The deepest first: each finds compiled what it refers to, so that a long chain of references is no deep recursion, and is
+  // not gone through again for each operation that leads into it.
+  #gather(schema: unknown, file: string): { copied: unknown; added: readonly string[] } {
     const added: string[] = []
     const copied = this.#copier.copy(schema, 'schema', file, (reference, definition) => {
       this.#definitions.set(reference, definition)
@@ -62,11 +86,7 @@ export class RequestSchemas {
       const definition = this.definition(reference)
       if (isSchema(definition)) this.#ajv.addSchema(counted(definition), reference)
     }
-    const validate = this.#compile(copied)
-    return {
-      schema: copied,
-      faultOf: (value, bytes = 0) => this.#faultOf(validate, value, bytes),
-    }
+    return { copied, added: added.reverse() }
   }
 
   #faultOf(validate: ValidateFunction, value: unknown, bytes: number): Fault | undefined {
@@ -74,7 +94,8 @@ export class RequestSchemas {
     try {
       return validate(value) ? undefined : faultFrom(validate.errors)
     } catch (error) {
-      if (!(error instanceof TooMuchEffort)) throw error
+      // References that lead on and on without taking anything of the value apart end the stack.
+      if (!(error instanceof TooMuchEffort || error instanceof RangeError)) throw error
       return { path: '', message: 'takes too much work to be judged' }
     }
   }
@@ -82,6 +103,16 @@ export class RequestSchemas {
   /** What a reference of a taken schema stands for. */
   definition(reference: string): unknown {
     return this.#definitions.get(reference)
+  }
+
+  // What refers to nothing is written into whoever refers to it. What cannot be compiled is said by the operation that needs it.
+  #compileDefinition(reference: string): void {
+    if (!JSON.stringify(this.definition(reference)).includes('"$ref":')) return
+    try {
+      this.#ajv.getSchema(reference)
+    } catch {
+      // See above.
+    }
   }
 
   #noted(schema: JsonObject): JsonObject {
