@@ -20,6 +20,11 @@ export const aclRule =
 /** What a Cluster needs besides: what ioredis asks it, and the look whether a revocation is in the log already. */
 export const clusterAclRule = '+cluster|slots +cluster|info +asking +xrange'
 
+/** Whether an error, in ioredis' words, says that no connection was there to send on, or that it closed before the response. */
+export function saysLost(message: string): boolean {
+  return /Stream isn't writeable|Connection is closed|max retries per request/.test(message)
+}
+
 export interface RedisFindings {
   /** `Redis 7.0.15`, `Valkey 8.1.1`. */
   server: string

@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { RecordSeals } from './record-seal.ts'
 import { describeAddress, parseRedisUrl, type RedisAddress } from './redis-address.ts'
-import { checkRedis, policySentence, type RedisFindings } from './redis-checks.ts'
+import { checkRedis, policySentence, type RedisFindings, saysLost } from './redis-checks.ts'
 import { RedisEpochs } from './redis-epochs.ts'
 import { RedisEvents } from './redis-events.ts'
 import { RedisFence } from './redis-fence.ts'
@@ -17,6 +17,7 @@ import { RedisKeys } from './redis-keys.ts'
 import { RedisLink } from './redis-link.ts'
 import { openLoaded } from './redis-loading.ts'
 import { RedisNames } from './redis-names.ts'
+import { permissionRefusal } from './redis-permissions.ts'
 import type { Look } from './redis-primaries.ts'
 import { RedisRevocations } from './redis-revocations.ts'
 import { RedisSessions } from './redis-sessions.ts'
@@ -76,7 +77,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const gate = new RedisGate()
   const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit, gate })
   try {
-    const open = () => openAndCheck(link, address, settings.startTimeoutMs)
+    const { alive } = new RedisNames(settings.prefix)
+    const check = () => checkAll(link, address, alive)
+    const open = () => openAndCheck(link, check, settings.startTimeoutMs)
     const { server, knowsScriptFlags, refusals, warnings } = await openLoaded(link.client, open, options.onWait)
     link.knowsScriptFlags = knowsScriptFlags
     if (refusals.length > 0) throw new Error(refusals.join('\n'))
@@ -91,12 +94,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
 }
 
 // A link that came up may be gone again before it is asked, on a machine that is busy starting: tried until the time is up.
-async function openAndCheck(link: RedisLink, { form }: RedisAddress, timeoutMs: number): Promise<RedisFindings> {
+async function openAndCheck<T>(link: RedisLink, check: () => Promise<T>, timeoutMs: number): Promise<T> {
   const endsAtMs = performance.now() + timeoutMs
   const leftMs = () => Math.max(1, endsAtMs - performance.now())
   for (;;) {
     await link.open(leftMs())
-    const findings = checkRedis(link.client, form === 'cluster')
+    const findings = check()
     try {
       // A server that goes silent now would hold the start for ever.
       await link.until(findings, leftMs())
@@ -109,13 +112,22 @@ async function openAndCheck(link: RedisLink, { form }: RedisAddress, timeoutMs: 
   }
 }
 
+async function checkAll({ client }: RedisLink, { form }: RedisAddress, alive: string): Promise<RedisFindings> {
+  const isCluster = form === 'cluster'
+  const findings = await checkRedis(client, isCluster).catch((cause: Error) => cause)
+  // A server that is to be refused is not written to; one that does not let its user ask is told what to let.
+  const isRefused = findings instanceof Error ? !findings.message.includes('NOPERM') : findings.refusals.length > 0
+  const refusal = isRefused ? undefined : await permissionRefusal(client, alive, isCluster)
+  if (refusal !== undefined) throw new Error(refusal)
+  if (findings instanceof Error) throw findings
+  return findings
+}
+
 const lostAgainMs = 20
 const lostAtStart = 'Redis: the connection was lost each time the server was checked'
 
-// In ioredis' words: no connection was there to send on, or it closed before the answer.
 function isLost(error: unknown): boolean {
-  const words = /Stream isn't writeable|Connection is closed|max retries per request/
-  return error instanceof StoreUnavailable && words.test(error.message)
+  return error instanceof StoreUnavailable && saysLost(error.message)
 }
 
 interface Parts {
