@@ -3,7 +3,7 @@
 // knows of a store when Redis holds another one: emptied, restored, or another Redis behind the same address.
 import { randomBytes } from 'node:crypto'
 import type { RedisGate } from './redis-gate.ts'
-import { RedisKeys } from './redis-keys.ts'
+import { isUnreadable, RedisKeys } from './redis-keys.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { Script } from './redis-scripts.ts'
 import { type KeyStore, StoreUnavailable } from './store.ts'
@@ -65,6 +65,7 @@ export class RedisIdentity {
   async look(): Promise<void> {
     const { gate, condition } = this.#options
     const seen = await this.#read()
+    condition.note('keys_unreadable', unreadableKeys(seen))
     const isSame = seen.text === this.#seen.text && sealedTag(seen) === sealedTag(this.#seen)
     if (!isSame) gate.close('Redis holds another store than before; it is being read anew')
     else if (gate.refusal === undefined) return this.#compareKeys(seen)
@@ -104,6 +105,7 @@ export class RedisIdentity {
     const before = this.#seen.text
     const text = seen.text ?? (await this.#begin(seen))
     demandVersion(text)
+    if (isUnreadable(subjectTagKeyId, sealedTag(seen) ?? '0')) throw new Error(badSubjectTag)
     if (text === before && sealedTag(seen) === undefined) throw new Error(noSubjectTag)
     const subjectTag = await this.#options.loadSubjectTag(this.#keys)
     const tags = probes.map((probe) => subjectTag(probe)).join()
@@ -141,6 +143,16 @@ function sealedTag({ keys }: Seen): string | undefined {
   return keys.get(subjectTagKeyId)
 }
 
+// Safe to pass over: tokens that such a key signed are refused, and gateways sign with another.
+function unreadableKeys({ keys }: Seen): string | undefined {
+  const ids = [...keys].filter((entry) => isUnreadable(...entry)).map(([id]) => JSON.stringify(id.slice(0, 64)))
+  if (ids.length === 0) return undefined
+  return (
+    `Redis holds keys that this version of Cardea cannot read, and passes over (c:keys): ${ids.slice(0, 5).join(', ')}. ` +
+    'If no other version wrote them, somebody else writes into this Redis; take them away with HDEL.'
+  )
+}
+
 // What must be asked to find out whether the gate may be opened.
 function pastGate(link: RedisLink): Pick<RedisLink, 'command' | 'run'> {
   const command = (name: string, args: readonly Argument[]) =>
@@ -167,6 +179,9 @@ const noVersion =
 const noSubjectTag =
   'The key of subjects’ tags is gone from Redis (c:keys), and with it every user would be lost: restore it from a copy, or empty ' +
   'this Redis and add the users again.'
+const badSubjectTag =
+  'The key of subjects’ tags in Redis is none that Cardea wrote (field subject-tag of c:keys), and without it no user can be found: ' +
+  'restore it from a copy, or empty this Redis and add the users again.'
 const replaced =
   'Redis holds another store than before: it was emptied, restored, or another Redis serves at its address. Everything is read ' +
   'anew; sessions and access tokens of the store before have ended, and users that the new one lacks must be added again.'

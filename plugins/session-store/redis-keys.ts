@@ -6,6 +6,7 @@ import { notBeforeKeptMs } from './not-before.ts'
 import type { RedisFence } from './redis-fence.ts'
 import type { RedisJournal } from './redis-journal.ts'
 import type { RedisLink } from './redis-link.ts'
+import { pairs } from './redis-reply.ts'
 import { scripts } from './redis-scripts.ts'
 import type { KeyStore, SealedKey } from './store.ts'
 
@@ -34,9 +35,9 @@ export class RedisKeys implements KeyStore {
   }
 
   async list(): Promise<SealedKey[]> {
-    // Boundary: HVALS answers a list of texts, which only `add` and replace-key.lua write.
-    const values = (await this.#link.command('HVALS', [this.#name])) as Buffer[]
-    return values.map(String).filter(isKey).map(readKey)
+    // Boundary: HGETALL answers a list of texts. RedisIdentity says which of them are passed over here.
+    const entries = pairs((await this.#link.command('HGETALL', [this.#name])) as Buffer[])
+    return entries.flatMap(([id, value]) => readKey(String(id), String(value)) ?? [])
   }
 
   async add(key: SealedKey): Promise<boolean> {
@@ -57,16 +58,32 @@ export class RedisKeys implements KeyStore {
   }
 }
 
-// A tombstone is a time.
-function isKey(value: string): boolean {
-  return value.startsWith('{')
-}
-
 function writeKey({ sealed, ...description }: SealedKey): string {
   return `${JSON.stringify(description)}\n${sealed}`
 }
 
-function readKey(value: string): SealedKey {
+/** Whether a value of the hash is none that a gateway of this version wrote: neither a key nor a tombstone, which is a time. */
+export function isUnreadable(id: string, value: string): boolean {
+  return !/^\d+$/.test(value) && readKey(id, value) === undefined
+}
+
+function readKey(id: string, value: string): SealedKey | undefined {
   const end = value.indexOf('\n')
-  return { ...JSON.parse(value.slice(0, end)), sealed: value.slice(end + 1) }
+  const key = { ...readDescription(value.slice(0, Math.max(0, end))), sealed: value.slice(end + 1) }
+  return key.id === id && isDescribed(key) ? key : undefined
+}
+
+function readDescription(text: string): Partial<SealedKey> {
+  try {
+    // Boundary: what it is, is judged next.
+    return JSON.parse(text) as Partial<SealedKey>
+  } catch {
+    return {}
+  }
+}
+
+function isDescribed(key: Partial<SealedKey>): key is SealedKey {
+  const { use, alg, createdAt, activeFrom } = key
+  const isKnown = use === 'signing' || use === 'subject-tag'
+  return isKnown && typeof alg === 'string' && Number.isFinite(createdAt) && Number.isFinite(activeFrom)
 }

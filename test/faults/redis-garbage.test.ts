@@ -1,0 +1,72 @@
+// What no gateway of this version wrote into Redis, among the keys: a sentence and an alarm, never a stack; passed over where that is
+// safe, refused where it is not.
+import t, { type Test } from 'tap'
+import { deriveSecrets } from '../../plugins/secrets.ts'
+import { openRedisStore } from '../../plugins/session-store/redis.ts'
+import { subjectTag } from '../../plugins/session-store/refresh-token.ts'
+import type { KeyStore, SealedKey } from '../../plugins/session-store/store.ts'
+import { loadSubjectTagKey, subjectTagKeyId } from '../../plugins/session-store/subject-tag.ts'
+import { eventually } from '../eventually.ts'
+import { startRedis } from '../redis-server.ts'
+import { send } from '../redis-topology.ts'
+
+const secrets = deriveSecrets(['a secret of the test, long enough'])
+
+async function openNode(t: Test, url: string) {
+  const loadSubjectTag = async (keys: KeyStore) => {
+    const key = await loadSubjectTagKey(keys, secrets)
+    return (sub: string) => subjectTag(sub, key)
+  }
+  const store = await openRedisStore({ url, loadSubjectTag, lookEveryMs: 50 })
+  t.teardown(() => store.close())
+  const alarms: string[] = []
+  store.condition.onNews(({ kind, sentence }) => kind === 'alarm' && alarms.push(sentence))
+  return { store, alarms }
+}
+
+const good: SealedKey = { id: 'good', use: 'signing', alg: 'ES256', createdAt: 1, activeFrom: 2, sealed: 'abc' }
+const described = { id: 'bad', use: 'signing', alg: 'ES256', createdAt: 1, activeFrom: 2 }
+const garbage = [
+  '',
+  'garbage',
+  '{',
+  '{}',
+  '{}\n',
+  'null\nabc',
+  '[1]\nabc',
+  '7\nabc',
+  JSON.stringify(described),
+  `${JSON.stringify({ ...described, id: 'good' })}\nabc`,
+  `${JSON.stringify({ ...described, use: 'sealing' })}\nabc`,
+  `${JSON.stringify({ ...described, activeFrom: 'soon' })}\nabc`,
+  `${JSON.stringify({ ...described, alg: null })}\nabc`,
+]
+
+t.test('a garbage entry among the keys is passed over, with a sentence, an alarm and a word in /readyz', async (t) => {
+  const server = await startRedis(t)
+  const first = await openNode(t, server.url)
+  await first.store.keys.add(good)
+  for (const text of garbage) {
+    await send(server, ['HSET', 'c:keys', 'bad', text])
+    await eventually(`it is noticed: ${text}`, () => first.store.condition.topics.includes('keys_unreadable'))
+    t.match(first.alarms.splice(0), [/c:keys.*"bad".*HDEL/])
+    t.strictSame((await first.store.keys.list()).map(({ id }) => id).sort(), ['good', subjectTagKeyId])
+    const { store } = await openNode(t, server.url)
+    t.strictSame((await store.keys.list()).length, 2, 'a start passes it over too')
+    await store.close()
+    await send(server, ['HDEL', 'c:keys', 'bad'])
+    await eventually('that it is over is noticed', () => first.store.condition.topics.length === 0)
+  }
+})
+
+t.test(
+  'a key of subjects’ tags that cannot be read is a refusal with a sentence, at start and while running',
+  async (t) => {
+    const server = await startRedis(t)
+    const { store } = await openNode(t, server.url)
+    await send(server, ['HSET', 'c:keys', subjectTagKeyId, '{garbage'])
+    await t.rejects(openNode(t, server.url), { name: 'Error', message: /key of subjects’ tags.*c:keys.*restore it/ })
+    await eventually('the running one refuses', () => store.condition.topics.includes('store_unreadable'))
+    await t.rejects(store.users.find('ana'), { name: 'StoreUnavailable', message: /key of subjects’ tags/ })
+  },
+)
