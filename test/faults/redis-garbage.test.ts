@@ -13,15 +13,17 @@ import { send } from '../redis-topology.ts'
 const secrets = deriveSecrets(['a secret of the test, long enough'])
 
 async function openNode(t: Test, url: string) {
+  let tag: (sub: string) => string = () => ''
   const loadSubjectTag = async (keys: KeyStore) => {
     const key = await loadSubjectTagKey(keys, secrets)
-    return (sub: string) => subjectTag(sub, key)
+    tag = (sub) => subjectTag(sub, key)
+    return tag
   }
-  const store = await openRedisStore({ url, loadSubjectTag, lookEveryMs: 50 })
+  const store = await openRedisStore({ url, loadSubjectTag, lookEveryMs: 50, deadlineMs: 10_000 })
   t.teardown(() => store.close())
   const alarms: string[] = []
   store.condition.onNews(({ kind, sentence }) => kind === 'alarm' && alarms.push(sentence))
-  return { store, alarms }
+  return { store, alarms, tag: (sub: string) => tag(sub) }
 }
 
 const good: SealedKey = { id: 'good', use: 'signing', alg: 'ES256', createdAt: 1, activeFrom: 2, sealed: 'abc' }
@@ -68,5 +70,52 @@ t.test(
     await t.rejects(openNode(t, server.url), { name: 'Error', message: /key of subjects’ tags.*c:keys.*restore it/ })
     await eventually('the running one refuses', () => store.condition.topics.includes('store_unreadable'))
     await t.rejects(store.users.find('ana'), { name: 'StoreUnavailable', message: /key of subjects’ tags/ })
+  },
+)
+
+t.test(
+  'a session of another layout is refused with a sentence, and its subject signs in, lists and ends all the same',
+  async (t) => {
+    const server = await startRedis(t)
+    const { store, tag } = await openNode(t, server.url)
+    await store.users.add({ sub: 'ana', passwordHash: 'x', roles: [], scope: '' })
+    const lives = { idleTtlSeconds: 3600, absoluteTtlSeconds: 7200, maxSessions: 100, userRevision: 1 }
+    // 18 bytes that are text: the field of the session in its subject's hash.
+    const fieldOf = (number: number) => `the session no. ${number} `
+    const begin = async (number: number) => {
+      const sid = `${tag('ana')}${Buffer.from(fieldOf(number)).toString('base64url')}`
+      const more = { roles: [], scope: '', device: '', ip: '192.0.2.7', amr: ['pwd'] }
+      await store.sessions.create({ sid, sub: 'ana', ...lives, ...more })
+      return sid
+    }
+    const rotate = (sid: string) => store.sessions.rotate({ sid, generation: 1, issuedAtSeconds: 1 }, 0)
+    const key = `c:{${tag('ana')}}`
+    const damages = [
+      ['HDEL', key, '0'],
+      ['HSET', key, fieldOf(2), 'another layout'],
+      ['HSET', key, fieldOf(3), 'x'.repeat(36)],
+    ]
+    for (const [index, damage] of damages.entries()) {
+      const sid = await begin(index + 1)
+      await send(server, damage)
+      const { sessions } = store
+      const verbs: (() => Promise<unknown>)[] = [
+        () => rotate(sid),
+        () => sessions.read(sid),
+        () => sessions.end(sid, 'logout'),
+      ]
+      const refusal = { name: 'StoreUnavailable', message: /in a layout that this version of Cardea does not know/ }
+      for (const verb of verbs) await t.rejects(verb(), refusal)
+      const other = await begin(5 + index)
+      t.match(await rotate(other), { outcome: 'rotated' })
+      const listed = await sessions.list('ana')
+      t.strictSame(
+        listed.map((one) => one.sid),
+        [other],
+      )
+      t.equal((await sessions.endAll('ana', 'revoked_by_admin')).revocations.length, 1)
+      t.strictSame(await sessions.end(sid, 'logout'), { revocations: [] }, 'ending it works, and takes it away')
+      t.match(await rotate(sid), { outcome: 'unknown' })
+    }
   },
 )

@@ -7,10 +7,16 @@
 -- ARGV[1] now, ms; '' for the store's clock      ARGV[2] how long the log is kept, ms
 -- ARGV[3] the sid without its tag, 18 bytes      ARGV[4] the reason, a word of EndReason
 -- ARGV[5] the global not-before in a Cluster; '' otherwise
--- Returns {'ended', tombstone}, {'ended_before', its tombstone}, or {'not_live'}: unknown or expired
+-- Returns {'ended', tombstone}, {'ended_before', its tombstone}, or {'not_live'}: unknown, expired
+--         or not to be read, and then gone
 -- Source: design 2.3; sent twice the second answers `ended_before`: the tombstone keeps the first reason
 
-local session = find(KEYS[1], ARGV[3])
+local is_readable, session = pcall(find, KEYS[1], ARGV[3])
+if not is_readable then
+  -- Nobody can go on with it, and there is nothing to keep of it.
+  redis.call('HDEL', KEYS[1], ARGV[3])
+  return { 'not_live' }
+end
 if not session then
   local tombstone = redis.call('GET', KEYS[2])
   if tombstone then return { 'ended_before', tombstone } end

@@ -12,6 +12,7 @@
 -- number * 8 + (pieces - 1) * 2 + delivered | generation | created, ms | absolute expiry, s | idle time-to-live, s |
 -- when the newest generation, the one before and the one before that were made, ms since created
 local layout = '>I2I4I6I4I4I5I5I5'
+local state_bytes = 35
 local highest_number = 8191
 
 local function unpack_state(state)
@@ -35,22 +36,27 @@ local function piece_names(s)
   return names
 end
 
--- The session of a field, or nil.
+local unreadable = 'this session is in a layout that this version of Cardea does not know, or a part of it is gone (docs/redis.md)'
+
+-- The session of a field, or nil. One that cannot be read is refused before anything is written.
 local function find(subject, field)
   local state = redis.call('HGET', subject, field)
   if not state then return nil end
+  if #state ~= state_bytes then error(unreadable, 0) end
   local s = unpack_state(state)
   s.field = field
-  s.details = table.concat(redis.call('HMGET', subject, unpack(piece_names(s))))
+  local pieces = redis.call('HMGET', subject, unpack(piece_names(s)))
+  for i = 1, #pieces do if not pieces[i] then error(unreadable, 0) end end
+  s.details = table.concat(pieces)
   return s
 end
 
--- All sessions of the subject's key, in no order; their details are put together when they are asked for.
+-- All sessions of the subject's key that can be read, in no order; their details are put together when they are asked for.
 local function find_all(subject)
   local flat, values, found = redis.call('HGETALL', subject), {}, {}
   for i = 1, #flat, 2 do values[flat[i]] = flat[i + 1] end
   for name, value in pairs(values) do
-    if #name == 18 then
+    if #name == 18 and #value == state_bytes then
       local s = unpack_state(value)
       s.field, s.values = name, values
       found[#found + 1] = s
@@ -62,7 +68,7 @@ end
 local function details_of(s)
   if not s.details then
     local pieces = {}
-    for i, name in ipairs(piece_names(s)) do pieces[i] = s.values[tostring(name)] end
+    for i, name in ipairs(piece_names(s)) do pieces[i] = s.values[tostring(name)] or '' end
     s.details = table.concat(pieces)
   end
   return s.details
