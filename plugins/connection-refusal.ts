@@ -4,7 +4,8 @@
 import { randomBytes } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { type ErrorCode, errorTable, problemBody } from './errors.ts'
+import { errorTable } from './error-table.ts'
+import { type ErrorCode, problemBody } from './errors.ts'
 import { endLingering } from './lingering.ts'
 import { openResponseOn } from './node-internals.ts'
 

@@ -148,6 +148,7 @@ t.test('the service behind sees who asks, and never the refresh cookie nor a for
 
 t.test('an admin adds a user; disabling the user ends what they had', async (t) => {
   const asked = { username: 'admin', password: gateway.adminPassword, delivery: 'body', resource: 'urn:cardea:admin' }
+  // Boundary: a token response.
   const admin = (await (await post(gateway, '/auth/login', asked)).json()) as Tokens
   const bearer = { authorization: `Bearer ${admin.access_token}` }
   const user = { username: 'alice', password, roles: ['staff'] }

@@ -4,10 +4,9 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import Value from 'typebox/value'
+import { connectionsWithin, descriptorLimit } from '../plugins/shortage.ts'
 import { publishedSchema } from '../src/cli/config-commands.ts'
-import { parseDurationMs, parseRate } from '../src/config/durations.ts'
 import { configFileKnob, knobs } from '../src/config/knobs.ts'
-import { nearestName } from '../src/config/nearest-name.ts'
 import { configSchema } from '../src/config/schema.ts'
 import { type Config, ConfigError, type Environment, loadConfig } from '../src/config.ts'
 import { withSecret } from '../src/development.ts'
@@ -74,6 +73,8 @@ t.test('without a file and with an empty environment, development gets the defau
       targetBytes: 8192,
       loginBodyBytes: 4096,
       bodyBytes: 1_048_576,
+      bodyMemoryBytes: 67_108_864,
+      connections: connectionsWithin(descriptorLimit()),
       headersTimeoutMs: 10_000,
       keepAliveTimeoutMs: 5000,
       requestTimeoutMs: 30_000,
@@ -389,15 +390,4 @@ t.test('each knob has one name, one key and a meaning', async (t) => {
   const keys = all.flatMap(({ key }) => key ?? [])
   t.equal(new Set(keys).size, keys.length)
   for (const { name, meaning } of all) t.match(meaning, /^[A-Z`].*\.$/, `${name} has a meaning`)
-})
-
-t.test('durations, rates and near names are read as people write them', async (t) => {
-  const durations = { '0s': 0, '500ms': 500, '10s': 10_000, '5m': 300_000, '2h': 7_200_000, '7d': 604_800_000 }
-  for (const [text, ms] of Object.entries(durations)) t.equal(parseDurationMs(text), ms, text)
-  for (const text of ['', '10', 's', '01s', '1 s', '1w', '1s1s', '9999999999s'])
-    t.equal(parseDurationMs(text), undefined, text)
-  t.strictSame(parseRate('10/1m'), { max: 10, windowMs: 60_000 })
-  for (const text of ['10', '/1m', '10/', '0/1m', '10/0s', '10/1m/1m']) t.equal(parseRate(text), undefined, text)
-  t.equal(nearestName('grase', ['grace', 'issuer']), 'grace')
-  t.equal(nearestName('completely', ['grace', 'issuer']), undefined)
 })

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
-import { errorTable } from '../plugins/errors.ts'
+import { errorTable } from '../plugins/error-table.ts'
 import { identityOf } from '../plugins/forward/index.ts'
 import { reasonTable } from '../plugins/usage.ts'
 import { configCommands } from '../src/cli/config-commands.ts'

@@ -2,7 +2,8 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
-import errors, { errorTable, problem, refusals } from '../plugins/errors.ts'
+import { errorTable } from '../plugins/error-table.ts'
+import errors, { problem, refusals } from '../plugins/errors.ts'
 import { StoreUnavailable } from '../plugins/session-store/store.ts'
 
 async function appWithErrors(lines: string[] = []): Promise<FastifyInstance> {

@@ -1,6 +1,6 @@
 // The head of a service's answer, handed to Node. Called by exchange.ts, once an answer.
 import { lingerAfterLast } from '../lingering.ts'
-import type { AnswerHead } from './client/answer-fields.ts'
+import { type AnswerHead, fieldValues } from './client/answer-fields.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { answerFields } from './headers.ts'
 
@@ -40,4 +40,9 @@ const shortBytes = 15_360
  */
 export function shortBytesOf({ contentLength }: AnswerHead): number {
   return contentLength > 0 && contentLength <= shortBytes ? contentLength : -1
+}
+
+/** Whether what follows stays open for as long as its client listens. */
+export function isEventStream({ fields }: AnswerHead): boolean {
+  return /^text\/event-stream\s*(?:;|$)/i.test(fieldValues(fields, 'content-type')[0] ?? '')
 }

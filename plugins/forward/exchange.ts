@@ -4,16 +4,15 @@
 import { longRunning } from '../connections.ts'
 import { type ErrorCode, problem } from '../errors.ts'
 import type { AccessClaims } from '../jwt/index.ts'
-import { shortBytesOf, writeAnswerHead } from './answer-head.ts'
+import { isEventStream, shortBytesOf, writeAnswerHead } from './answer-head.ts'
 import { passHintsOn, passTrailersOn } from './around-answer.ts'
 import { findInstance } from './balancing.ts'
-import { type AnswerHead, fieldValues } from './client/answer-fields.ts'
+import type { AnswerHead } from './client/answer-fields.ts'
 import type { Call, CallFailure, OutgoingRequest } from './client/call.ts'
 import type { Connection } from './client/connection.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { codeOf, maySendElsewhere, reasonOf, safeMethods } from './failures.ts'
 import type { Place } from './places.ts'
-import type { Instance } from './route.ts'
 import { Upload } from './upload.ts'
 import type { Watched } from './upstream.ts'
 
@@ -66,7 +65,7 @@ export class Exchange implements Call, Watched {
     const body = this.#upload ?? this.#options.body ?? null
     this.#message = { method, path, fields, body, bodyBytes: Number(request.headers['content-length'] ?? -1) }
     this.#mayRepeat = this.#upload === undefined && safeMethods.has(method)
-    upstreams.send(this.#options.route, this.#instance, this.#message, this)
+    upstreams.send(this.#options.route, this.#place.instance, this.#message, this)
   }
 
   onConnecting(connection: Connection): void {
@@ -87,7 +86,8 @@ export class Exchange implements Call, Watched {
   onHead(head: AnswerHead): void {
     const { upstreams, route, answer } = this.#options
     const { statusCode } = head
-    if (statusCode > 501 || this.#instance.failures > 0) upstreams.answered(route, this.#instance, statusCode)
+    if (statusCode > 501 || this.#place.instance.failures > 0)
+      upstreams.answered(route, this.#place.instance, statusCode)
     if (isEventStream(head) && !this.#place.becomeStream()) {
       this.#fail('overloaded', 'stream_share')
       this.#abort('stream_share')
@@ -142,9 +142,9 @@ export class Exchange implements Call, Watched {
     if (this.#phase === 'awaiting') {
       if (this.#repeats(failure)) return
       if (failure.kind === 'lacking') upstreams.lacks(failure.word)
-      else if (failure.kind === 'unsent') upstreams.failed(route, this.#instance, 'unsent')
+      else if (failure.kind === 'unsent') upstreams.failed(route, this.#place.instance, 'unsent')
       else if (failure.kind === 'closed' || failure.kind === 'broken') {
-        upstreams.failed(route, this.#instance, 'unavailable')
+        upstreams.failed(route, this.#place.instance, 'unavailable')
       }
       if (this.#tryAnother(failure)) return
     }
@@ -159,7 +159,7 @@ export class Exchange implements Call, Watched {
     if (kind !== 'closed' || !this.#mayRepeat || upstreams.closing || this.#message === undefined) return false
     this.#mayRepeat = false
     this.#connection = undefined
-    upstreams.sendAnew(route, this.#instance, this.#message, this)
+    upstreams.sendAnew(route, this.#place.instance, this.#message, this)
     return true
   }
 
@@ -168,12 +168,10 @@ export class Exchange implements Call, Watched {
     const message = this.#message
     if (this.#retriesLeft === 0 || upstreams.closing || message === undefined) return false
     const mayTry = maySendElsewhere(failure, request.method ?? '', this.#upload)
-    const other = mayTry ? findInstance(route, 'requests', upstreams.now(), this.#instance) : undefined
+    const other = mayTry ? findInstance(route, 'requests', upstreams.now(), this.#place.instance) : undefined
     if (other === undefined) return false
     this.#retriesLeft -= 1
-    this.#place.moveTo(other)
-    // The Host field stands first.
-    message.fields[1] = other.host
+    this.#place.moveTo(other, message.fields)
     this.#connection = undefined
     upstreams.send(route, other, message, this)
     return true
@@ -217,14 +215,10 @@ export class Exchange implements Call, Watched {
     if (fromClient) {
       this.#fail('request_timeout', 'client_body_idle')
     } else {
-      upstreams.failed(route, this.#instance, 'unavailable')
+      upstreams.failed(route, this.#place.instance, 'unavailable')
       this.#fail('upstream_timeout', 'upstream_headers_timeout')
     }
     this.#abort('late')
-  }
-
-  get #instance(): Instance {
-    return this.#place.instance
   }
 
   get #leavesBodyUnread(): boolean {
@@ -302,9 +296,4 @@ export class Exchange implements Call, Watched {
       },
     })
   }
-}
-
-// It stays open for as long as its client listens.
-function isEventStream({ fields }: AnswerHead): boolean {
-  return /^text\/event-stream\s*(?:;|$)/i.test(fieldValues(fields, 'content-type')[0] ?? '')
 }

@@ -67,8 +67,12 @@ export class Place {
     return this.#instance
   }
 
-  /** The request is sent to another instance. */
-  moveTo(other: Instance): void {
+  /**
+   * The request is sent to another instance.
+   * @param fields of the request, names and values in turn; the Host field stands first
+   */
+  moveTo(other: Instance, fields: string[]): void {
+    fields[1] = other.host
     this.#instance[this.#kind] -= 1
     other[this.#kind] += 1
     this.#instance = other

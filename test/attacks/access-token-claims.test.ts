@@ -148,7 +148,7 @@ t.test('J-13: a refresh token is no access token, and the reverse', async (t) =>
   const gateway = await openForge(t)
   const user = await gateway.store.users.find(String(gateway.claims['sub']))
   // Boundary: all that sessions read of a request.
-  const request = { headers: {}, ip: '127.0.0.1', log: gateway.app.log } as unknown as Parameters<
+  const request = { headers: {}, clientAddress: '127.0.0.1', log: gateway.app.log } as unknown as Parameters<
     typeof gateway.app.sessions.refresh
   >[1]
   const refreshToken = (user && (await gateway.app.sessions.start(user, '', request))?.refreshToken) ?? ''

@@ -125,13 +125,16 @@ t.test('a document that is one chain of references is compiled once, in turns, a
     paths[`/s${i}`] = bodyOf({ $ref: `#/components/schemas/S${i}` })
   }
   let turns = 0
-  const turning = setInterval(() => {
+  let isOver = false
+  const turn = () => {
     turns += 1
-  }, 1)
-  t.teardown(() => clearInterval(turning))
+    if (!isOver) setImmediate(turn)
+  }
+  turn()
   const before = process.cpuUsage()
   const { ask, document: compiled } = await describedGateway(t, documentOf(paths, { components: { schemas } }))
   const { user } = process.cpuUsage(before)
+  isOver = true
   t.equal(compiled.operations.length, length)
   t.ok(user / 1000 < 15_000, `${user / 1000} ms`)
   t.ok(turns > 100, `other work had its turn ${turns} times`)

@@ -34,6 +34,7 @@ t.test('each knob that stands in the file can be written there, and in the envir
     trustedProxies: ['[10.0.0.1]', '10.0.0.0/8'],
     allowedOrigins: ['["https://a.example"]', 'https://b.example'],
     hosts: ['[app.example]', 'app.example:8443, [::1]'],
+    connections: ['1000', '2000'],
     redisUrl: ['redis://a', 'redis+sentinel://a,b:1/gw'],
     node: ['a-1', 'b.2'],
     metricsListen: ['"[::1]:9464"', '127.0.0.1:9464'],
