@@ -23,6 +23,8 @@ const typical = { device: 'Firefox 128 on Linux', ip: '203.0.113.195', sessionsP
 const cases: Case[] = [
   { title: 'one session a subject', ...typical },
   { title: 'the same after 5 rotations', ...typical, afterwards: rotateFiveTimes },
+  { title: 'with its timeline, a run of refreshes', ...typical, afterwards: recordFiveRefreshes },
+  { title: 'with its timeline, ended', ...typical, afterwards: recordLife },
   { title: 'device label of 64 bytes', ...typical, device: 'x'.repeat(64) },
   { title: 'device label of 64 bytes, IPv6', ...typical, device: 'x'.repeat(64), ip: '2001:db8:85a3::8a2e:370:7334' },
   { title: 'five sessions a subject', ...typical, sessionsPerSubject: 5 },
@@ -33,6 +35,23 @@ async function rotateFiveTimes(store: Store, sid: string): Promise<void> {
   for (let generation = 1; generation <= 5; generation += 1) {
     await store.sessions.rotate({ sid, generation, issuedAtSeconds: 0 }, 10_000)
   }
+}
+
+// What is on by default: the sign-in, then one step that counts the refreshes.
+async function recordFiveRefreshes(store: Store, sid: string): Promise<void> {
+  await record(store, sid, ['login_ok', 'rotated', 'rotated', 'rotated', 'rotated', 'rotated'])
+}
+
+async function recordLife(store: Store, sid: string): Promise<void> {
+  await record(store, sid, ['login_ok', 'rotated', 'retried_concurrent', 'rotated', 'logout'])
+}
+
+async function record(store: Store, sid: string, reasons: readonly string[]): Promise<void> {
+  const keepUntil = Date.now() + 2_592_000_000
+  const step = { sid, node: 'gateway-1', client: 'Firefox 128 on Linux', network: '203.0.113.0/24', keepUntil }
+  const marks = reasons.map((reason, i) => ({ ...step, reason, at: Date.now() + i * 1000, generation: i + 1 }))
+  const limits = { events: 100_000, timelineEntries: 16 }
+  await store.events.mark(marks, limits)
 }
 
 function tagOf(sub: string): string {
