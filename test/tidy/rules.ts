@@ -31,7 +31,7 @@ export const rules: Record<string, Rule> = {
       ? imports(source, /^(fastify|fastify-plugin|@fastify\/.+)$/, isRuntimeImport)
       : [],
   'an address is read by client-address.ts and nowhere else': (source) =>
-    isTest(source) || source.path.startsWith('bench/') || source.path === 'plugins/client-address.ts'
+    isTest(source) || source.path.startsWith('bench/') || readersOfAddresses.has(source.path)
       ? []
       : positions(source, readsAddress),
   'a plugin is exported by fp with its name and Fastify version': findUnnamedPlugins,
@@ -144,6 +144,9 @@ function isRuntimeImport(statement: string): boolean {
   const isNamedOnly = /^(import|export)\s*\{/.test(statement)
   return !(isNamedOnly && names?.split(',').every((name) => name.trim() === '' || /^type\s/.test(name.trim())))
 }
+
+// Beside the one who tells clients by it, one who finds a connection again in the kernel's table, where it has no other name.
+const readersOfAddresses: ReadonlySet<string> = new Set(['plugins/client-address.ts', 'plugins/vanished-clients.ts'])
 
 // `request.ip`, `request.ips`, `socket.remoteAddress`, also where they are taken apart. A session has an `ip` of its own.
 function readsAddress(node: Node): boolean {
