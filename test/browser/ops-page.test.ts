@@ -13,8 +13,13 @@ import { openView, signIn } from './sample-view.ts'
 const browser = await startBrowser(t)
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-async function show(page: Page, hash: string, heading: string): Promise<void> {
+// Within the page: whoever loads it anew signs in anew.
+async function goTo(page: Page, hash: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(hash)}`)
+}
+
+async function show(page: Page, hash: string, heading: string): Promise<void> {
+  await goTo(page, hash)
   await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor()
   await eventually('everything is loaded', async () => (await page.locator('[aria-busy]').count()) === 0)
 }
@@ -126,7 +131,7 @@ t.test('events arrive at the top, wait while paused, are filtered, and go back p
   await eventually('many are shown', async () => (await rows.count()) >= 200)
   t.equal(await rows.count(), 200, 'and never more than the limit')
 
-  await page.goto(`${sample.url}/ops#/events`)
+  await goTo(page, '#/events')
   await page.getByRole('link', { name: 'Older' }).press('Enter')
   await page.getByText('Older events.').waitFor()
   t.match(await page.locator(':focus').innerText(), /^Older events/, 'the focus is at the head of the page')
@@ -207,8 +212,8 @@ t.test('the first line says the worst of the last hour, however many lesser sign
     route.fulfill({ json: { step_seconds: 60, from: new Date(Date.now() - 3_540_000).toISOString(), reasons } }),
   )
   const sees = async (text: string) => {
-    await page.goto(`${sample.url}/ops#/system`)
-    await page.goto(`${sample.url}/ops#/now`)
+    await goTo(page, '#/system')
+    await goTo(page, '#/now')
     await page.locator('.summary-text').getByText(text).waitFor()
   }
   await sees('The store lost writes.')
