@@ -36,6 +36,9 @@ t.test('gateways: clients go on with what they have, and a logout that Redis los
   const urlOf = (i: number) => (i % 2 === 0 ? one : other).url
   const sessions: Granted[] = []
   for (let i = 0; i < 10; i += 1) sessions.push(await signIn(urlOf(i)))
+  // Sentinel leads a replica past the wire, to the primary itself, once it has looked at it for some seconds.
+  await send(replica, ['REPLICAOF', '127.0.0.1', String(replication.port)])
+  await until(replica, ['INFO', 'replication'], /master_link_status:up/)
   await untilReplicated(primary, replica)
   const untilGranted = async (i: number, token: string) => {
     let granted: string | undefined
