@@ -36,6 +36,19 @@ function mistakes(t: Test, env: Environment, file?: string): string[] {
   }
 }
 
+const defaultLimits = {
+  headerBytes: 16_384,
+  headerCount: 100,
+  targetBytes: 8192,
+  loginBodyBytes: 4096,
+  bodyBytes: 1_048_576,
+  bodyMemoryBytes: 67_108_864,
+  connections: connectionsWithin(descriptorLimit()),
+  headersTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 5000,
+  requestTimeoutMs: 30_000,
+}
+
 t.test('without a file and with an empty environment, development gets the defaults', async (t) => {
   const directory = folder(t)
   t.strictSame(loadConfig({ env: {}, directory }), {
@@ -67,18 +80,7 @@ t.test('without a file and with an empty environment, development gets the defau
     verify: { uncovered: 'refuse' },
     signing: { alg: 'ES256', rotateEverySeconds: 30 * 86_400 },
     hashing: { concurrency: 2, queue: 64 },
-    limits: {
-      headerBytes: 16_384,
-      headerCount: 100,
-      targetBytes: 8192,
-      loginBodyBytes: 4096,
-      bodyBytes: 1_048_576,
-      bodyMemoryBytes: 67_108_864,
-      connections: connectionsWithin(descriptorLimit()),
-      headersTimeoutMs: 10_000,
-      keepAliveTimeoutMs: 5000,
-      requestTimeoutMs: 30_000,
-    },
+    limits: defaultLimits,
     docs: true,
     ops: true,
     hsts: false,
