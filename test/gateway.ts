@@ -38,6 +38,8 @@ export interface Gateway {
   postForm(url: string, form: string, options?: InjectOptions): Promise<LightMyRequestResponse>
   /** Signs in with delivery `body` and returns the token response; `root` and `watcher` for the administration. */
   signIn(username?: string, options?: InjectOptions): Promise<Tokens>
+  /** The same with a token for the services, whoever it is. */
+  signInToServices(username: string): Promise<Tokens>
 }
 
 export interface Tokens {
@@ -106,6 +108,8 @@ function gatewayOf(parts: Pick<Gateway, 'app' | 'store' | 'clock' | 'totals' | '
         headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
         ...options,
       }),
+    signInToServices: async (username) =>
+      (await post('/auth/login', { username, password, delivery: 'body' })).json<Tokens>(),
     signIn: async (username = 'alice', options = {}) => {
       const resource = administering.has(username) ? { resource: adminAudience } : {}
       const answer = await post('/auth/login', { username, password, delivery: 'body', ...resource }, options)

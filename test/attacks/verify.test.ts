@@ -96,7 +96,7 @@ async function callersOf(gateway: Gateway): Promise<Record<string, { authorizati
   return {
     nobody: {},
     alice: bearer(await gateway.signIn()),
-    root: bearer(await gateway.signIn('root')),
+    root: bearer(await gateway.signInToServices('root')),
     'alice elsewhere': bearer(other.json()),
     forged: { authorization: 'Bearer x.y.z' },
   }

@@ -230,7 +230,7 @@ t.test('a gateway that stops ends them, and does not wait', async (t) => {
 
 t.test('it ends with its access token where the route says so, and nowhere else', async (t) => {
   const { gateway, connect } = await sceneOf(t, { onExpiry: 'cut' })
-  const root = await gateway.signIn('root')
+  const root = await gateway.signInToServices('root')
   const cut = connect('/ws', bearer(root))
   const kept = connect('/admin-ws', bearer(root))
   t.strictSame(await Promise.all([statusOf(cut), statusOf(kept)]), [101, 101])
