@@ -30,6 +30,7 @@ async function startWorkers(t: Test, env: Record<string, string> = {}): Promise<
     CARDEA_ISSUER: 'https://gateway.test',
     CARDEA_ADMIN_PASSWORD: adminPassword,
     CARDEA_LOGIN_LIMIT: '10000/1m',
+    CARDEA_REFRESH_LIMIT: 'off',
     CARDEA_LOG_LEVEL: 'info',
     CARDEA_DATA_DIR: temporaryFolder(t),
     ...env,

@@ -2,7 +2,7 @@
 // node goes over to the new one by itself, in every form of REDIS_URL, whether it writes meanwhile or only listens.
 import t, { type Test } from 'tap'
 import { eventually } from '../eventually.ts'
-import { type Node, openNode, openSessions, sessionOf, tokenOf } from '../lost-writes.ts'
+import { type Node, openNode, openSessions, sessionOf, tokenOf, untilReplicated } from '../lost-writes.ts'
 import { startRedis } from '../redis-server.ts'
 import { send, startCluster, startSentinels, until } from '../redis-topology.ts'
 import { startProxy } from '../tcp-proxy.ts'
@@ -19,6 +19,8 @@ async function startPair(t: Test) {
   const address = await startProxy(t, old.port)
   // The old one hears nothing from the new one, as when a network parts them.
   const change = async () => {
+    // What is lost in a failover is another test's.
+    await untilReplicated(old, heir)
     await send(heir, ['REPLICAOF', 'NO', 'ONE'])
     await send(old, ['REPLICAOF', '127.0.0.1', '1'])
     address.leadTo(heir.port)

@@ -2,7 +2,7 @@
 // and never there otherwise.
 import { decodeJwt } from 'jose'
 import t from 'tap'
-import { accessCookieName, refreshCookieName } from '../../plugins/cookies.ts'
+import { accessCookieName, deviceCookieName, refreshCookieName } from '../../plugins/cookies.ts'
 import { hashPassword } from '../../plugins/credentials/password.ts'
 import { startCookieGateway } from '../cookie-gateway.ts'
 import { browserHeaders, cheapCost, cookiesSetBy, password, startGateway } from '../gateway.ts'
@@ -16,7 +16,7 @@ t.test('a login by cookie sets the access token of the body, for as long as it l
   const answer = await gateway.post('/auth/login', { username: 'alice', password })
   const { access_token, expires_in } = answer.json()
   const set = cookiesSetBy(answer)
-  t.strictSame(Object.keys(set), both)
+  t.strictSame(Object.keys(set), [...both, deviceCookieName])
   t.strictSame(set[accessCookieName], {
     value: access_token,
     attributes: [...attributes, `Max-Age=${expires_in}`].sort(),
@@ -41,7 +41,8 @@ t.test('a refresh by cookie replaces it, with the scope and the audience that we
 t.test('tokens in the body come without cookies', async (t) => {
   const { gateway } = await startCookieGateway(t)
   const { refresh_token } = await gateway.signIn()
-  t.strictSame(cookiesSetBy(await gateway.post('/auth/login', { username: 'alice', password, delivery: 'body' })), {})
+  const login = await gateway.post('/auth/login', { username: 'alice', password, delivery: 'body' })
+  t.strictSame(Object.keys(cookiesSetBy(login)), [deviceCookieName], 'which is no token')
   t.strictSame(cookiesSetBy(await gateway.post('/auth/token', { ...form, refresh_token })), {})
 })
 
@@ -50,24 +51,26 @@ t.test('where no route takes it, it is never set nor cleared, whatever a browser
   const old = `${accessCookieName}=old`
   const login = await post('/auth/login', { username: 'alice', password }, { headers: browserHeaders(old) })
   const set = cookiesSetBy(login)
-  t.strictSame(Object.keys(set), [refreshCookieName])
+  t.strictSame(Object.keys(set), [refreshCookieName, deviceCookieName])
   const headers = browserHeaders(`${refreshCookieName}=${set[refreshCookieName]?.value}; ${old}`)
   t.strictSame(Object.keys(cookiesSetBy(await post('/auth/token', form, { headers }))), [refreshCookieName])
   t.strictSame(Object.keys(cookiesSetBy(await post('/auth/logout', undefined, { headers }))), [refreshCookieName])
   const change = { username: 'alice', password, delivery: 'body' }
-  t.strictSame(cookiesSetBy(await post('/auth/login', change, { headers: browserHeaders(old) })), {})
+  const changed = await post('/auth/login', change, { headers: browserHeaders(old) })
+  t.strictSame(Object.keys(cookiesSetBy(changed)), [deviceCookieName])
 })
 
-t.test('logout, a change to tokens in the body and the end of the session clear both', async (t) => {
+t.test('logout and a change to tokens in the body clear both; a refused refresh clears none', async (t) => {
   const { gateway, enter } = await startCookieGateway(t)
   const cleared = async (url: string, body: object | undefined, cookie: string, status: number) => {
     const answer = await gateway.post(url, body, { headers: browserHeaders(cookie) })
     t.equal(answer.statusCode, status)
     const set = cookiesSetBy(answer)
-    t.strictSame(Object.keys(set), both, `${url} ${status}`)
-    for (const { value, attributes: given } of Object.values(set)) {
-      t.equal(value, '')
-      t.strictSame(given, [...attributes, 'Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'Max-Age=0'].sort())
+    const others = url === '/auth/login' ? [deviceCookieName] : []
+    t.strictSame(Object.keys(set).sort(), [...both, ...others].sort(), `${url} ${status}`)
+    for (const name of both) {
+      t.equal(set[name]?.value, '')
+      t.strictSame(set[name]?.attributes, [...attributes, 'Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'Max-Age=0'].sort())
     }
   }
   await cleared('/auth/logout', undefined, (await enter()).cookie, 204)
@@ -76,7 +79,9 @@ t.test('logout, a change to tokens in the body and the end of the session clear 
   await cleared('/auth/login', change, (await enter()).access, 200)
   const over = await enter()
   await gateway.app.sessions.end(over.sid, 'revoked_by_admin')
-  await cleared('/auth/token', form, over.cookie, 400)
+  const refused = await gateway.post('/auth/token', form, { headers: browserHeaders(over.cookie) })
+  t.equal(refused.statusCode, 400)
+  t.strictSame(cookiesSetBy(refused), {}, 'they may be of a newer sign-in by now')
 })
 
 t.test('a refusal that may pass keeps both', async (t) => {

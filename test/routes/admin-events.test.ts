@@ -1,7 +1,8 @@
 // What happened, as operators read it: events by page and live, counts over time, the overview, and the timeline of a session,
 // for operators and in plain words for its owner.
 import t, { type Test } from 'tap'
-import { bearer, startGateway } from '../gateway.ts'
+import { adminAudience } from '../../plugins/jwt/index.ts'
+import { bearer, password, startGateway } from '../gateway.ts'
 
 const firefox = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0' }
 
@@ -85,8 +86,10 @@ t.test('a filter that is none is refused', async (t) => {
 })
 
 t.test('signals come a page at a time, of one severity if asked', async (t) => {
-  const { read, flush, app, post } = await withAdmin(t)
+  const { read, flush, app, post, store } = await withAdmin(t)
+  const passwordHash = (await store.users.find('alice'))?.passwordHash ?? ''
   for (const sub of ['ana', 'bob', 'eve']) {
+    await store.users.add({ sub, passwordHash, roles: [], scope: '' })
     for (let i = 0; i < 5; i += 1) await post('/auth/login', { username: sub, password: 'wrong' })
   }
   app.usage.record(undefined, { reason: 'reused', granted: false, sub: 'alice', sid: 'A'.repeat(32) })
@@ -102,8 +105,9 @@ t.test('signals come a page at a time, of one severity if asked', async (t) => {
 })
 
 t.test('only administrators read', async (t) => {
-  const { app, signIn } = await withAdmin(t)
-  const alice = bearer(await signIn())
+  const { app, post } = await withAdmin(t)
+  const asked = { username: 'alice', password, delivery: 'body', resource: adminAudience }
+  const alice = bearer((await post('/auth/login', asked)).json())
   const urls = [
     '/admin/events',
     '/admin/events/stream',

@@ -81,8 +81,8 @@ t.test('a sign-in ends the session of the cookie that comes along, held by the s
 })
 
 t.test('the session of another one is nobody’s to end', async (t) => {
-  const { app, signIn, lose, statusWith } = await losing(t)
-  const [alice, root] = [await signIn(), await signIn('root')]
+  const { app, signIn, signInToServices, lose, statusWith } = await losing(t)
+  const [alice, root] = [await signIn(), await signInToServices('root')]
   lose(root.session_id)
   const headers = bearer(alice)
   const ended = await app.inject({ method: 'DELETE', url: `/auth/sessions/${root.session_id}`, headers })

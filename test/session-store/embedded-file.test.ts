@@ -191,12 +191,12 @@ t.test(
     await store.close()
     const database = new DatabaseSync(file)
     const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-    // As the version before left it: the tables of the last step are not there yet.
+    // As the version before left it: the columns of the last step are not there yet.
     database.exec(`PRAGMA user_version = ${version + 1}`)
     t.throws(() => openEmbeddedStore({ file }), {
       message: new RegExp(`written by a newer Cardea .* such as .*cardea\\.db\\.v${version}, in its place`),
     })
-    database.exec('DROP TABLE lastingEvents')
+    database.exec('ALTER TABLE sessions DROP COLUMN userRevision; ALTER TABLE users DROP COLUMN endedAt')
     database.exec(`PRAGMA user_version = ${version - 1}`)
     database.close()
     const held = new DatabaseSync(`${file}.lock`)

@@ -2,6 +2,7 @@
 // of several nodes counts, and how many are noted. New primaries under attack are in test/faults/redis-epochs.test.ts.
 import t, { type Test } from 'tap'
 import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
+import { RedisEpochs, type RedisEpochsOptions } from '../../plugins/session-store/redis-epochs.ts'
 import { RedisLink } from '../../plugins/session-store/redis-link.ts'
 import { RedisNames } from '../../plugins/session-store/redis-names.ts'
 import { scripts } from '../../plugins/session-store/redis-scripts.ts'
@@ -63,20 +64,21 @@ t.test(
     const link = {
       deadlineMs,
       assertOpen: () => undefined,
+      onReady: () => undefined,
       run: async (script: unknown) => {
         sent.push(script)
         return [Buffer.from('new_primary')]
       },
     }
-    const epochs = {
-      prepared: '',
-      untilPrepared: async (waitMs: number) => {
+    class Unprepared extends RedisEpochs {
+      override untilPrepared(waitMs: number): Promise<void> {
         waited.push(waitMs)
-        throw new StoreUnavailable('not yet')
-      },
+        return Promise.reject(new StoreUnavailable('not yet'))
+      }
     }
     const names = new RedisNames('c:', () => 'AAAAAAAA')
-    // Only what a rotation on one server uses.
+    // Boundary: only what a rotation on one server uses.
+    const epochs = new Unprepared({ link } as unknown as RedisEpochsOptions)
     const options = { link, epochs, names, isCluster: false } as unknown as RedisSessionsOptions
     const presented = { sid: 'AAAAAAAA000000000000000000000001', generation: 1, issuedAtSeconds: 0 }
     await t.rejects(new RedisSessions(options).rotate(presented, 0), StoreUnavailable)
