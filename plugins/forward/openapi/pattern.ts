@@ -27,6 +27,19 @@ const maxRepetition = 1000
  *   assertions about what stands ahead or behind
  */
 export function linearPattern(source: string): LinearPattern {
+  const known = made.get(source)
+  if (known !== undefined) return known
+  if (made.size >= maxRemembered) made.clear()
+  const pattern = make(source)
+  made.set(source, pattern)
+  return pattern
+}
+
+// A pattern is asked for when its document is checked and when it is compiled, and stands in many places of it.
+const maxRemembered = 1000
+const made = new Map<string, LinearPattern>()
+
+function make(source: string): LinearPattern {
   const pattern = parse(source)
   const repeated = wholeRepetition(pattern)
   if (repeated === undefined) return compile(writeAlternatives(pattern.alternatives))
