@@ -79,6 +79,7 @@ t.test(
     const names = new RedisNames('c:', () => 'AAAAAAAA')
     // Boundary: only what a rotation on one server uses.
     const epochs = new Unprepared({ link } as unknown as RedisEpochsOptions)
+    // Boundary: as above.
     const options = { link, epochs, names, isCluster: false } as unknown as RedisSessionsOptions
     const presented = { sid: 'AAAAAAAA000000000000000000000001', generation: 1, issuedAtSeconds: 0 }
     await t.rejects(new RedisSessions(options).rotate(presented, 0), StoreUnavailable)
