@@ -15,7 +15,7 @@ const clockDistanceMs = 1_000
  */
 export const aclRule =
   'resetkeys ~c:* resetchannels -@all +evalsha +eval +info +ping +select +client|info +time +wait +exists +get +set +pexpire +pttl +hget +hmget ' +
-  '+hset +hsetnx +hdel +hgetall +hvals +hincrby +xadd +xread +xrevrange +zadd +zcard +zrangebylex +pfadd +pfcount'
+  '+hset +hsetnx +hdel +hgetall +hvals +hincrby +xadd +xread +xrevrange +hlen +zadd +zcard +zrange +zrem +zrangebylex +pfadd +pfcount'
 
 /** What a Cluster needs besides: what ioredis asks it, and the look whether a revocation is in the log already. */
 export const clusterAclRule = '+cluster|slots +cluster|info +asking +xrange'

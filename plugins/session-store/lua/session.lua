@@ -146,8 +146,18 @@ local function keep(subject, s, now)
   if redis.call('PTTL', subject) < ttl then redis.call('PEXPIRE', subject, ttl) end
 end
 
+-- A subject of many sessions has an index beside them (create.lua): its live sessions, oldest first.
+local function index_key(subject, sub)
+  return subject .. '#' .. sub
+end
+
+local function index_member(s)
+  return struct.pack('>I2', s.number) .. s.field
+end
+
 local function remove(subject, s)
   redis.call('HDEL', subject, s.field, unpack(piece_names(s)))
+  redis.call('ZREM', index_key(subject, (granted_by(s))), index_member(s))
 end
 
 -- Everyone's sessions that began before this time have ended: 'ms reason', as end-everyone.lua keeps it. `given` is what the
