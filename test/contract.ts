@@ -11,6 +11,7 @@ import { testEveryone } from './contract/everyone.ts'
 import { testExpiry } from './contract/expiry.ts'
 import { testKeys } from './contract/keys.ts'
 import { testListing } from './contract/listing.ts'
+import { testManySessions } from './contract/many-sessions.ts'
 import { testReuse } from './contract/reuse.ts'
 import { testRevocations } from './contract/revocations.ts'
 import { testRotating } from './contract/rotating.ts'
@@ -36,6 +37,7 @@ export function storeContract(name: string, open: OpenStore, clock: Clock): void
     expiry: testExpiry,
     'ending sessions': testEnding,
     'listing all sessions': testListing,
+    'a subject with many sessions': testManySessions,
     'the revocation log': testRevocations,
     'subjects, tokens, keys and everyone': testEveryone,
     users: testUsers,

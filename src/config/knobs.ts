@@ -193,9 +193,9 @@ const tokens = {
     {
       name: 'CARDEA_MAX_SESSIONS',
       key: 'maxSessions',
-      meaning: 'Live sessions a subject may have; beyond it the oldest ends.',
+      meaning: 'Live sessions a subject may have, 4000 at most; beyond it the oldest ends.',
     },
-    integer(1, 10_000),
+    integer(1, 4_000),
     '100',
   ),
   signingAlg: fixed(

@@ -29,65 +29,75 @@ if existing or redis.call('EXISTS', KEYS[3]) == 1 then return { 'exists' } end
 local not_before = read_not_before(KEYS[5], ARGV[9])
 local limit = tonumber(ARGV[7])
 
--- A hash of more fields than this has an index: a sorted set of its live sessions by when they began, so that a sign-in need
--- not read them all. Its member '' has the time until which none of them expires, negative, so that it comes first.
+-- A hash of more fields than this gets an index, so that a sign-in need not read them all.
 local fields_without_index = 512
--- Beyond so many sessions none is kept that has ended: there are no more than 8,192 numbers.
+-- Beyond so many sessions none is kept that has expired. With the most that may live (src/config/knobs.ts) there are fewer than
+-- there are numbers.
 local most_kept = 4096
-local index = index_key(KEYS[1], string.sub(ARGV[8], 2))
+local index = index_of(KEYS[1])
 
--- Reads all sessions. Returns the live ones, oldest first; the number before the next; when the first of them expires.
+-- Reads all sessions. Returns the live ones, oldest first; the number before the next; when the first of them expires; and
+-- whether one is another subject's.
 local function look_at_all()
-  local all, live, highest, first_expiry = find_all(KEYS[1]), {}, -1, math.huge
+  local all, live, highest, first_expiry, is_shared = find_all(KEYS[1]), {}, -1, math.huge, false
   for _, s in ipairs(all) do
     local lives = is_live(s, now, not_before)
     if now >= kept_until(s) or not lives and #all > most_kept then
       remove(KEYS[1], s)
     else
       highest = math.max(highest, s.number)
-      if lives and is_of(s, ARGV[8]) then
+      if not is_of(s, ARGV[8]) then
+        is_shared = true
+      elseif lives then
         live[#live + 1] = s
         first_expiry = math.min(first_expiry, kept_until(s) - margin_ms)
       end
     end
   end
   table.sort(live, is_older)
-  return live, highest, first_expiry
+  return live, highest, first_expiry, is_shared
 end
 
 -- What the index knows. Returns the sessions that must end, the number before the next, and until when none expires; nothing
--- when there is no index, or it may be wrong: then all are looked at.
+-- when there is no index of this subject, or it may be wrong: then all are looked at.
 local function look_at_index()
   local first, stored = unpack(redis.call('ZRANGE', index, 0, 0, 'WITHSCORES'))
-  if first ~= '' then return nil end
+  if first ~= ARGV[8] then return nil end
   local excess = redis.call('ZCARD', index) - limit
   local first_expiry = -tonumber(stored)
   local newest = redis.call('ZRANGE', index, -1, -1)[1]
-  local number = newest ~= '' and struct.unpack('>I2', newest) or -1
+  local number = newest ~= first and struct.unpack('>I2', newest) or -1
   if excess <= 0 then return {}, number, first_expiry end
   if now >= first_expiry then return nil end
   local oldest = {}
   for i, member in ipairs(redis.call('ZRANGE', index, 1, excess)) do
-    oldest[i] = find(KEYS[1], string.sub(member, 3))
-    if not oldest[i] or oldest[i].created < not_before then return nil end
+    local is_readable, s = pcall(find, KEYS[1], string.sub(member, 3))
+    if not is_readable or not s or s.created < not_before then return nil end
+    oldest[i] = s
   end
   return oldest, number, first_expiry
 end
 
 local ending, number, first_expiry = look_at_index()
-local live
+local live, is_shared
 if not ending then
-  live, number, first_expiry = look_at_all()
+  live, number, first_expiry, is_shared = look_at_all()
   ending = {}
   for i = 1, math.min(#live, #live + 1 - limit) do ending[i] = live[i] end
 end
 
 -- Numbers rise, so that of two logins in one millisecond the order is known; at their end, or when the clock was set back, a
 -- free one is taken.
-number = (number + 1) % (highest_number + 1)
+local numbers = highest_number + 1
+number = (number + 1) % numbers
 if redis.call('HGET', KEYS[1], number * 4) then
-  number = struct.unpack('>I2', ARGV[4]) % (highest_number + 1)
-  while redis.call('HGET', KEYS[1], number * 4) do number = (number + 1) % (highest_number + 1) end
+  local tried = 0
+  number = struct.unpack('>I2', ARGV[4]) % numbers
+  while redis.call('HGET', KEYS[1], number * 4) do
+    tried = tried + 1
+    if tried == numbers then error('this subject has more sessions than can be told apart', 0) end
+    number = (number + 1) % numbers
+  end
 end
 -- Whoever was ended with everyone a moment ago may sign in again at once: not_before is then the next full second. And whose
 -- sessions were all ended may, though the clock was set back since.
@@ -105,13 +115,12 @@ end
 redis.call('HSET', KEYS[1], unpack(fields))
 keep(KEYS[1], created, now)
 
-local is_many = redis.call('HLEN', KEYS[1]) > fields_without_index
-if not live or is_many then
+if not live or redis.call('HLEN', KEYS[1]) > fields_without_index and not is_shared then
   local members = {
-    string.format('%.0f', -math.min(first_expiry, kept_until(created) - margin_ms)), '',
+    string.format('%.0f', -math.min(first_expiry, kept_until(created) - margin_ms)), ARGV[8],
     string.format('%.0f', began), index_member({ number = number, field = ARGV[4] }),
   }
-  if live then redis.call('PEXPIRE', index, 0) end
+  if live then drop_index(KEYS[1]) end
   for _, s in ipairs(live or {}) do
     members[#members + 1] = string.format('%.0f', s.created)
     members[#members + 1] = index_member(s)
@@ -122,8 +131,8 @@ if not live or is_many then
   end
   if #members > 0 then redis.call('ZADD', index, unpack(members)) end
   redis.call('PEXPIRE', index, redis.call('PTTL', KEYS[1]))
-elseif redis.call('EXISTS', index) == 1 then
-  redis.call('PEXPIRE', index, 0)
+else
+  drop_index(KEYS[1])
 end
 
 local answer = { 'created', created.state .. details }

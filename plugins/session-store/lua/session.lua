@@ -146,18 +146,25 @@ local function keep(subject, s, now)
   if redis.call('PTTL', subject) < ttl then redis.call('PEXPIRE', subject, ttl) end
 end
 
--- A subject of many sessions has an index beside them (create.lua): its live sessions, oldest first.
-local function index_key(subject, sub)
-  return subject .. '#' .. sub
+-- Beside a hash of many sessions lies its index (create.lua makes it): a sorted set of the live ones by when they began. Its first
+-- member is how the details of the subject's sessions begin, with the time until which none expires, negative. A hash that two
+-- subjects share has none.
+local function index_of(subject)
+  return subject .. '#'
 end
 
 local function index_member(s)
   return struct.pack('>I2', s.number) .. s.field
 end
 
+-- What it knew is looked up again at the next sign-in.
+local function drop_index(subject)
+  redis.call('PEXPIRE', index_of(subject), 0)
+end
+
 local function remove(subject, s)
   redis.call('HDEL', subject, s.field, unpack(piece_names(s)))
-  redis.call('ZREM', index_key(subject, (granted_by(s))), index_member(s))
+  redis.call('ZREM', index_of(subject), index_member(s))
 end
 
 -- Everyone's sessions that began before this time have ended: 'ms reason', as end-everyone.lua keeps it. `given` is what the
