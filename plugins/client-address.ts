@@ -23,7 +23,8 @@ export interface ClientAddressOptions {
   trustedProxies: readonly string[]
 }
 
-const unknown = 'unknown'
+/** Who is no longer connected, or names no address (RFC 7239 section 6.2). */
+export const unknown = 'unknown'
 
 /** More than this many proxies, one behind the other, are nobody's network; the one that was reached counts as the client. */
 const mostHops = 32
@@ -83,13 +84,20 @@ function canonical(address: string): string {
 // A path of one, made once for a connection: requests without a proxy make nothing.
 const peers = new WeakMap<Socket, readonly string[]>()
 
-function peerOf(socket: Socket): readonly string[] {
+/** The peer's own path, which is its address alone in canonical form, or `unknown`. */
+export function peerOf(socket: Socket): readonly string[] {
   const known = peers.get(socket)
   if (known !== undefined) return known
   const address = socket.remoteAddress
   const peer = [address === undefined || isIP(address) === 0 ? unknown : canonical(address)]
   peers.set(socket, peer)
   return peer
+}
+
+/** @param trustedProxies addresses and networks @returns whether an address, in canonical form, is one of them */
+export function trustIn(trustedProxies: readonly string[]): (address: string) => boolean {
+  const list = listOf(trustedProxies)
+  return (address) => isTrusted(list, address)
 }
 
 function listOf(trustedProxies: readonly string[]): BlockList {

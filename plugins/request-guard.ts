@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { refuseConnection, refuseTunnel } from './connection-refusal.ts'
+import { overShare } from './connection-shares.ts'
 import { endArrivalsAtStop, keepProbing, longRunning } from './connections.ts'
 import { ended } from './ended-connections.ts'
 import { Problem, problem, toProblem, writeProblem } from './errors.ts'
@@ -244,7 +245,7 @@ function guardServer(server: Server, shortage: Shortage): void {
   server.on('connection', hearErrors).on('connection', keepProbing)
   // Where a connection could not be accepted, and where one was turned away.
   server.on('error', ({ code }: Error & { code?: string }) => shortage.note(code ?? ''))
-  server.on('drop', () => shortage.note('connections'))
+  server.on('drop', (dropped) => shortage.note(dropped === overShare ? 'share' : 'connections'))
   server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseTunnel(socket))
   server.on('timeout', (socket: Socket) => {
     if (!longRunning.has(socket)) socket.destroy()

@@ -11,9 +11,11 @@ const sentences: Readonly<Record<string, string>> = {
   ENOBUFS: 'this machine has no memory left for connections',
   ENOMEM: 'this machine has no memory left for connections',
   connections: 'clients are turned away: as many connections are open as CARDEA_LIMIT_CONNECTIONS lets in',
+  share:
+    'a network is turned away: it holds half of the connections that CARDEA_LIMIT_CONNECTIONS lets in, and CARDEA_TRUSTED_PROXIES does not name it',
 }
 
-/** Whether something is lacking here. @param code a system error's, such as `EMFILE`, or `connections` */
+/** Whether something is lacking here. @param code a system error's, such as `EMFILE`, `connections` or `share` */
 export function isLack(code: string): boolean {
   return Object.hasOwn(sentences, code)
 }
@@ -32,7 +34,7 @@ export class Shortage {
     this.#now = now
   }
 
-  /** Notes that something was lacking once more. @param what a code, or `connections`; anything else is passed over */
+  /** Notes that something was lacking once more. @param what as of `isLack`; anything else is passed over */
   note(what: string): void {
     if (!isLack(what)) return
     const times = (this.#unsaid.get(what) ?? 0) + 1

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyServerFactory } from 'fastify'
+import { ConnectionShares, overShare } from '../plugins/connection-shares.ts'
 import { setUpgradeRule, upgradeRuleOf } from '../plugins/node-internals.ts'
 import { type RequestLimits, serverOptions } from '../plugins/request-guard.ts'
 import { hearErrors } from '../plugins/socket-errors.ts'
@@ -39,17 +40,16 @@ export class AppServer implements Holder {
   /** Whether it was listening and the last connection has ended. */
   isOver = false
   readonly #sockets = new Set<Socket>()
+  readonly #shares = new ConnectionShares()
   #current: Side | undefined
   #leaving = 0
 
-  /** @param limits those of requests, and how many connections may be open; without a number as many as there can be */
-  constructor(limits: RequestLimits & { connections?: number }) {
+  constructor(limits: RequestLimits) {
     const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = serverOptions(limits)
     this.server = createServer({ ...http, keepAliveTimeout, requestTimeout })
     this.server.setTimeout(connectionTimeout)
     // As the request guard sets it on the server it is given: what is too much is refused, not dropped.
     this.server.maxHeadersCount = 0
-    if (limits.connections !== undefined) this.server.maxConnections = limits.connections
     // Where none can be accepted it goes on listening.
     hearErrors(this.server)
     this.server.once('close', () => {
@@ -58,6 +58,9 @@ export class AppServer implements Holder {
     this.server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
+      if (this.#shares.take(socket)) return
+      socket.destroy()
+      this.server.emit('drop', overShare)
     })
     endVanishedClients(this.server, this.#sockets)
     // Before any app hears of the request.
@@ -66,6 +69,16 @@ export class AppServer implements Holder {
 
   get connections(): number {
     return this.#sockets.size
+  }
+
+  /**
+   * Sets who is let in from now on.
+   * @param places for connections; without a number as many as there can be
+   * @param trustedProxies addresses and networks that may hold all places
+   */
+  letIn(places: number | undefined, trustedProxies: readonly string[]): void {
+    this.server.maxConnections = places ?? Number.POSITIVE_INFINITY
+    this.#shares.set(places, trustedProxies)
   }
 
   /** Lets so many connections leave from now on, each with its next answer. */

@@ -146,9 +146,10 @@ export class Gateway {
   }
 
   #adopt(next: Generation): Generation {
-    const { app, documents, side } = next
+    const { app, config, documents, side } = next
     const before = this.#current
     this.#current = next
+    this.#server.letIn(config.limits.connections, config.trustedProxies)
     this.#server.serveBy(side)
     this.#totals.propagation.adopt(app, Date.now())
     tellPrimary(app.metrics.registry)

@@ -63,9 +63,12 @@ export interface RawClient {
   closed: boolean
 }
 
-/** Opens a connection; the caller destroys its socket. */
-export function openRaw(port: number): RawClient {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+/**
+ * Opens a connection; the caller destroys its socket.
+ * @param localAddress of the loopback network
+ */
+export function openRaw(port: number, localAddress = '127.0.0.1'): RawClient {
+  const socket = connect({ host: '127.0.0.1', port, localAddress, noDelay: true })
   const client: RawClient = { socket, text: '', closed: false }
   socket.on('error', () => {})
   socket.on('data', (part) => {

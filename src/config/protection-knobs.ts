@@ -141,7 +141,8 @@ export const limits = {
     {
       name: 'CARDEA_LIMIT_CONNECTIONS',
       key: 'limits.connections',
-      meaning: 'Client connections that a process (each worker) has open at once; others are turned away.',
+      meaning:
+        'Client connections that a process (each worker) has open at once; others are turned away. One network holds half at most, unless it is a trusted proxy.',
     },
     integer(1, 10_000_000),
     'half of what the process may open (ulimit -n) beyond 64, at least 16',
