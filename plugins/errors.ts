@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import Type, { type Static } from 'typebox'
 import { foreign, isForeign } from './ended-connections.ts'
 import { type ErrorEntry, errorTable } from './error-table.ts'
-import { decorateOutages, isOutage } from './outages.ts'
+import { decorateOutages, isOutage, type ServicePlace } from './outages.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -23,6 +23,8 @@ export interface ProblemOptions {
   headers?: Record<string, string>
   /** Places of the request that are wrong, for `invalid_request`. */
   errors?: ProblemPlace[]
+  /** The route and the instance of a service that it is about, for the log. */
+  at?: ServicePlace
   /** More members of the answer (RFC 9457 section 3.2). */
   members?: Record<string, unknown>
   cause?: unknown
@@ -42,6 +44,7 @@ export class Problem extends Error {
   readonly reason: string | undefined
   readonly headers: Record<string, string>
   readonly errors: ProblemPlace[] | undefined
+  readonly at: ServicePlace | undefined
   readonly members: Record<string, unknown> | undefined
 
   constructor(code: ErrorCode, options: ProblemOptions = {}) {
@@ -52,6 +55,7 @@ export class Problem extends Error {
     this.reason = options.reason
     this.headers = options.headers ?? {}
     this.errors = options.errors
+    this.at = options.at
     this.members = options.members
   }
 }
@@ -169,11 +173,11 @@ export function writeProblem(refusal: Problem, request: FastifyRequest, reply: F
     .send(JSON.stringify({ ...body, ...refusal.members }))
 }
 
-function logRefusal({ code, reason, statusCode, cause: err }: Problem, { log, server }: FastifyRequest): void {
-  const entry = { code, reason, granted: false }
-  if (isOutage(code)) server.outages.note(code, { reason, err })
+// What refuses everybody is said together; each refusal for itself is a line of the level `debug`.
+function logRefusal({ code, reason, at, cause: err }: Problem, { log, server, id }: FastifyRequest): void {
+  const entry = { code, reason, ...at, granted: false }
+  if (isOutage(code)) server.outages.note(code, { reqId: id, err }, { reason, ...at })
   if (code === 'internal') log.error({ ...entry, err }, 'request failed')
-  else if (statusCode >= 500 && !isOutage(code)) log.warn({ ...entry, err }, 'request refused')
   else log.debug(entry, 'request refused')
 }
 

@@ -13,18 +13,14 @@ import { Problem, problem, toProblem, writeProblem } from './errors.ts'
 import { acceptHandshakes, handshakeOf } from './handshakes.ts'
 import { lingerAfterLast } from './lingering.ts'
 import { bytesBeingParsed } from './node-internals.ts'
+import type { Outages } from './outages.ts'
 import type { OwnHosts } from './own-hosts.ts'
 import { isHost, judgeFields, unframed } from './request-fields.ts'
 import { judgeTarget } from './request-target.ts'
-import { Shortage } from './shortage.ts'
 import { hearErrors } from './socket-errors.ts'
 import { inTurn } from './turns.ts'
 
 declare module 'fastify' {
-  interface FastifyInstance {
-    /** What this process itself runs short of. */
-    shortage: Shortage
-  }
   interface FastifyContextConfig {
     /** The handler streams the request body itself, and sends 100 Continue when it begins to read. */
     streamsBody?: boolean
@@ -93,9 +89,7 @@ export interface RequestGuardOptions {
 }
 
 async function requestGuard(app: FastifyInstance, { limits, hosts }: RequestGuardOptions): Promise<void> {
-  const shortage = new Shortage(app.log)
-  app.decorate('shortage', shortage)
-  guardServer(app.server, shortage)
+  guardServer(app.server, app.outages)
   acceptHandshakes(app, app.server)
   endArrivalsAtStop(app)
   app.addHook('onRequest', (request, reply, done) => guardRequest(limits, hosts, request, reply, done))
@@ -235,7 +229,7 @@ function sendContinue(
   done(null)
 }
 
-function guardServer(server: Server, shortage: Shortage): void {
+function guardServer(server: Server, outages: Outages): void {
   // 0: Node drops fields beyond its count without a word; ours refuses, and `maxHeaderSize` bounds the number.
   server.maxHeadersCount = 0
   // Without these, Node answers by itself: 100 before any policy was asked, 417 with no body, and a bare end.
@@ -244,8 +238,8 @@ function guardServer(server: Server, shortage: Shortage): void {
   server.on('checkExpectation', answer)
   server.on('connection', hearErrors).on('connection', keepProbing)
   // Where a connection could not be accepted, and where one was turned away.
-  server.on('error', ({ code }: Error & { code?: string }) => shortage.note(code ?? ''))
-  server.on('drop', (dropped) => shortage.note(dropped === overShare ? 'share' : 'connections'))
+  server.on('error', ({ code }: Error & { code?: string }) => outages.noteLack(code ?? ''))
+  server.on('drop', (dropped) => outages.noteLack(dropped === overShare ? 'share' : 'connections'))
   server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseTunnel(socket))
   server.on('timeout', (socket: Socket) => {
     if (!longRunning.has(socket)) socket.destroy()

@@ -96,13 +96,15 @@ function isLastOne({ instances }: CompiledRoute, instance: Instance): boolean {
   return instances.every((other) => other === instance || other.isSick || other.outUntilMs > 0)
 }
 
-function refusal({ instances, health }: CompiledRoute, nowMs: number) {
+function refusal({ prefix, instances, health }: CompiledRoute, nowMs: number) {
+  const at = { prefix }
   if (instances.some(({ isSick, outUntilMs }) => !isSick && outUntilMs <= nowMs)) {
-    return problem('overloaded', { reason: 'upstream_busy' })
+    return problem('overloaded', { reason: 'upstream_busy', at })
   }
   const waitsMs = instances.map(({ isSick, outUntilMs }) =>
     isSick ? (health?.intervalMs ?? 0) : Math.max(0, outUntilMs - nowMs),
   )
   const seconds = Math.max(1, Math.ceil(Math.min(...waitsMs) / 1000))
-  return problem('upstream_unavailable', { reason: 'upstream_out', headers: { 'retry-after': String(seconds) } })
+  const headers = { 'retry-after': String(seconds) }
+  return problem('upstream_unavailable', { reason: 'upstream_out', headers, at })
 }

@@ -234,7 +234,7 @@ export class Exchange implements Call, Watched {
     this.#settle()
     this.#options.route.meter.failed += 1
     const headers: Record<string, string> = this.#leavesBodyUnread ? { connection: 'close' } : {}
-    this.#options.answer.send(problem(code, { reason, headers, cause }))
+    this.#options.answer.send(problem(code, { reason, headers, cause, at: this.#place.at }))
   }
 
   /** After the first byte: the only way to say that a message is not whole. */

@@ -68,7 +68,7 @@ async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOption
   const upstreams = new Upstreams(
     ({ prefix }, { origin }, outMs) =>
       app.log.warn({ prefix, origin, outMs }, 'an instance failed too often and is left alone'),
-    (code) => app.shortage.note(code),
+    (code) => app.outages.noteLack(code),
   )
   const healthChecks = new HealthChecks(upstreams, ({ prefix }, { origin, isSick }) =>
     app.log.warn({ prefix, origin, isSick }, isSick ? 'an instance is not well' : 'an instance is well again'),

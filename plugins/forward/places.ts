@@ -1,6 +1,7 @@
 // Places at the instances of a route: what is under way there, requests and streams (WebSockets, event streams) apart, and what
 // each caller holds of it. A caller never holds more than a share, so that nobody takes a service from everybody.
 import { problem } from '../errors.ts'
+import type { ServicePlace } from '../outages.ts'
 import { pickInstance } from './balancing.ts'
 import type { CompiledRoute, Instance } from './route.ts'
 
@@ -38,7 +39,8 @@ export class CallerShares {
  * @throws Problem `overloaded` when the caller holds its share or no instance has room, `upstream_unavailable` when none is in
  */
 export function takePlace(route: CompiledRoute, kind: PlaceKind, caller: string, nowMs: number): Place {
-  if (!route.shares.take(route, kind, caller)) throw problem('overloaded', { reason: 'caller_share' })
+  if (!route.shares.take(route, kind, caller))
+    throw problem('overloaded', { reason: 'caller_share', at: { prefix: route.prefix } })
   try {
     return new Place(route, kind, caller, pickInstance(route, kind, nowMs))
   } catch (error) {
@@ -65,6 +67,11 @@ export class Place {
 
   get instance(): Instance {
     return this.#instance
+  }
+
+  /** Where it is, for the log. */
+  get at(): ServicePlace {
+    return { prefix: this.#route.prefix, origin: this.#instance.origin }
   }
 
   /**

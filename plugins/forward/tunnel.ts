@@ -197,12 +197,12 @@ export class Tunnel implements Call, Watched {
 
   /** The refusal goes the framework's way. */
   #refuse(code: ErrorCode, reason: string, cause?: Error): void {
-    const { handshake, answer } = this.#options
+    const { handshake, answer, place } = this.#options
     handshake.socket.off('close', this.#onClosed)
     this.#takeEarly()
     this.#forget()
     this.#connection?.abort(this, reason)
-    answer.send(problem(code, { reason, cause }))
+    answer.send(problem(code, { reason, cause, at: place.at }))
   }
 
   #settle(): void {

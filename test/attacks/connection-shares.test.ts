@@ -41,7 +41,8 @@ async function isServed(port: number, from: string): Promise<boolean> {
   return statusesIn(client.text)[0] === 200
 }
 
-const linesOf = ({ output }: GatewayProcess, word: string) => output.filter((line) => line.includes(`"lack":"${word}"`))
+const linesOf = ({ output }: GatewayProcess, word: string) =>
+  output.filter((line) => line.includes(`"outage":"${word}"`))
 
 t.test('a client that opens as many connections as there can be does not keep out everybody else', async (t) => {
   const { gateway, port } = await gatewayWith(t, {})
