@@ -80,7 +80,7 @@ await run(
   'the bare script: EVALSHA by ioredis',
   (i, generation) => {
     const { keys, field } = keysOf[i] ?? { keys: [], field: '' }
-    const args = ['', 3_600_000, field, generation, 0, 0, primary, 0]
+    const args = ['', 3_600_000, field, generation, 0, 0, primary, 0, 'call']
     return redis.callBuffer('EVALSHA', [scripts.rotate.sha1, keys.length, ...keys, ...args])
   },
   1,

@@ -12,6 +12,7 @@ type Mode = 'open' | 'refusing' | 'silent'
 export class TcpProxy {
   #targetPort: number
   readonly #sockets = new Set<Socket>()
+  readonly #clients = new Set<Socket>()
   #server: Server
   #port = 0
   #mode: Mode = 'open'
@@ -22,6 +23,10 @@ export class TcpProxy {
   delayMs = 0
   /** Bytes of the client that went nowhere. */
   swallowed = 0
+  /** The response to what the client sends with this text in it is lost, once. */
+  losesResponseTo: string | undefined
+  /** How many responses were lost so. */
+  lost = 0
 
   constructor(targetPort: number) {
     this.#targetPort = targetPort
@@ -62,6 +67,11 @@ export class TcpProxy {
     this.#server = createServer((client) => this.#join(client))
   }
 
+  /** Says something to every client that the server did not say. */
+  inject(bytes: string): void {
+    for (const client of this.#clients) client.write(bytes)
+  }
+
   /** From now on nothing passes either way, and nobody is told: a cable pulled, a packet filter. New connections too. */
   silence(): void {
     this.#mode = 'silent'
@@ -73,6 +83,8 @@ export class TcpProxy {
 
   #join(client: Socket): void {
     const server = connect(this.#targetPort, '127.0.0.1')
+    let isLosing = false
+    this.#clients.add(client)
     for (const socket of [client, server]) {
       this.#sockets.add(socket)
       socket.setNoDelay(true)
@@ -86,17 +98,27 @@ export class TcpProxy {
       }
       if (this.#isAnswered) this.roundTrips += 1
       this.#isAnswered = false
+      if (this.losesResponseTo !== undefined && bytes.includes(this.losesResponseTo)) {
+        this.losesResponseTo = undefined
+        isLosing = true
+      }
       server.write(bytes)
     })
     server.on('data', (bytes) => {
       if (this.#mode !== 'open') return
       this.#isAnswered = true
+      if (isLosing) {
+        isLosing = false
+        this.lost += 1
+        return
+      }
       if (this.delayMs > 0) setTimeout(() => client.write(bytes), this.delayMs).unref()
       else client.write(bytes)
     })
   }
 
   #part(client: Socket, server: Socket): void {
+    this.#clients.delete(client)
     for (const socket of [client, server]) {
       this.#sockets.delete(socket)
       socket.destroy()

@@ -158,7 +158,7 @@ function pastGate(link: RedisLink): Pick<RedisLink, 'command' | 'run'> {
   const command = (name: string, args: readonly Argument[]) =>
     link.command(name, args, link.deadlineMs, () => link.client.callBuffer(name, [...args]))
   const run = (script: Script, keys: readonly string[], args: readonly Argument[]) =>
-    command('EVAL', [script.text, keys.length, ...keys, ...args])
+    link.run(script, keys, args, link.deadlineMs, true)
   return { command, run }
 }
 

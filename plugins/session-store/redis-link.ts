@@ -3,6 +3,7 @@
 // before may have been carried out, which every verb allows for.
 import { Cluster, Redis } from 'ioredis'
 import type { RedisAddress } from './redis-address.ts'
+import { RedisCalls } from './redis-calls.ts'
 import { misplacement } from './redis-checks.ts'
 import { createClient, type RedisClient } from './redis-client.ts'
 import type { RedisGate } from './redis-gate.ts'
@@ -19,6 +20,8 @@ export interface LinkOptions {
   commandLimit: number
   /** Refuses commands while it is closed. */
   gate?: RedisGate
+  /** Hears that a response came to a call that was not its own. */
+  onMisled?: () => void
 }
 
 /** How soon a connection to a database that is refused is tried again, ms. */
@@ -29,9 +32,9 @@ export class RedisLink {
   knowsScriptFlags = false
   readonly #client: RedisClient
   readonly #options: LinkOptions
-  /** The database that REDIS_URL names; a Cluster has one only. */
+  readonly #calls = new RedisCalls(() => this.#mislead())
+  /** The one that REDIS_URL names; a Cluster has one only. */
   readonly #database: number
-  /** What waits for the link or for an answer. */
   readonly #connecting: Waiting
   readonly #underWay: Waiting
   readonly #readyListeners: (() => void)[] = []
@@ -77,27 +80,22 @@ export class RedisLink {
   }
 
   /**
-   * Runs a verb: one EVALSHA; its text follows only when the server does not know it (first use, restart, SCRIPT FLUSH).
-   * @param keys all in one slot
+   * Runs a verb.
+   * @param keys all in one slot; `isPastGate`: while the gate is closed, too
    * @returns the reply, texts as Buffers
    * @throws StoreUnavailable
    */
-  async run(
+  run(
     script: Script,
     keys: readonly string[],
     args: readonly Argument[],
     deadlineMs = this.#options.deadlineMs,
+    isPastGate = false,
   ): Promise<unknown> {
-    const startedAt = performance.now()
-    const rest = [keys.length, ...keys, ...args]
-    const { sha1, text } = (this.knowsScriptFlags && script.whenFull) || script
-    try {
-      return await this.command('EVALSHA', [sha1, ...rest], deadlineMs)
-    } catch (error) {
-      if (!isNoScript(error)) throw error
-      // EVAL runs and keeps the text in one step, on the very node that did not know it.
-      return this.command('EVAL', [text, ...rest], deadlineMs - (performance.now() - startedAt))
-    }
+    const known = (this.knowsScriptFlags && script.whenFull) || script
+    return this.#calls.run(known, keys, args, deadlineMs, (name, given, restMs) =>
+      this.command(name, given, restMs, isPastGate ? () => this.#client.callBuffer(name, [...given]) : undefined),
+    )
   }
 
   /**
@@ -175,9 +173,7 @@ export class RedisLink {
       waiting.settleAll(this.#unavailable('the store is closed'))
   }
 
-  /**
-   * Connects anew, because the address may lead to another server by now. A Cluster says by itself who serves a slot.
-   */
+  /** Connects anew, because the address may lead to another server by now. A Cluster says by itself who serves a slot. */
   reconnect(): void {
     if (this.#client instanceof Redis && this.#isReady) this.#client.disconnect(true)
   }
@@ -279,6 +275,12 @@ export class RedisLink {
       this.#suspicion = undefined
       if (!this.#isHeard) this.reconnect()
     }, this.#options.deadlineMs).unref()
+  }
+
+  #mislead(): StoreUnavailable {
+    this.#client.disconnect(true)
+    this.#options.onMisled?.()
+    return this.#unavailable('the response to another call came')
   }
 
   #trust(): void {

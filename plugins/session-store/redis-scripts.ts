@@ -17,6 +17,10 @@ const session = ['clock', 'session']
 const sessionOfPrimary = ['clock', 'primary', 'session']
 const tries = ['clock', 'tries']
 
+// The last argument is the name of the call, which the response begins with (redis-calls.ts); the verb does not see it.
+const beforeVerb = 'local call = table.remove(ARGV)\nlocal function verb()\n'
+const afterVerb = 'end\nreturn { call, verb() }\n'
+
 /** Every verb by name; each is documented at the head of its file in lua/. */
 export const scripts = {
   appendEvents: load('append-events'),
@@ -47,8 +51,11 @@ export const scripts = {
 } as const
 
 function load(name: string, before: readonly string[] = []): Script {
-  const texts = [...before, name].map((file) => readFileSync(new URL(`lua/${file}.lua`, import.meta.url), 'utf8'))
-  return { name, ...named(texts.join('')) }
+  return { name, ...named([...before.map(read), beforeVerb, read(name), afterVerb].join('')) }
+}
+
+function read(file: string): string {
+  return readFileSync(new URL(`lua/${file}.lua`, import.meta.url), 'utf8')
 }
 
 // A verb that ends something, or makes nothing larger: it works while Redis has no memory left, which ending frees. Redis 7 has a

@@ -75,7 +75,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const settings = { ...defaults, ...options }
   const address = parseRedisUrl(options.url)
   const gate = new RedisGate()
-  const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit, gate })
+  const condition = new StoreCondition()
+  const onMisled = onceAMinute(() => condition.tell('alarm', misled))
+  const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit, gate, onMisled })
   try {
     const { alive } = new RedisNames(settings.prefix)
     const check = () => checkAll(link, address, alive)
@@ -84,7 +86,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     link.knowsScriptFlags = knowsScriptFlags
     if (refusals.length > 0) throw new Error(refusals.join('\n'))
     for (const warning of warnings) options.onWarning?.(warning)
-    const store = new RedisStore({ server, address, link, gate, settings })
+    const store = new RedisStore({ server, address, link, gate, condition, settings })
     await store.start()
     return store
   } catch (error) {
@@ -123,6 +125,19 @@ async function checkAll({ client }: RedisLink, { form }: RedisAddress, alive: st
   return findings
 }
 
+const misled =
+  'A response of Redis was the one to another call, and was refused: the connection, or what stands between (a proxy, a balancer), ' +
+  'loses responses or mixes them up. The connection was given up; see what is in between.'
+
+function onceAMinute(tell: () => void): () => void {
+  let toldAt = Number.NEGATIVE_INFINITY
+  return () => {
+    if (performance.now() - toldAt < 60_000) return
+    toldAt = performance.now()
+    tell()
+  }
+}
+
 const lostAgainMs = 20
 const lostAtStart = 'Redis: the connection was lost each time the server was checked'
 
@@ -135,6 +150,7 @@ interface Parts {
   address: RedisAddress
   link: RedisLink
   gate: RedisGate
+  condition: StoreCondition
   settings: typeof defaults & RedisStoreOptions
 }
 
@@ -145,7 +161,7 @@ class RedisStore implements Store {
   readonly keys: RedisKeys
   readonly tries: RedisTries
   readonly events: RedisEvents
-  readonly condition = new StoreCondition()
+  readonly condition: StoreCondition
   readonly #link: RedisLink
   readonly #links: readonly RedisLink[]
   readonly #log: RedisRevocations
@@ -155,7 +171,8 @@ class RedisStore implements Store {
   readonly #alive: string
   readonly #clock: (() => number) | undefined
 
-  constructor({ server, address, link, gate, settings }: Parts) {
+  constructor({ server, address, link, gate, condition, settings }: Parts) {
+    this.condition = condition
     const names = new RedisNames(settings.prefix)
     const { clock, deadlineMs, keepLogMs, settleMs, lookEveryMs } = settings
     const isCluster = address.form === 'cluster'
@@ -163,7 +180,6 @@ class RedisStore implements Store {
     this.#link = link
     const tail = new RedisLink(address, { deadlineMs, commandLimit: 1, gate })
     const fencing = new RedisLink(address, { deadlineMs, commandLimit, gate })
-    const { condition } = this
     const { loadSubjectTag } = settings
     this.#journal = new RedisJournal({ link, names, keepLogMs, clock })
     const onSubjectTag = (subjectTag: SubjectTag) => {
