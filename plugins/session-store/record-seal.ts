@@ -2,7 +2,7 @@
 // cannot make rights up. Its key lives as long as the store and is derived from the one for subject tags, which is sealed under
 // CARDEA_SECRET: another secret touches no record. What a script of the store changes by itself lies outside (docs/threat-model.md).
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
-import { RecentMap } from '../recent-map.ts'
+import { OnceAMinute } from './once-a-minute.ts'
 
 /** What kinds of records are sealed; a seal of one is none of another. */
 type Kind = 'user' | 'session'
@@ -18,14 +18,9 @@ export function sealKeyOf(storeKey: Buffer): KeyObject {
   return createSecretKey(Buffer.from(hkdfSync('sha256', storeKey, 'cardea', 'records', 32)))
 }
 
-const tellAgainMs = 60_000
-const rememberedPlaces = 1000
-
 export class RecordSeals {
   readonly #key: () => KeyObject | undefined
-  readonly #onForged: (sentence: string) => void
-  /** When a place was told of, performance.now(). */
-  readonly #told = new RecentMap<number>(rememberedPlaces)
+  readonly #forged: OnceAMinute
 
   /**
    * @param key of the store as it is now; it is another one when the store is
@@ -33,7 +28,7 @@ export class RecordSeals {
    */
   constructor(key: () => KeyObject | undefined, onForged: (sentence: string) => void) {
     this.#key = key
-    this.#onForged = onForged
+    this.#forged = new OnceAMinute(onForged)
   }
 
   /**
@@ -53,16 +48,8 @@ export class RecordSeals {
   /** Whether `seal` is the seal of a record; one that is not is told of. */
   isRight(kind: Kind, place: string, content: string | Buffer, seal: Buffer, bytes: number): boolean {
     if (seal.length === bytes && timingSafeEqual(seal, this.make(kind, place, content, bytes))) return true
-    this.#tell(`${kind} ${place}`)
+    const sentence = `The record of ${kind} ${place} was not written by a gateway of this store, and is refused: see who can write to it.`
+    this.#forged.tell(`${kind} ${place}`, sentence)
     return false
-  }
-
-  #tell(place: string): void {
-    const now = performance.now()
-    if (now - (this.#told.get(place) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return
-    this.#told.set(place, now)
-    this.#onForged(
-      `The record of ${place} was not written by a gateway of this store, and is refused: see who can write to it.`,
-    )
   }
 }

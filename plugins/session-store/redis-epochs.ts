@@ -40,8 +40,8 @@ export interface RedisEpochsOptions {
   lookEveryMs: number
   /** Tells new primaries what was ended. @param primaries replication ids with spaces between */
   replay: (primaries: string) => Promise<void>
-  /** Looks whether what they hold is what it was, before any of them is told or asked anything. */
-  inspect: (look: Look) => Promise<void>
+  /** Looks whether what they hold is what it was, before any of them is told or asked anything; some may not be prepared. */
+  inspect: (look: Look, hasStrangers: boolean) => Promise<void>
   /** Leaves a server that is a replica by now. */
   onDemoted: () => void
   /** Hears a sentence about each new primary that this node meets. */
@@ -149,8 +149,8 @@ export class RedisEpochs {
       const look = await lookAtPrimaries(this.#options.link)
       const { primaries, isComplete } = look
       if (look.isDemoted) this.#leave()
-      if (primaries.length > 0) await this.#options.inspect(look)
       const strangers = primaries.filter(({ id }) => !this.#prepared.has(id))
+      if (primaries.length > 0) await this.#options.inspect(look, strangers.length > 0)
       for (const { address, id } of primaries) if (this.#prepared.has(id)) this.#hear(address, id)
       if (strangers.length > 0) await this.#prepare(primaries, strangers)
       this.#primaries = primaries

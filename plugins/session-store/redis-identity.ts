@@ -3,9 +3,10 @@
 // knows of a store when Redis holds another one: emptied, restored, or another Redis behind the same address.
 import { randomBytes } from 'node:crypto'
 import type { RedisGate } from './redis-gate.ts'
-import { isUnreadable, RedisKeys } from './redis-keys.ts'
+import { isKey, isUnreadable, RedisKeys } from './redis-keys.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
-import type { Script } from './redis-scripts.ts'
+import { assertThere } from './redis-reply.ts'
+import { type Script, scripts } from './redis-scripts.ts'
 import { type KeyStore, StoreUnavailable } from './store.ts'
 import type { StoreCondition } from './store-condition.ts'
 import { type SubjectTag, subjectTagKeyId } from './subject-tag.ts'
@@ -41,6 +42,8 @@ export class RedisIdentity {
   readonly #options: RedisIdentityOptions
   readonly #keys: RedisKeys
   #seen: Seen = { text: undefined, keys: new Map() }
+  /** Sealed, by id: what this node added since it looked last. */
+  readonly #added = new Map<string, string>()
   #tags = ''
 
   constructor(options: RedisIdentityOptions) {
@@ -58,17 +61,34 @@ export class RedisIdentity {
     await this.#adopt(seen)
   }
 
+  /** A key that this node has added. */
+  noteKey(id: string, value: string): void {
+    this.#added.set(id, value)
+  }
+
+  /**
+   * Tells a new primary of the same store the keys that are known: it may have lost one that was added lately.
+   * @param primaries their replication ids, with spaces between; another one that answers is told nothing
+   * @throws StoreUnavailable when it could not be told; telling it again does no harm
+   */
+  async restoreKeys(primaries: string): Promise<void> {
+    const { link, names } = this.#options
+    const known = [...this.#seen.keys, ...this.#added].filter(([id, value]) => isKey(id, value))
+    assertThere(await link.run(scripts.restoreKeys, [names.keys], [primaries, ...known.flat()]))
+  }
+
   /**
    * Looks whether it is the same store still. Of another one everything is read anew; one that cannot be read closes the gate.
+   * @param isAtStranger its primary has not been told yet what it may have lost: that it lacks a key means nothing
    * @throws StoreUnavailable when it cannot be asked
    */
-  async look(): Promise<void> {
+  async look(isAtStranger: boolean): Promise<void> {
     const { gate, condition } = this.#options
     const seen = await this.#read()
     condition.note('keys_unreadable', unreadableKeys(seen))
     const isSame = seen.text === this.#seen.text && sealedTag(seen) === sealedTag(this.#seen)
     if (!isSame) gate.close('Redis holds another store than before; it is being read anew')
-    else if (gate.refusal === undefined) return this.#compareKeys(seen)
+    else if (gate.refusal === undefined) return isAtStranger ? undefined : this.#compareKeys(seen)
     try {
       const isReplaced = await this.#adopt(seen)
       gate.open()
@@ -97,6 +117,7 @@ export class RedisIdentity {
     const isSame =
       seen.keys.size === this.#seen.keys.size && [...seen.keys].every(([id, key]) => this.#seen.keys.get(id) === key)
     this.#seen = seen
+    for (const id of seen.keys.keys()) this.#added.delete(id)
     if (!isSame) this.#options.condition.tell('keys_changed', 'The sealed keys of the store have changed.')
   }
 
@@ -111,6 +132,7 @@ export class RedisIdentity {
     const tags = probes.map((probe) => subjectTag(probe)).join()
     const isReplaced = before !== undefined && (text !== before || tags !== this.#tags)
     this.#tags = tags
+    if (isReplaced) this.#added.clear()
     this.#seen = { ...(await this.#read()), text }
     this.#options.onSubjectTag(subjectTag)
     return isReplaced

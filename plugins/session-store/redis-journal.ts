@@ -5,10 +5,11 @@ import { notBeforeKeptMs } from './not-before.ts'
 import { keyTombstoneMs } from './redis-keys.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
+import { assertThere } from './redis-reply.ts'
 import { scripts } from './redis-scripts.ts'
 import type { RememberedUser } from './redis-user-record.ts'
 import { toEntry } from './revocation-entry.ts'
-import { type LogPosition, type Revocation, StoreUnavailable } from './store.ts'
+import type { LogPosition, Revocation } from './store.ts'
 
 /**
  * How long a revocation is remembered, ms: the 60 s of design 2.3, and a minute more, which a failover may take while other
@@ -151,8 +152,4 @@ export class RedisJournal {
 export function keyOf(revocation: Revocation): string {
   const { kind, name, at } = toEntry(revocation)
   return `${kind} ${name} ${at}`
-}
-
-function assertThere(reply: unknown): void {
-  if (String(reply) === 'elsewhere') throw new StoreUnavailable('Redis: another primary answers by now')
 }

@@ -4,6 +4,7 @@
 // is in the name of every user's record, so if it went while all gateways are off, for however long, the users would be lost.
 import { notBeforeKeptMs } from './not-before.ts'
 import type { RedisFence } from './redis-fence.ts'
+import type { RedisIdentity } from './redis-identity.ts'
 import type { RedisJournal } from './redis-journal.ts'
 import type { RedisLink } from './redis-link.ts'
 import { pairs } from './redis-reply.ts'
@@ -17,6 +18,7 @@ export const keyTombstoneMs = notBeforeKeptMs
 export interface Outliving {
   journal: Pick<RedisJournal, 'note'>
   fence: Pick<RedisFence, 'confirm'>
+  identity: Pick<RedisIdentity, 'noteKey'>
 }
 
 export class RedisKeys implements KeyStore {
@@ -41,9 +43,12 @@ export class RedisKeys implements KeyStore {
   }
 
   async add(key: SealedKey): Promise<boolean> {
-    const isAdded = (await this.#link.command('HSETNX', [this.#name, key.id, writeKey(key)])) === 1
-    if (isAdded) await this.#outliving?.fence.confirm(this.#name)
-    return isAdded
+    const value = writeKey(key)
+    const isAdded = (await this.#link.command('HSETNX', [this.#name, key.id, value])) === 1
+    if (!isAdded) return false
+    this.#outliving?.identity.noteKey(key.id, value)
+    await this.#outliving?.fence.confirm(this.#name)
+    return true
   }
 
   async replace(id: string, sealed: string): Promise<boolean> {
@@ -62,9 +67,14 @@ function writeKey({ sealed, ...description }: SealedKey): string {
   return `${JSON.stringify(description)}\n${sealed}`
 }
 
+/** Whether a value of the hash is a key of this id. */
+export function isKey(id: string, value: string): boolean {
+  return readKey(id, value) !== undefined
+}
+
 /** Whether a value of the hash is none that a gateway of this version wrote: neither a key nor a tombstone, which is a time. */
 export function isUnreadable(id: string, value: string): boolean {
-  return !/^\d+$/.test(value) && readKey(id, value) === undefined
+  return !/^\d+$/.test(value) && !isKey(id, value)
 }
 
 function readKey(id: string, value: string): SealedKey | undefined {

@@ -1,6 +1,8 @@
 // What the scripts of sessions answer: lists of texts, the first of them often a word. Called by redis-sessions.ts. A word that
 // is not expected is a fault of ours and is said so, never taken for another.
 
+import { StoreUnavailable } from './store.ts'
+
 /** The list a script answered. */
 export function readReply(reply: unknown): Buffer[] {
   // Boundary: every script of a session answers a list of texts.
@@ -12,6 +14,19 @@ const nothing: ReadonlySet<string> = new Set(['unknown', 'not_live', 'user_chang
 /** Whether a script found none of what it was asked about: a list or a count that is empty, or a word for it. */
 export function saysNothing([first, ...more]: readonly Buffer[]): boolean {
   return more.length === 0 && (first === undefined || /^\d+$/.test(String(first)) || nothing.has(String(first)))
+}
+
+/**
+ * Of a script that is meant for certain primaries.
+ * @throws StoreUnavailable when another one answered, and nothing was done
+ */
+export function assertThere(reply: unknown): void {
+  if (String(reply) === 'elsewhere') throw new StoreUnavailable('Redis: another primary answers by now')
+}
+
+/** Whether a script refused because the session that it is about cannot be read (lua/session.lua: find). */
+export function saysUnreadable(error: unknown): boolean {
+  return error instanceof StoreUnavailable && error.message.includes('this session is in a layout that')
 }
 
 /** A list of texts two by two. */

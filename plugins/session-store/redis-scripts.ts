@@ -44,6 +44,7 @@ export const scripts = {
   rehashUser: load('rehash-user'),
   removeKey: whenFull('remove-key', ['clock', 'primary']),
   replaceKey: load('replace-key'),
+  restoreKeys: whenFull('restore-keys', ['primary']),
   restoreLog: whenFull('restore-log', sessionOfPrimary),
   restoreUser: whenFull('restore-user', ['primary']),
   rotate: whenFull('rotate', sessionOfPrimary),

@@ -1,10 +1,11 @@
 // How a verb of sessions goes to Redis: which keys and times every script is given beside its own. Called by redis-sessions.ts.
 // It decides nothing.
+import type { OnceAMinute } from './once-a-minute.ts'
 import type { RedisEpochs } from './redis-epochs.ts'
 import type { RedisIdentity } from './redis-identity.ts'
 import type { Argument, RedisLink } from './redis-link.ts'
 import type { RedisNames } from './redis-names.ts'
-import { readReply, saysNothing } from './redis-reply.ts'
+import { readReply, saysNothing, saysUnreadable } from './redis-reply.ts'
 import type { RedisRevocations } from './redis-revocations.ts'
 import type { Script } from './redis-scripts.ts'
 
@@ -20,6 +21,8 @@ export interface RedisVerbsOptions {
   keepLogMs: number
   /** In a Cluster the scripts cannot reach the log. */
   isCluster: boolean
+  /** Hears of sessions that cannot be read. */
+  alarms: OnceAMinute
   /** Of a test; Redis TIME otherwise. */
   clock: (() => number) | undefined
 }
@@ -51,9 +54,9 @@ export class RedisVerbs {
    * @throws StoreUnavailable
    */
   async write(script: Script, keys: string[], args: readonly Argument[], deadlineMs?: number): Promise<Buffer[]> {
-    const { link, names, keepLogMs, isCluster } = this.#options
+    const { names, keepLogMs, isCluster } = this.#options
     if (!isCluster) keys.push(names.revocations, names.notBefore)
-    const reply = readReply(await link.run(script, keys, [this.now(), keepLogMs, ...args], deadlineMs))
+    const reply = await this.#run(script, keys, [this.now(), keepLogMs, ...args], deadlineMs)
     if (saysNothing(reply)) await this.#options.identity.assertSame()
     return reply
   }
@@ -63,11 +66,31 @@ export class RedisVerbs {
    * @throws StoreUnavailable
    */
   async show(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
-    const { link, names, isCluster } = this.#options
+    const { names, isCluster } = this.#options
     if (!isCluster) keys.push(names.notBefore)
-    const reply = readReply(await link.run(script, keys, args))
+    const reply = await this.#run(script, keys, args)
     if (saysNothing(reply)) await this.#options.identity.assertSame()
     return reply
+  }
+
+  async #run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    deadlineMs?: number,
+  ): Promise<Buffer[]> {
+    try {
+      return readReply(await this.#options.link.run(script, keys, args, deadlineMs))
+    } catch (error) {
+      if (saysUnreadable(error)) {
+        this.#options.alarms.tell(
+          keys[0] ?? '',
+          `A session in ${keys[0]} cannot be read, and its client is refused: another version wrote it, a part of it was lost, or ` +
+            'somebody else writes into this Redis. End the session, or all of its subject (docs/redis.md).',
+        )
+      }
+      throw error
+    }
   }
 
   /** In a Cluster the scripts cannot reach the not-before and are given it; elsewhere ('') they read it themselves. */

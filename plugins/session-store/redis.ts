@@ -4,6 +4,7 @@
 // Every key that belongs to sessions has a time-to-live: sessions, tombstones, the revocation log, counted tries. User records, the list of
 // their names and the sealed keys have none, because nothing but an operator ends them.
 import { setTimeout as delay } from 'node:timers/promises'
+import { OnceAMinute } from './once-a-minute.ts'
 import { RecordSeals } from './record-seal.ts'
 import { describeAddress, parseRedisUrl, type RedisAddress } from './redis-address.ts'
 import { checkRedis, policySentence, type RedisFindings, saysLost } from './redis-checks.ts'
@@ -76,7 +77,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const address = parseRedisUrl(options.url)
   const gate = new RedisGate()
   const condition = new StoreCondition()
-  const onMisled = onceAMinute(() => condition.tell('alarm', misled))
+  const alarms = new OnceAMinute((sentence) => condition.tell('alarm', sentence))
+  const onMisled = () => alarms.tell('link', misled)
   const link = new RedisLink(address, { deadlineMs: settings.deadlineMs, commandLimit, gate, onMisled })
   try {
     const { alive } = new RedisNames(settings.prefix)
@@ -86,7 +88,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     link.knowsScriptFlags = knowsScriptFlags
     if (refusals.length > 0) throw new Error(refusals.join('\n'))
     for (const warning of warnings) options.onWarning?.(warning)
-    const store = new RedisStore({ server, address, link, gate, condition, settings })
+    const store = new RedisStore({ server, address, link, gate, condition, alarms, settings })
     await store.start()
     return store
   } catch (error) {
@@ -129,15 +131,6 @@ const misled =
   'A response of Redis was the one to another call, and was refused: the connection, or what stands between (a proxy, a balancer), ' +
   'loses responses or mixes them up. The connection was given up; see what is in between.'
 
-function onceAMinute(tell: () => void): () => void {
-  let toldAt = Number.NEGATIVE_INFINITY
-  return () => {
-    if (performance.now() - toldAt < 60_000) return
-    toldAt = performance.now()
-    tell()
-  }
-}
-
 const lostAgainMs = 20
 const lostAtStart = 'Redis: the connection was lost each time the server was checked'
 
@@ -151,6 +144,7 @@ interface Parts {
   link: RedisLink
   gate: RedisGate
   condition: StoreCondition
+  alarms: OnceAMinute
   settings: typeof defaults & RedisStoreOptions
 }
 
@@ -171,7 +165,7 @@ class RedisStore implements Store {
   readonly #alive: string
   readonly #clock: (() => number) | undefined
 
-  constructor({ server, address, link, gate, condition, settings }: Parts) {
+  constructor({ server, address, link, gate, condition, alarms, settings }: Parts) {
     this.condition = condition
     const names = new RedisNames(settings.prefix)
     const { clock, deadlineMs, keepLogMs, settleMs, lookEveryMs } = settings
@@ -195,7 +189,7 @@ class RedisStore implements Store {
     const onDemoted = () => {
       for (const one of this.#links) one.reconnect()
     }
-    const inspect = (look: Look) => this.#inspect(look)
+    const inspect = (look: Look, hasStrangers: boolean) => this.#inspect(look, hasStrangers)
     const hears = { replay, inspect, onEpoch, onDemoted }
     this.#epochs = new RedisEpochs({ link, names, clock, settleMs, lookEveryMs, ...hears })
     this.#alive = names.alive
@@ -213,9 +207,9 @@ class RedisStore implements Store {
     )
     const [log, epochs, journal, identity] = [this.#log, this.#epochs, this.#journal, this.#identity]
     const parts = { seals, link, names, log, epochs, journal, fence, clock }
-    this.sessions = new RedisSessions({ ...parts, identity, keepLogMs, isCluster })
+    this.sessions = new RedisSessions({ ...parts, identity, keepLogMs, isCluster, alarms })
     this.users = new RedisUsers(parts)
-    this.keys = new RedisKeys(link, names.keys, { journal: this.#journal, fence })
+    this.keys = new RedisKeys(link, names.keys, { journal, fence, identity })
     this.#log.onUser((user) => this.#journal.noteUsers([user]))
     this.tries = new RedisTries(link, names, clock)
     this.events = new RedisEvents(link, names, isCluster)
@@ -250,13 +244,14 @@ class RedisStore implements Store {
     for (const link of this.#links) link.close()
   }
 
-  async #inspect({ evictionPolicy }: Look): Promise<void> {
+  async #inspect({ evictionPolicy }: Look, hasStrangers: boolean): Promise<void> {
     this.condition.note('memory_policy', evictionPolicy && policySentence(evictionPolicy))
-    await this.#identity.look()
+    await this.#identity.look(hasStrangers)
   }
 
   // A new primary: what it may lack it is told; what it has, this node reads again.
   async #replay(primaries: string): Promise<void> {
+    await this.#identity.restoreKeys(primaries)
     await this.#journal.replay(primaries, (after) => this.#log.readKeys(after))
     this.#log.startOver()
   }

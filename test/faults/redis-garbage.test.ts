@@ -95,6 +95,8 @@ t.test(
       ['HSET', key, fieldOf(2), 'another layout'],
       ['HSET', key, fieldOf(3), 'x'.repeat(36)],
     ]
+    const alarms: string[] = []
+    store.condition.onNews(({ kind, sentence }) => void (kind === 'alarm' && alarms.push(sentence)))
     for (const [index, damage] of damages.entries()) {
       const sid = await begin(index + 1)
       await send(server, damage)
@@ -102,6 +104,9 @@ t.test(
       const verbs: (() => Promise<unknown>)[] = [() => rotate(sid), () => sessions.read(sid)]
       const refusal = { name: 'StoreUnavailable', message: /in a layout that this version of Cardea does not know/ }
       for (const verb of verbs) await t.rejects(verb(), refusal)
+      t.equal(alarms.length, 1, 'an alarm, and one a minute for one subject')
+      t.ok(alarms[0]?.includes(key))
+      await t.resolves(sessions.markDelivered([{ sid, generation: 1 }]))
       const other = await begin(5 + index)
       t.match(await rotate(other), { outcome: 'rotated' })
       const listed = await sessions.list('ana')

@@ -200,6 +200,34 @@ t.test('what users and keys were changed by in the lost moments stays, at a node
   t.equal(await other.store.keys.add(key), false, 'for good')
 })
 
+t.test(
+  'signing keys that were added in the lost moments are told to the new primary, by whoever knows them',
+  async (t) => {
+    const scene = await openScene(t)
+    const [one, other] = scene.nodes
+    const keyOf = (id: string) =>
+      ({ id, use: 'signing', alg: 'ES256', createdAt: 1, activeFrom: 1, sealed: 'c2VhbGVk' }) as const
+    const changes = () => other.notices.filter((notice) => /sealed keys/.test(notice)).length
+    await one.store.users.add({ sub: 'ana', passwordHash: '', roles: [], scope: '' })
+    const session = await login(one.store, 'ana', 1)
+    await untilReplicated(scene.primary, scene.replica)
+
+    scene.replication.silence()
+    await one.store.keys.add(keyOf('seen'))
+    await eventually('the other node has seen it', () => changes() === 1)
+    await one.store.close()
+    await other.store.keys.add(keyOf('own'))
+    await failOver(scene)
+
+    t.match(await present(other, tokenOf(session)), { outcome: 'rotated' })
+    const ids = async () => (await other.store.keys.list()).map(({ id }) => id).sort()
+    t.strictSame(await ids(), ['own', 'seen'])
+    await other.store.keys.add(keyOf('next'))
+    await eventually('it has looked again', async () => changes() >= 2 && (await ids()).length === 3)
+    t.equal(changes(), 2, 'and was never told that they are gone')
+  },
+)
+
 t.test('a sign-in and a change of a user wait until a new primary has been told', async (t) => {
   const scene = await openScene(t)
   const [one, other] = scene.nodes

@@ -42,7 +42,7 @@ function open(t: Test) {
     // Boundary: as above.
     ((await link.command('XREVRANGE', [names.revocations, '+', '-'])) as unknown[]).length
   const primary = async () => /master_replid:(\w+)/.exec(String(await link.command('INFO', ['replication'])))?.[1] ?? ''
-  return { link, journal, readKeys, written, entries, primary }
+  return { link, names, journal, readKeys, written, entries, primary }
 }
 
 t.test('another primary than the one meant is told nothing, and the journal says that it was not told', async (t) => {
@@ -50,6 +50,17 @@ t.test('another primary than the one meant is told nothing, and the journal says
   journal.note(tokens(1))
   await t.rejects(journal.replay('f'.repeat(40), readKeys), StoreUnavailable)
   t.equal(await entries(), 0)
+})
+
+t.test('a session that ended and cannot be read there is taken away, and holds up nothing', async (t) => {
+  const { link, journal, readKeys, primary, entries, names } = open(t)
+  const sid = `AAAAAAAA${'0'.repeat(24)}`
+  const parts = names.parts(sid)
+  await link.command('HSET', [parts?.subject ?? '', parts?.field ?? '', 'another layout'])
+  journal.note([{ kind: 'session', sid, sub: 'ana', at: now, reason: 'logout' }, ...tokens(1)])
+  await journal.replay(await primary(), readKeys)
+  t.equal(await entries(), 2)
+  t.equal(await link.command('EXISTS', [parts?.subject ?? '']), 0)
 })
 
 t.test('told again, or by several nodes at once, each entry is in the log once', async (t) => {

@@ -9,7 +9,11 @@
 -- Source: design 2.3; sent twice the second finds nothing live. The log is written by restore-log.lua.
 
 if not is_one_of(ARGV[1]) then return 'elsewhere' end
-local session = find(KEYS[1], ARGV[2])
+local is_readable, session = pcall(find, KEYS[1], ARGV[2])
+if not is_readable then
+  remove_unreadable(KEYS[1], ARGV[2])
+  return 'buried'
+end
 if not session or redis.call('EXISTS', KEYS[2]) == 1 then return 'nothing' end
 end_session(KEYS[1], session, tonumber(ARGV[4]), ARGV[3])
 return 'buried'

@@ -6,7 +6,8 @@
 -- Source: design 2.2 (monotone; losing a mark is harmless; sent twice it changes nothing more)
 
 local state = redis.call('HGET', KEYS[1], ARGV[1])
-if not state then return end
+-- One that cannot be read is told of when it is asked for.
+if not state or #state ~= state_bytes then return end
 local session = unpack_state(state)
 if session.generation ~= tonumber(ARGV[2]) or session.delivered == 1 then return end
 session.delivered = 1

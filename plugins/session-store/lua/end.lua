@@ -13,9 +13,7 @@
 
 local is_readable, session = pcall(find, KEYS[1], ARGV[3])
 if not is_readable then
-  -- Nobody can go on with it, and there is nothing to keep of it. Its number may be unknown, so the index goes whole.
-  redis.call('HDEL', KEYS[1], ARGV[3])
-  drop_index(KEYS[1])
+  remove_unreadable(KEYS[1], ARGV[3])
   return { 'not_live' }
 end
 if not session then

@@ -167,6 +167,13 @@ local function remove(subject, s)
   redis.call('ZREM', index_of(subject), index_member(s))
 end
 
+-- Ends one that cannot be read: nobody can go on with it, and there is nothing to keep of it. Its number may be unknown, so the
+-- index goes whole.
+local function remove_unreadable(subject, field)
+  redis.call('HDEL', subject, field)
+  drop_index(subject)
+end
+
 -- Everyone's sessions that began before this time have ended: 'ms reason', as end-everyone.lua keeps it. `given` is what the
 -- adapter has read in a Cluster, where the key lies in another slot.
 -- Returns the time, 0 for never, and the reason.
