@@ -2,8 +2,10 @@
 // makes tokens fail is named. Held clocks, on both stores.
 import t, { type Test } from 'tap'
 import { ClockWatch, monotonicOf } from '../plugins/clock-watch.ts'
+import { Clocks } from '../plugins/clocks.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { Store } from '../plugins/session-store/store.ts'
+import { StoreCondition } from '../plugins/session-store/store-condition.ts'
 import { Clock } from './clock.ts'
 import { eventually } from './eventually.ts'
 import { bearer, type Gateway, startGateway, type Tokens } from './gateway.ts'
@@ -117,6 +119,62 @@ for (const [name, open] of Object.entries(stores)) {
     t.ok(gateway.app.clocks.isCareful)
   })
 }
+
+t.test('a small jump after a large one does not end the care that the large one asks for', async (t) => {
+  const { gateway, clock, pass } = await startApart(t, async (clock) =>
+    openEmbeddedStore({ file: ':memory:', clock: clock.now }),
+  )
+  clock.jump(-6 * hour)
+  await pass(second)
+  clock.jump(10 * second)
+  await pass(second)
+  t.equal(details(gateway, 'clock_jumped').length, 2)
+  await pass(5 * hour)
+  t.ok(gateway.app.clocks.isCareful, 'tokens of before the first jump may still be taken')
+  await pass(6 * hour)
+  t.notOk(gateway.app.clocks.isCareful)
+})
+
+t.test('a node that starts after the store’s clock went hours ahead knows what was revoked before', async (t) => {
+  const { gateway, clock, storeClock, pass } = await startApart(t, async (clock) =>
+    openEmbeddedStore({ file: ':memory:', clock: clock.now }),
+  )
+  const tokens = await gateway.signIn()
+  await logOut(gateway, tokens)
+  storeClock.jump(3 * hour)
+  await pass(second)
+  const { store } = gateway.app
+  const later = await startGateway(t, { clock, monotonic: clock.monotonic, openStore: async () => store })
+  t.equal(await statusAt(later, tokens), 401, 'by this node’s clock the token lives')
+})
+
+t.test('a store that answers late has not had its clock set', async (t) => {
+  const clock = new Clock()
+  const recorded: unknown[] = []
+  let lateMs = 0
+  const now = async () => {
+    const said = clock.now()
+    clock.advance(lateMs)
+    return said
+  }
+  const usage = { record: (_: unknown, event: unknown) => recorded.push(event) }
+  const store = { now, events: { nodes: async () => [] }, condition: new StoreCondition() }
+  // Boundary: of both it uses no more than this.
+  const app = { usage, store } as unknown as ConstructorParameters<typeof Clocks>[0]
+  const clocks = new Clocks(app, {
+    clock: clock.now,
+    monotonic: clock.monotonic,
+    toleranceMs: 5 * second,
+    tokenLifeMs: hour,
+  })
+  await clocks.start()
+  lateMs = 20 * second
+  await clocks.look()
+  lateMs = 0
+  await clocks.look()
+  t.strictSame(recorded, [])
+  t.strictSame(store.condition.topics, [], 'nor do the clocks differ')
+})
 
 t.test('a clock that goes on evenly, or is slewed, has not jumped', async (t) => {
   const watch = new ClockWatch()

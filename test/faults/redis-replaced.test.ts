@@ -93,6 +93,79 @@ t.test('what is not found is never said of a store that was replaced since the l
   await t.rejects(ended(store), refused)
 })
 
+t.test('a verb that meets another store lets no other verb read or write it before it was looked at', async (t) => {
+  const { url, ...server } = await startRedis(t)
+  const { store, ...node } = await openNode(t, url, secrets, 600_000)
+  const sid = await signIn({ store, ...node })
+  await send({ url, ...server }, ['FLUSHALL'])
+  await t.rejects(store.sessions.read(sid), { name: 'StoreUnavailable' })
+  const refused = { name: 'StoreUnavailable', message: /another store than before/ }
+  await t.rejects(store.users.find('ana'), refused, 'not: there is no such user')
+  await t.rejects(store.users.add({ sub: 'bo', passwordHash: 'x', roles: [], scope: '' }), refused)
+  await t.rejects(store.ping(), refused)
+})
+
+t.test('nodes that find a Redis empty together agree on which store it is', async (t) => {
+  const { url } = await startRedis(t)
+  const nodes = await Promise.all(Array.from({ length: 6 }, () => openNode(t, url)))
+  const [one] = nodes
+  // Whoever is told of this has looked since.
+  await one?.store.keys.add({ id: 'k', use: 'signing', alg: 'ES256', createdAt: 1, activeFrom: 1, sealed: 'x' })
+  const hasLooked = ({ said }: Node) => said('keys_changed').length + said('replaced').length > 0
+  await eventually('all have looked', () => nodes.every(hasLooked))
+  t.strictSame(
+    nodes.map(({ said }) => said('replaced').length),
+    [0, 0, 0, 0, 0, 0],
+  )
+})
+
+t.test(
+  'users of before are not told to a Redis that came back empty as if it had lost them in a failover',
+  async (t) => {
+    const server = await startRedis(t)
+    const node = await openNode(t, server.url)
+    await signIn(node)
+    await server.kill()
+    await server.start()
+    await eventually('it is read anew', () => node.said('replaced').length === 1)
+    await eventually('and has been told what it lacks', () =>
+      node.said('notice').some((one) => /new Redis primary/.test(one)),
+    )
+    t.equal(await node.store.users.find('ana'), undefined)
+    t.equal(await node.store.users.count(), 0)
+    t.equal(await send(server, ['EXISTS', `c:{${node.tag('ana')}}:ana`]), 0)
+    t.strictSame(node.said('forged'), [])
+  },
+)
+
+t.test('while another store is read anew, nothing is answered from it', async (t) => {
+  const { url, ...server } = await startRedis(t)
+  let reading = Promise.resolve()
+  let isReading = false
+  const loadSubjectTag = async (keys: KeyStore) => {
+    isReading = true
+    await reading
+    const key = await loadSubjectTagKey(keys, secrets)
+    return (sub: string) => subjectTag(sub, key)
+  }
+  const store = await openRedisStore({ url, loadSubjectTag, lookEveryMs: 200 })
+  t.teardown(() => store.close())
+  const { promise, resolve: goOn } = Promise.withResolvers<void>()
+  reading = promise
+  isReading = false
+  await send({ url, ...server }, ['FLUSHALL'])
+  await eventually('it is read anew', () => isReading)
+  await t.rejects(store.users.find('ana'), { name: 'StoreUnavailable', message: /is being read anew/ })
+  await t.rejects(store.ping(), { name: 'StoreUnavailable' })
+  goOn()
+  await eventually('and served from then', () =>
+    store.ping().then(
+      () => true,
+      () => false,
+    ),
+  )
+})
+
 t.test(
   'another Redis behind the address: one with keys of another secret is refused with a sentence until it is gone',
   async (t) => {

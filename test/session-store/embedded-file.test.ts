@@ -273,3 +273,28 @@ t.test(
     await eventually('it leaves', async () => (await store.sessions.read(session.sid)) === undefined)
   },
 )
+
+t.test('a start long after the store was last used purges nothing for an hour: the clock may be wrong', async (t) => {
+  const clock = new Clock()
+  const file = join(temporaryFolder(t), 'data', 'cardea.db')
+  let looks = 0
+  const now = () => {
+    looks += 1
+    return clock.nowMs
+  }
+  const options = { file, clock: now, monotonic: clock.monotonic, purgeEveryMs: 5 }
+  const before = openEmbeddedStore(options)
+  await before.users.add(user('ana'))
+  await before.sessions.create(session)
+  const report = { startedAt: 0, revocationLogAgeMs: 0, revocationEntries: 0, version: '0', storeAheadMs: 0 }
+  await before.events.heartbeat({ ...report, node: 'a', seenAt: clock.nowMs })
+  await before.close()
+  clock.jump(40 * 86_400_000)
+  const store = openEmbeddedStore(options)
+  t.teardown(() => store.close())
+  const seen = looks
+  await eventually('it would have purged by now', () => looks > seen + 10)
+  t.ok(await store.sessions.read(session.sid))
+  clock.advance(3_600_000)
+  await eventually('it leaves', async () => (await store.sessions.read(session.sid)) === undefined)
+})
