@@ -176,6 +176,20 @@ t.test('a store that answers late has not had its clock set', async (t) => {
   t.strictSame(store.condition.topics, [], 'nor do the clocks differ')
 })
 
+t.test('embedded: a clock that is set gives nobody more tries, and takes none', async (t) => {
+  const clock = new Clock()
+  const store = openEmbeddedStore({ file: ':memory:', clock: clock.now, monotonic: clock.monotonic })
+  t.teardown(() => store.close())
+  const tryOnce = () => store.tries.take('somebody', [{ name: 'a', limit: { max: 1, windowMs: hour } }])
+  t.match(await tryOnce(), { outcome: 'taken' })
+  for (const ms of [24 * hour, -48 * hour]) {
+    clock.jump(ms)
+    t.match(await tryOnce(), { outcome: 'refused', waitMs: hour })
+  }
+  clock.advance(hour)
+  t.match(await tryOnce(), { outcome: 'taken' })
+})
+
 t.test('a clock that goes on evenly, or is slewed, has not jumped', async (t) => {
   const watch = new ClockWatch()
   t.equal(watch.look(1_000_000, 5), 0, 'the first look')

@@ -82,6 +82,17 @@ for (const [name, bodyOf] of Object.entries(kinds)) {
   })
 }
 
+t.test('when the store is another one, streams of the one before are cut', async (t) => {
+  const { here, there, address } = await openScene(t)
+  const [kept, anonymous] = [
+    await stream(t, address, '/kept/stream', await here.signIn()),
+    await stream(t, address, '/open/stream'),
+  ]
+  there.app.store.condition.tell('replaced', 'It was emptied.')
+  await eventually('the stream is cut', () => !kept.isOpen)
+  t.ok(anonymous.isOpen, 'who needed no token is left alone')
+})
+
 t.test('streams of other sessions go on', async (t) => {
   const { here, address } = await openScene(t)
   const [tokens, others] = [await here.signIn(), await here.signIn()]
