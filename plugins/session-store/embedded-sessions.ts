@@ -160,7 +160,9 @@ export class EmbeddedSessions implements SessionStore {
   }
 
   #endEveryone(reason: EndReason): NotBefore {
-    const notBefore = { at: nextNotBefore(this.#clock(), this.#notBefore().at), reason }
+    // Boundary: a maximum, or null. A session may be dated by a clock that was ahead then.
+    const { latest } = this.#statements.latest.get() as { latest: number | null }
+    const notBefore = { at: nextNotBefore(this.#clock(), Math.max(this.#notBefore().at, latest ?? 0)), reason }
     this.#statements.setNotBefore.run(notBefore.at, reason)
     this.#log.append({ kind: 'everyone', ...notBefore })
     return notBefore
@@ -272,6 +274,8 @@ function prepareStatements(database: Database) {
     ),
     countBySubject: database.prepare('SELECT count(*) AS sessions FROM sessions WHERE sub = ? AND revokedAt IS NULL'),
     notBefore: database.prepare('SELECT at, reason FROM notBefore'),
+    // All of them are looked at: an index for what is done once in a year would cost every sign-in.
+    latest: database.prepare('SELECT max(createdAt) AS latest FROM sessions'),
     setNotBefore: database.prepare('INSERT OR REPLACE INTO notBefore (id, at, reason) VALUES (1, ?, ?)'),
     noteEnd: database.prepare('UPDATE users SET endedAt = ? WHERE sub = ? AND endedAt < ?'),
     insert: database.prepare(`

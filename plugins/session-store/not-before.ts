@@ -1,4 +1,4 @@
-// The global not-before: every session that began before it has ended. Called by both adapters; pure, so that they agree.
+// The global not-before: every session that is dated before it has ended. It lies behind all that exist, whatever clock dated them. Called by both adapters; pure, so that they agree.
 // It lies at a full second, because `auth_time` has only seconds: so access tokens can be judged by it exactly as well.
 import type { EndReason, RotateOutcome, Session } from './store.ts'
 
@@ -15,9 +15,9 @@ export const noNotBefore: NotBefore = { at: 0, reason: 'revoked_by_admin' }
 export const notBeforeKeptMs = 401 * 24 * 60 * 60 * 1000
 
 /**
- * The not-before that ends everyone now: the next full second. Sessions that begin from now on are dated by it at least, so
+ * The not-before that ends everyone now: the next full second behind now and behind the latest session. Sessions that begin from now on are dated by it at least, so
  * that a login in the same second works.
- * @param before the one that holds now, ms; sessions may be dated by it already
+ * @param before the later of the one that holds now and the beginning of the latest session, ms: the clock may have been ahead
  */
 export function nextNotBefore(nowMs: number, before: number): number {
   return (Math.floor(Math.max(nowMs, before) / 1000) + 1) * 1000

@@ -114,6 +114,11 @@ export class RedisNames {
     return `${this.#prefix}not-before:{${this.revocations}}`
   }
 
+  /** When the latest of all sessions began, beside the not-before; as `latest_of` of session.lua. */
+  get latest(): string {
+    return `${this.notBefore}#`
+  }
+
   /** Written to see whether the store can be written to. */
   get alive(): string {
     return `${this.#prefix}alive`

@@ -31,6 +31,7 @@ import {
   type LogPosition,
   type Revocation,
   type RevocationPage,
+  type Session,
   StoreUnavailable,
 } from './store.ts'
 
@@ -40,6 +41,8 @@ const pageSize = 1000
 const blockMs = 1000
 const publishAgainMs = 250
 const backlogLimit = 10_000
+/** What is left of a session is kept for so long beyond its absolute expiry; `margin_ms` of session.lua. */
+const recordMarginMs = 3_600_000
 
 interface Waiter {
   position: LogPosition
@@ -131,6 +134,15 @@ export class RedisRevocations {
   async endEveryone(reason: EndReason): Promise<{ at: number }> {
     const { revocations, notBefore } = this.#names
     return { at: await this.#run(scripts.endEveryone, [revocations, notBefore], [reason, notBeforeKeptMs]) }
+  }
+
+  /** Notes when a session began, for `endEveryone`; in a Cluster, where the script that starts it cannot; as `note_beginning` there. */
+  async noteBeginning({ createdAt, absoluteExpirySeconds }: Session): Promise<void> {
+    const { latest } = this.#names
+    await Promise.all([
+      this.#link.command('ZADD', [latest, 'GT', createdAt, 'session']),
+      this.#link.command('PEXPIRE', [latest, absoluteExpirySeconds * 1000 + recordMarginMs - createdAt]),
+    ])
   }
 
   /** See `SessionStore.revoke`. */

@@ -75,8 +75,10 @@ export class RedisSessions implements SessionStore {
     ])
     if (String(word) === 'user_changed') return { outcome: 'user_changed' }
     if (String(word) !== 'created' || !record) throw new Error(`a session ${session.sid} exists already`)
-    const revocations = await this.#announce(subject, ended)
-    return { outcome: 'created', session: readRecord(session.sid, record), revocations }
+    const created = readRecord(session.sid, record)
+    const { isCluster, log } = this.#options
+    if (isCluster) await log.noteBeginning(created)
+    return { outcome: 'created', session: created, revocations: await this.#announce(subject, ended) }
   }
 
   async rotate(presented: Presented, graceMs: number): Promise<RotateOutcome> {

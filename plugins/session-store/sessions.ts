@@ -194,7 +194,7 @@ export class Sessions {
   }
 
   /**
-   * Ends every session of everybody. When this returns, no refresh of one that began before succeeds on any node.
+   * Ends every session of everybody. When this returns, no refresh of one that began before, by whatever clock, succeeds on any node.
    * @returns the global not-before, ms
    */
   async endEveryone(reason: EndReason): Promise<{ at: number }> {

@@ -177,7 +177,7 @@ export interface SessionStore {
   /** Ends all live sessions of a subject, but `exceptSid`; without one the log names the subject, too. `at`: when, ms. */
   endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome & { at: number }>
   /**
-   * Ends every session of everybody that began before now: no refresh of one succeeds after this has answered, and the log
+   * Ends every session of everybody that exists, whatever clock dated it: no refresh of one succeeds after this has answered, and the log
    * says so to every node.
    * @returns when, ms: the global not-before
    */

@@ -3,7 +3,7 @@
 import type { Test } from 'tap'
 import type { Revocation, Session } from '../../plugins/session-store/store.ts'
 import type { Clock } from '../clock.ts'
-import { idleTtlSeconds, type OpenStore, openScene, type Scene, second, within } from './scene.ts'
+import { hour, idleTtlSeconds, type OpenStore, openScene, type Scene, second, within } from './scene.ts'
 
 const deadlineMs = 5000
 
@@ -109,6 +109,32 @@ export function testEveryone(t: Test, open: OpenStore, clock: Clock): void {
       })
       t.match(await scene.rotate(third), { outcome: 'rotated' })
       t.equal((await entriesOf(scene, 'everyone')).length, 2)
+    },
+  )
+
+  t.test(
+    'everyone: a session that began while the clock was ahead ends, too, and no passing time brings it back',
+    async (t) => {
+      const scene = await openScene(t, open, clock)
+      moveInto(clock, 400)
+      clock.jump(6 * hour)
+      const ahead = await scene.login()
+      clock.jump(-6 * hour)
+      const usual = await scene.login()
+      const { at } = await scene.store.sessions.endEveryone('revoked_by_admin')
+      t.ok(at > ahead.createdAt && at <= ahead.createdAt + second, 'behind the latest of all')
+      for (const session of [ahead, usual]) {
+        t.match(await scene.read(session), { endReason: 'revoked_by_admin' })
+        t.match(await scene.rotate(session), { outcome: 'revoked', reason: 'revoked_by_admin' })
+      }
+      t.strictSame(await scene.store.sessions.list('ana'), [])
+      let next = await scene.login()
+      for (const ms of [0, second, 7 * hour]) {
+        clock.advance(ms)
+        t.match(await scene.rotate(ahead), { outcome: 'revoked' })
+        next = await scene.advanceGeneration(next)
+      }
+      t.strictSame(await scene.store.sessions.list('ana'), [next], 'whoever signed in since stays')
     },
   )
 

@@ -207,7 +207,7 @@ t.test(
     await scene.store.sessions.end(ended.sid, 'logout')
     await scene.store.ping()
     const keys = (await redis.keys(`${prefix}*`)).filter((key) => !/users$|keys$|:ana$|epochs$|store$/.test(key))
-    t.equal(keys.length, 4, 'the subject, a tombstone, the log, the sign of life')
+    t.equal(keys.length, 5, 'the subject, a tombstone, the log, the latest beginning, the sign of life')
     t.ok(
       (await redis.pttl(`${prefix}epochs`)) > 400 * 24 * 3600_000,
       'what is known of primaries outlives every session',

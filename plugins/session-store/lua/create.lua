@@ -114,6 +114,7 @@ for i, name in ipairs(piece_names(created)) do
 end
 redis.call('HSET', KEYS[1], unpack(fields))
 keep(KEYS[1], created, now)
+if KEYS[5] then note_beginning(KEYS[5], created, now) end
 
 if not live or redis.call('HLEN', KEYS[1]) > fields_without_index and not is_shared then
   local members = {

@@ -182,6 +182,17 @@ local function read_not_before(key, given)
   return tonumber(at) or 0, reason
 end
 
+-- When the latest of all sessions began, a sorted set of one: the clock may have been ahead then. It goes with that session.
+local function latest_of(not_before)
+  return not_before .. '#'
+end
+
+local function note_beginning(not_before, s, now)
+  local latest, ttl = latest_of(not_before), s.absolute_s * 1000 + margin_ms - now
+  redis.call('ZADD', latest, 'GT', string.format('%.0f', s.created), 'session')
+  if redis.call('PTTL', latest) < ttl then redis.call('PEXPIRE', latest, ttl) end
+end
+
 local function is_live(s, now, not_before)
   return s.created >= not_before and not expiry(s, now)
 end
