@@ -7,6 +7,11 @@ export const jumpMs = 2_000
 export class ClockWatch {
   #offsetMs: number | undefined
 
+  /** Goes on from what another watch over the same clock saw last. */
+  takeOver(before: ClockWatch): void {
+    this.#offsetMs = before.#offsetMs
+  }
+
   /**
    * Looks at the clock.
    * @param wallMs what it says now

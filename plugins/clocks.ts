@@ -20,6 +20,8 @@ export interface ClocksOptions {
   toleranceMs: number
   /** How long after a jump back tokens of before may still be taken, beside the jump itself, ms. */
   tokenLifeMs: number
+  /** Of the app that serves until this one does: whatever made it careful does so here, too. */
+  before?: () => Clocks | undefined
   /** Between two looks, ms; default 2 s. */
   lookEveryMs?: number
 }
@@ -48,6 +50,8 @@ export class Clocks {
     this.#options = options
     this.monotonic = options.monotonic
     this.now = options.clock
+    const before = options.before?.()
+    if (before !== undefined) this.#takeOver(before)
   }
 
   /** Whether something jumped so lately that nothing may be forgotten by the time. */
@@ -97,6 +101,13 @@ export class Clocks {
     }
     this.#compare()
     for (const listener of this.#lookListeners) listener()
+  }
+
+  // A jump between the last look of one app and the first of the next is seen as well.
+  #takeOver(before: Clocks): void {
+    this.#carefulUntilMs = before.#carefulUntilMs
+    this.#node.takeOver(before.#node)
+    this.#store.takeOver(before.#store)
   }
 
   async #lookAtStore(): Promise<number> {

@@ -62,6 +62,11 @@ export interface AppOptions {
   documents?: ReadonlyMap<string, CompiledDocument>
   /** What apps that follow one another in a process count together; by default the app has its own. */
   totals?: Totals
+  /**
+   * The app that serves until this one does, asked for while this one is built: what it knows of clocks and revocations, the store
+   * may have forgotten.
+   */
+  before?: () => FastifyInstance | undefined
   /** Of a server that several apps share, one after the other; by default the app has its own. */
   serverFactory?: FastifyServerFactory
   /** This node's clock, ms, for access tokens and for what waits to be hashed. The store has its own. */
@@ -179,9 +184,11 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
     monotonic: options.monotonic ?? monotonicOf(clock),
     toleranceMs: toleratedClockMs(clockToleranceSeconds),
     tokenLifeMs: tokenLifeSeconds * 1000 + clockMarginMs,
+    before: () => options.before?.()?.clocks,
   })
   await app.register(revocation, {
     keepForSeconds: tokenLifeSeconds,
+    before: () => options.before?.()?.revocation,
     maxStalenessMs: config.maxStalenessMs,
     onStale: config.onStale,
     onLearned: (one, isFresh) => totals.propagation.learn(app, one, isFresh, clock()),

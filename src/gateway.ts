@@ -132,16 +132,20 @@ export class Gateway {
   async #build(config: Config, documents: Documents): Promise<Generation> {
     const side = this.#server.newSide()
     const { replacements } = this.#store.condition
+    let before = this.#current?.app
     const app = await buildApp(config, {
       store: this.#store,
       storeIsLent: true,
       documents: documents.compiled,
       totals: this.#totals,
+      before: () => before,
       serverFactory: side.serverFactory,
     })
     const generation = { app, side, config, documents, replacements }
     app.addHook('preClose', () => this.#letGo(generation))
     await closedUnless(app, () => app.ready())
+    // Apps that hold on to the one before them would all stay in memory.
+    before = undefined
     return generation
   }
 

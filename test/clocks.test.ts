@@ -1,14 +1,16 @@
 // Clocks that are set: nothing that protects is forgotten because one of them moved, a jump is an alarm, and a difference that
 // makes tokens fail is named. Held clocks, on both stores.
+import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { ClockWatch, monotonicOf } from '../plugins/clock-watch.ts'
 import { Clocks } from '../plugins/clocks.ts'
 import { openEmbeddedStore } from '../plugins/session-store/embedded.ts'
 import type { Store } from '../plugins/session-store/store.ts'
 import { StoreCondition } from '../plugins/session-store/store-condition.ts'
+import { buildApp } from '../src/app.ts'
 import { Clock } from './clock.ts'
 import { eventually } from './eventually.ts'
-import { bearer, type Gateway, startGateway, type Tokens } from './gateway.ts'
+import { bearer, configOf, type Gateway, startGateway, type Tokens } from './gateway.ts'
 import { newPrefix, sharedRedis } from './redis-server.ts'
 import { opener, statusAt } from './revocation/nodes.ts'
 
@@ -33,6 +35,20 @@ async function startApart(t: Test, open: (clock: Clock) => Promise<Store>) {
     await gateway.app.clocks.look()
   }
   return { gateway, clock, storeClock, pass }
+}
+
+/** The app after the next reload. */
+async function startNext(t: Test, { app, store, clock }: Pick<Gateway, 'app' | 'store' | 'clock'>) {
+  const clocks = { clock: clock.now, monotonic: clock.monotonic }
+  const next = await buildApp(configOf(), {
+    store,
+    storeIsLent: true,
+    ...clocks,
+    logger: pino({ level: 'silent' }),
+    before: () => app,
+  })
+  t.teardown(() => next.close())
+  return next
 }
 
 async function logOut({ app }: Gateway, tokens: Tokens): Promise<void> {
@@ -108,6 +124,29 @@ for (const [name, open] of Object.entries(stores)) {
       t.equal(gateway.events('store_alarm').length, 1)
     },
   )
+
+  t.test(`${name}: a reload makes no node careless, and forgets nothing that is revoked`, async (t) => {
+    const { gateway, clock, storeClock, pass } = await startApart(t, open)
+    for (const one of [clock, storeClock]) one.jump(6 * hour)
+    await pass(0)
+    const tokens = await gateway.signIn()
+    for (const one of [clock, storeClock]) one.jump(-6 * hour)
+    await pass(0)
+    await logOut(gateway, tokens)
+    // Far behind: the log has no more of it.
+    for (let passed = 0; passed < 4 * hour; passed += hour) await pass(hour)
+    const next = await startNext(t, gateway)
+    t.ok(next.clocks.isCareful)
+    t.equal(next.revocation.status().entries, gateway.app.revocation.status().entries)
+    clock.jump(minute)
+    const third = await startNext(t, { ...gateway, app: next })
+    t.equal(third.usage.counts()['clock_jumped'], 1, 'a jump between two apps is seen')
+    for (let passed = 0; passed < 3 * hour; passed += hour) {
+      await pass(hour)
+      await third.clocks.look()
+    }
+    t.equal(await statusAt({ ...gateway, app: third }, tokens), 401)
+  })
 
   t.test(`${name}: a start behind what was last seen is an alarm`, async (t) => {
     const clock = new Clock()

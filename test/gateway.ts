@@ -120,7 +120,7 @@ function gatewayOf(parts: Pick<Gateway, 'app' | 'store' | 'clock' | 'totals' | '
 }
 
 // The defaults of development, but for what a test must not share with the world or wait for.
-function configOf({ config }: GatewayOverrides): Config {
+export function configOf({ config }: Pick<GatewayOverrides, 'config'> = {}): Config {
   return {
     ...loadConfig({ env: {}, directory: '/nowhere' }),
     listen: { host: '127.0.0.1', port: 0 },

@@ -15,6 +15,8 @@ declare module 'fastify' {
 export interface RevocationOptions {
   /** The longest an access token is honoured by right after it was issued: its life and the verifier's leeway, s. */
   keepForSeconds: number
+  /** Of the app that serves until this one does: what it knows to be revoked is known here, too. */
+  before?: () => Revocation | undefined
   /** When the log has been silent for longer, this node no longer knows, ms. */
   maxStalenessMs: number
   /** What to do then: refuse (503), or honour tokens until they expire. */
@@ -54,6 +56,8 @@ export interface Revocation {
    * It must neither throw nor wait.
    */
   onRevoked(listener: (revocations: readonly Entry[]) => void): void
+  /** Gives the next app's list what is known here, unless it is about a store that was replaced. */
+  handOver(next: RevocationList): void
 }
 
 const longestWaitMs = 1_000
@@ -70,6 +74,8 @@ const everybody: Entry = { kind: 'everyone', at: Number.MAX_SAFE_INTEGER, reason
 async function revocation(app: FastifyInstance, options: RevocationOptions): Promise<void> {
   const keepForMs = options.keepForSeconds * 1000 + clockMarginMs
   const list = new RevocationList(keepForMs, app.clocks.monotonic)
+  options.before?.()?.handOver(list)
+  let isReplaced = false
   const listeners: ((revocations: readonly Entry[]) => void)[] = []
   const onRevoked = (revocations: readonly Entry[], isFresh: boolean) => {
     const news = revocations.filter((one) => list.add(one))
@@ -89,9 +95,14 @@ async function revocation(app: FastifyInstance, options: RevocationOptions): Pro
       return { ageMs, entries: list.size, position, isStale: isSilent(), unknownEntries, reloads }
     },
     onRevoked: (listener) => void listeners.push(listener),
+    handOver: (next) => void (isReplaced || next.takeOver(list)),
   })
   await follower.start()
-  const stopHearing = app.store.condition.onNews(({ kind }) => kind === 'replaced' && onRevoked([everybody], false))
+  const stopHearing = app.store.condition.onNews(({ kind }) => {
+    if (kind !== 'replaced') return
+    isReplaced = true
+    onRevoked([everybody], false)
+  })
   app.clocks.onJump(() => follower.reloadSoon())
   app.clocks.onLook(() => void (app.clocks.isCareful || list.forgetExpired()))
   app.addHook('onClose', async () => {

@@ -84,6 +84,14 @@ export class RevocationList {
     return true
   }
 
+  /** Takes what another list of this process holds, with the time it was learned: entries of the log may be gone from there. */
+  takeOver(before: RevocationList): void {
+    for (const [sid, learned] of before.#sessions) this.#sessions.set(sid, learned)
+    for (const [sub, ended] of before.#subjects) this.#subjects.set(sub, ended)
+    for (const [jti, learned] of before.#tokens) this.#tokens.set(jti, learned)
+    this.#raiseNotBefore(before.#notBefore)
+  }
+
   #nowSeconds(): number {
     return Math.floor(this.#monotonic() / 1000)
   }
