@@ -2,7 +2,7 @@
 // Everything of that kind is here and nowhere else, and test/node-internals.test.ts has a test for each that fails when Node
 // changes it.
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
-import { Server, type Socket } from 'node:net'
+import net, { Server, type Socket } from 'node:net'
 
 /** The response that a connection is busy with: `_httpMessage` of a socket of node:http. */
 export function openResponseOn(socket: Socket): ServerResponse | undefined {
@@ -60,4 +60,43 @@ export function bytesBeingParsed(socket: Socket): Buffer {
   // Boundary: members that Node's types leave out.
   const { parser } = socket as Socket & { parser?: { getCurrentBuffer(): Buffer | undefined } | null }
   return parser?.getCurrentBuffer() ?? Buffer.alloc(0)
+}
+
+/** A socket that is bound and accepts nothing by itself. */
+export interface BoundSocket {
+  /** What of its name the system tells. */
+  address: { address?: string; port?: number }
+  /** To send to another process, or to listen on. */
+  handle: Server
+  close(): void
+}
+
+interface Handle {
+  getsockname(name: BoundSocket['address']): number
+  close(): void
+}
+
+// Boundary: what net.Server itself makes its sockets with. It returns a negative number for an error.
+const { _createServerHandle: createHandle } = net as unknown as {
+  _createServerHandle(address: string, port: number, version: 4 | 6): number | Handle
+}
+
+/**
+ * Binds a socket that nobody accepts from: `_createServerHandle` of node:net. Node has no public way (`BoundSocket` of Node 26 ends
+ * with its first listener).
+ * @param port 0 is any free one
+ * @returns a negative number of the system, as `getSystemErrorName` takes it, when it cannot be bound
+ */
+export function bindUnheard(address: string, port: number, version: 4 | 6): BoundSocket | number {
+  const handle = createHandle(address, port, version)
+  if (typeof handle === 'number') return handle
+  const name: BoundSocket['address'] = {}
+  // A port that is taken is told by this call (uv_tcp_bind puts it off).
+  const problem = handle.getsockname(name)
+  if (problem !== 0) {
+    handle.close()
+    return problem
+  }
+  // Boundary: `send` takes a handle of this kind as it takes a server (child_process, `net.Native`), and so does `listen`.
+  return { address: name, handle: handle as unknown as Server, close: () => handle.close() }
 }

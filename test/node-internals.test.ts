@@ -3,8 +3,10 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
 import t, { type Test } from 'tap'
 import {
+  bindUnheard,
   bytesBeingParsed,
   endLastBy,
   openResponseOn,
@@ -14,6 +16,7 @@ import {
   upgradeRuleOf,
 } from '../plugins/node-internals.ts'
 import { eventually } from './eventually.ts'
+import { accepts } from './free-port.ts'
 import { drip, openRaw, statusesIn } from './raw-client.ts'
 
 const head = 'HTTP/1.1\r\nHost: a\r\n'
@@ -132,3 +135,23 @@ t.test('getCurrentBuffer is what is being parsed when a request is announced', a
   await eventually('both are answered', () => statusesIn(client.text).length === 2)
   t.same(seen, [bytes, bytes])
 })
+
+t.test(
+  '_createServerHandle binds a socket that accepts nothing, and that listens with a server that is given it',
+  async (t) => {
+    const bound = bindUnheard('127.0.0.1', 0, 4)
+    if (typeof bound === 'number') throw new Error(getSystemErrorName(bound))
+    const { port = 0 } = bound.address
+    t.equal(bound.address.address, '127.0.0.1')
+    t.notOk(await accepts(port))
+    const server = createTcpServer((socket) => socket.on('error', () => undefined).end()).listen(bound.handle)
+    await once(server, 'listening')
+    t.ok(await accepts(port))
+    const taken = bindUnheard('127.0.0.1', port, 4)
+    t.equal(typeof taken === 'number' && getSystemErrorName(taken), 'EADDRINUSE')
+    server.close()
+    await once(server, 'close')
+    const foreign = bindUnheard('203.0.113.7', 0, 4)
+    t.equal(typeof foreign === 'number' && getSystemErrorName(foreign), 'EADDRNOTAVAIL')
+  },
+)
