@@ -7,7 +7,16 @@ import { bearer, password, startGateway } from '../gateway.ts'
 const context = contextOf('alice.miller', 'https://login.acme-tools.example')
 
 t.test('the commonest passwords, keyboard rows, years and repetitions are refused', async (t) => {
-  for (const weak of ['password1', '12345678', 'qwertyuiop', 'iloveyou', 'Passw0rd!', 'aaaaaaaa', 'sunshine1']) {
+  for (const weak of [
+    'password1',
+    '12345678',
+    'qwertyuiop',
+    'iloveyou',
+    'Passw0rd!',
+    'aaaaaaaa',
+    'sunshine1',
+    'government',
+  ]) {
     t.match(await weaknessOf(weak, context), /tried first/, weak)
   }
 })

@@ -105,20 +105,6 @@ t.test('a verb that meets another store lets no other verb read or write it befo
   await t.rejects(store.ping(), refused)
 })
 
-t.test('nodes that find a Redis empty together agree on which store it is', async (t) => {
-  const { url } = await startRedis(t)
-  const nodes = await Promise.all(Array.from({ length: 6 }, () => openNode(t, url)))
-  const [one] = nodes
-  // Whoever is told of this has looked since.
-  await one?.store.keys.add({ id: 'k', use: 'signing', alg: 'ES256', createdAt: 1, activeFrom: 1, sealed: 'x' })
-  const hasLooked = ({ said }: Node) => said('keys_changed').length + said('replaced').length > 0
-  await eventually('all have looked', () => nodes.every(hasLooked))
-  t.strictSame(
-    nodes.map(({ said }) => said('replaced').length),
-    [0, 0, 0, 0, 0, 0],
-  )
-})
-
 t.test(
   'users of before are not told to a Redis that came back empty as if it had lost them in a failover',
   async (t) => {

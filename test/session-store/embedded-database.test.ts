@@ -1,6 +1,6 @@
 // The file of the embedded store: durability of its transactions, full disks, damage, and files that are not ours.
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
@@ -141,4 +141,27 @@ t.test('a start on a file that turned to rubble says what to do', async (t) => {
   t.throws(() => openEmbeddedStore({ file }), {
     message: /is damaged .*put a copy in its place, without .*-wal and .*-shm/,
   })
+})
+
+t.test('a store with a page of zeros is found damaged at the start, and not served from', async (t) => {
+  const file = newFile()
+  const store = openEmbeddedStore({ file })
+  const user = { passwordHash: 'x'.repeat(500), roles: [], scope: '' }
+  for (let i = 0; i < 40; i += 1) await store.users.add({ sub: `user${i}`, ...user })
+  await store.close()
+  const bytes = readFileSync(file)
+  // The first pages, with the tables' descriptions, are whole.
+  bytes.fill(0, bytes.length - bytes.readUInt16BE(16))
+  writeFileSync(file, bytes)
+  t.throws(() => openEmbeddedStore({ file, isToServe: true }), { message: /is damaged .*: keep it, and put a copy/ })
+})
+
+t.test('a mark of users that cannot be written stops nobody: whoever adds users has them', async (t) => {
+  const file = newFile()
+  mkdirSync(join(file, '..'))
+  symlinkSync(join(folder, 'nowhere', 'mark'), `${file}.users`)
+  const store = openEmbeddedStore({ file, isToServe: true })
+  t.teardown(() => store.close())
+  t.ok(await store.users.add({ sub: 'ana', passwordHash: '', roles: [], scope: '' }))
+  t.match(await store.users.find('ana'), { sub: 'ana' })
 })
