@@ -131,7 +131,7 @@ function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   const { raw } = request
   // RFC 9112 section 9.6: what comes behind the last request MUST NOT be processed. It may be the body of one that was refused.
   if (ended.has(raw.socket)) throw unframed('after_end')
-  if (raw.httpVersionMinor === 0 && isOfOtherProtocol(raw)) throw unframed('protocol')
+  if (isOfOtherProtocol(raw)) throw unframed('protocol')
   endAfterUpgrade(raw, reply)
   const fields = judgeFields(raw, limits.headerCount)
   const target = raw.url ?? ''
@@ -146,11 +146,13 @@ function judgeRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   if (fields.upgrade !== undefined) judgeUpgrade(request, fields.upgrade)
 }
 
-// RFC 9112 section 2.3. Node's parser takes `RTSP/1.0` for HTTP/1.0 with the methods that both have, and gives only the number on.
-// HTTP/1.0 is rare, so its bytes are looked at. Of a line that came in parts there is nothing more to see; but each message of RTSP
-// has a CSeq (RFC 7826 section 18.20), and none of HTTP.
-function isOfOtherProtocol({ socket, method, url, headers }: IncomingMessage): boolean {
-  return headers['cseq'] !== undefined || bytesBeingParsed(socket).includes(`${method} ${url} RTSP/`, 0, 'latin1')
+// RFC 9112 section 2.3. Node's parser takes `RTSP/1.0` and `RTSP/1.1` for HTTP of that number with the methods that both have, and
+// gives only the number on. Bytes are copied to be looked at, so it is done for what is rare: HTTP/1.0, and what has a CSeq, as each
+// message of RTSP has (RFC 7826 section 18.20). Of a line that came in parts they show nothing more: then CSeq decides.
+function isOfOtherProtocol({ socket, method, url, headers, httpVersionMinor }: IncomingMessage): boolean {
+  const line = `${method} ${url} `
+  if (headers['cseq'] !== undefined) return !bytesBeingParsed(socket).includes(`${line}HTTP/1.`, 0, 'latin1')
+  return httpVersionMinor === 0 && bytesBeingParsed(socket).includes(`${line}RTSP/`, 0, 'latin1')
 }
 
 // RFC 9110 section 7.4: a server should refuse what was not meant for it. What a trusted proxy says in X-Forwarded-Host is its

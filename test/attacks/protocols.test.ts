@@ -105,6 +105,25 @@ t.test('a message of RTSP that comes in parts is refused by its sequence number'
   t.same(gateway.ownBodies, [])
 })
 
+t.test('so is one of RTSP/1.1, whole or in parts, which a parser takes for HTTP/1.1', async (t) => {
+  gateway.ownBodies.length = 0
+  for (const method of ['GET', 'POST', 'OPTIONS']) {
+    const [line, end] = [`${method} /own RTSP/1.1`, `${fields}cSeq: 1\r\n\r\n`]
+    for (const parts of [[`${line}\r\n${end}`], ...splits(line, end)]) {
+      const { text } = await sendInParts(parts)
+      t.same(statusesIn(text), [400], JSON.stringify(parts))
+      t.match(text, /connection: close/i)
+    }
+  }
+  t.same(gateway.ownBodies, [])
+})
+
+t.test('a request of HTTP/1.1 may have a field of that name', async (t) => {
+  const { statuses, reached } = await attack(`GET /orders/1 HTTP/1.1\r\n${fields}CSeq: 1\r\nConnection: close\r\n\r\n`)
+  t.same(statuses, [200])
+  t.same(reached, ['/orders/1'])
+})
+
 t.test('an honest client of HTTP/1.0 is served, however its message comes in parts', async (t) => {
   for (const parts of splits('GET /own HTTP/1.0', `${fields}\r\n`)) {
     t.same(statusesIn((await sendInParts(parts)).text), [200], JSON.stringify(parts))
