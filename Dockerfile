@@ -20,4 +20,4 @@ EXPOSE 3000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/livez`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is process 1: it gets SIGTERM and stops in good order.
-CMD ["node", "--import", "./src/node-version.js", "src/server.ts"]
+CMD ["node", "--import", "./src/process/node-version.js", "src/server.ts"]

@@ -1,14 +1,15 @@
-// The tables of forwarding: Cardea beside the limit, what people build from packages, and proxies written in C. Called by
-// run.ts. What cannot be started is named with its reason; nothing is left out without a word.
+// The tables of forwarding: Cardea beside the limit, what people build from packages, and proxies written in C. What cannot
+// be started is named with its reason; nothing is left out without a word.
+import { installOwnPackages } from '../test/support/processes/own-packages.ts'
 import { makeCredentials } from './comparisons/credentials.ts'
 import { startHaproxy } from './comparisons/haproxy.ts'
 import { startNginx } from './comparisons/nginx.ts'
 import { type Measured, measureForwarding } from './forwarding.ts'
-import { signIn, startGateway, writeConfig } from './gateway.ts'
-import { loadGenerator, type Target } from './load.ts'
-import { measureAdded } from './pacing.ts'
-import { otherCore, type Running, start, startMeasured, stopAll } from './processes.ts'
-import type { Rounds } from './rounds.ts'
+import { comparisonPackages, loadGenerator, type Target } from './load/load.ts'
+import { measureAdded } from './load/pacing.ts'
+import type { Rounds } from './measure/rounds.ts'
+import { signIn, startGateway, writeConfig } from './targets/gateway.ts'
+import { otherCore, type Running, start, startMeasured, stopAll } from './targets/processes.ts'
 
 interface Candidate {
   /** What it is called on the command line. */
@@ -19,8 +20,8 @@ interface Candidate {
 }
 
 const paths = [
-  ['200-byte answers', '/svc/small'],
-  ['10 KB answers', '/svc/large'],
+  ['200-byte responses', '/svc/small'],
+  ['10 KB responses', '/svc/large'],
 ] as const
 
 /**
@@ -28,7 +29,7 @@ const paths = [
  * @param wanted keys of candidates; none: all
  */
 export async function printForwarding(folder: string, rounds: Rounds, wanted: readonly string[]): Promise<void> {
-  const service = await start('bench/upstream.ts', [], otherCore)
+  const service = await start('bench/targets/upstream.ts', [], otherCore)
   const candidates = await candidatesFor(folder, service)
   const unknown = wanted.filter((key) => !candidates.some((candidate) => candidate.key === key))
   if (unknown.length > 0) throw new Error(`${unknown} is none of ${candidates.map(({ key }) => key).join(', ')}`)
@@ -58,31 +59,34 @@ async function candidatesFor(folder: string, service: string): Promise<Candidate
   const { access_token: token } = await signIn(gateway.url)
   const es256 = await makeCredentials('ES256')
   const hs256 = await makeCredentials('HS256')
-  const packaged = (file: string, ...args: string[]) => startMeasured(`bench/comparisons/${file}`, [service, ...args])
+  const packaged = async (file: string, ...args: string[]) => {
+    await installOwnPackages(comparisonPackages)
+    return startMeasured(`bench/comparisons/packages/${file}`, [service, ...args])
+  }
   return [
     {
       key: 'limit',
       name: 'node:http + undici, no checks (the limit)',
-      start: () => startMeasured('bench/bare-forwarder.ts', [service]),
+      start: () => startMeasured('bench/targets/bare-forwarder.ts', [service]),
     },
     { key: 'cardea', name: 'Cardea, everything on, ES256', token, start: async () => gateway },
     {
       key: 'reply-from',
       name: 'Fastify + @fastify/jwt + @fastify/reply-from, ES256',
       token: es256.token,
-      start: () => packaged('reply-from.ts', es256.key),
+      start: () => packaged('reply-from.js', es256.key),
     },
     {
       key: 'reply-from-cached',
       name: 'the same, @fastify/jwt with its cache',
       token: es256.token,
-      start: () => packaged('reply-from.ts', es256.key, 'cached'),
+      start: () => packaged('reply-from.js', es256.key, 'cached'),
     },
     {
       key: 'express',
       name: 'Express + jsonwebtoken + http-proxy-middleware, ES256',
       token: es256.token,
-      start: () => packaged('express.ts', es256.key),
+      start: () => packaged('express.js', es256.key),
     },
     { key: 'nginx', name: 'nginx proxy_pass, no checks', start: () => startNginx({ folder, service }) },
     {

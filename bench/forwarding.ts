@@ -1,11 +1,11 @@
 // Forwarding, compared: the same load on every target in turn, in short rounds and many of them, so that a machine whose speed
 // drifts disturbs all alike and a ratio is always of two rounds that were seconds apart.
-import { type Answered, saturate, type Target } from './load.ts'
-import { median, middleHalf } from './median.ts'
-import { costOf } from './process-cost.ts'
-import { compareRounds, inRounds, type Rounds } from './rounds.ts'
+import { saturate, type Target, type Throughput } from './load/load.ts'
+import { median, middleHalf } from './measure/median.ts'
+import { compareRounds, inRounds, type Rounds } from './measure/rounds.ts'
+import { costOf } from './targets/process-cost.ts'
 
-export interface Round extends Answered {
+export interface Round extends Throughput {
   /** CPU a request, children included; NaN where the system does not tell. */
   cpuUs: number
   /** Share of the time that the target was on a CPU: below 0.9 something else was the limit, the service as a rule. */
@@ -27,7 +27,7 @@ export interface Measured extends Omit<Round, 'requests'> {
  * Measures targets in alternating rounds, after a warm-up of each.
  * @param targets the first is what the others are compared with
  * @param path what is asked for
- * @throws Error when an answer was not 2xx
+ * @throws Error when a response was not 2xx
  */
 export async function measureForwarding(
   targets: readonly Target[],
@@ -45,13 +45,13 @@ export async function measureForwarding(
 export async function fire(target: Target, path: string, seconds: number, core?: string): Promise<Round> {
   const before = costOf(target.pid)
   const startedAt = performance.now()
-  const answered = await saturate(target, path, seconds, core)
+  const responded = await saturate(target, path, seconds, core)
   const wallMs = performance.now() - startedAt
   const after = costOf(target.pid)
   const cpuMs = (after?.cpuMs ?? Number.NaN) - (before?.cpuMs ?? Number.NaN)
   return {
-    ...answered,
-    cpuUs: (cpuMs * 1000) / answered.requests,
+    ...responded,
+    cpuUs: (cpuMs * 1000) / responded.requests,
     busy: cpuMs / wallMs,
     residentBytes: after?.residentBytes ?? Number.NaN,
   }

@@ -1,16 +1,16 @@
-// How soon a revocation is known everywhere, and what it costs to know many: `npm run bench -- propagation`. The measuring is
-// test/revocation/propagation.ts, whose short form runs with the tests.
+// The bench of revocation, how soon one is known everywhere and what it costs to know many: `npm run bench -- propagation`.
+// The measuring is test/plugins/revocation/propagation.ts, whose short form runs with the tests.
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { GatewayProcess } from '../test/gateway-process.ts'
-import { startRedis } from '../test/redis-server.ts'
-import { Issuer, knobs, PropagationScene, startService } from '../test/revocation/propagation.ts'
+import { Issuer, PropagationScene, settings, startService } from '../test/plugins/revocation/propagation.ts'
+import { GatewayProcess } from '../test/support/processes/gateway-process.ts'
+import { startRedis } from '../test/support/redis/server.ts'
 import { measureForwarding } from './forwarding.ts'
-import type { Target } from './load.ts'
-import { otherCore, start } from './processes.ts'
+import type { Target } from './load/load.ts'
+import { otherCore, start } from './targets/processes.ts'
 
 export interface PropagationBench {
   folder: string
@@ -48,7 +48,7 @@ async function printLatency(t: Ending, { folder, revokes }: PropagationBench): P
   await writeFile(config, await startService(t))
   const scene = await PropagationScene.start(t, config)
   console.log(
-    `| from the answer of a revoke to refusal, 3 nodes, ${revokes} revokes | p50 ms | p99 ms | max ms | missed |`,
+    `| from the response of a revoke to refusal, 3 nodes, ${revokes} revokes | p50 ms | p99 ms | max ms | missed |`,
   )
   console.log('|---|---|---|---|---|')
   await scene.measure({ revokes: 200 })
@@ -67,13 +67,13 @@ function cells(sorted: readonly number[]): string {
 }
 
 async function printLiveEntries(t: Ending, { folder, rounds, seconds }: PropagationBench): Promise<void> {
-  const service = await start('bench/upstream.ts', [], otherCore)
+  const service = await start('bench/targets/upstream.ts', [], otherCore)
   const config = join(folder, 'live-entries.json')
   await writeFile(config, JSON.stringify({ routes: [{ prefix: '/svc', upstream: service, policy: 'authenticated' }] }))
   const redis = await startRedis(t)
   const nodes = []
   for (const [db, entries] of liveEntries.entries()) {
-    nodes.push(await startWith(t, `${redis.url}/${db}`, entries, { ...knobs, CARDEA_CONFIG: config }))
+    nodes.push(await startWith(t, `${redis.url}/${db}`, entries, { ...settings, CARDEA_CONFIG: config }))
   }
   const measured = await measureForwarding(nodes, '/svc/small', { rounds, seconds })
   console.log('| live revocations | loaded in ms | resident MiB | bytes each | forwarded requests/s | ratio by CPU |')

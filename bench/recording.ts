@@ -1,21 +1,21 @@
-// What recording costs: two gateways at once on one core, one recording and the other not, then the other way round, compared by
-// CPU a request. Called by run.ts.
+// The cost of recording: two gateways at once on one core, one recording and the other not, then the other way round,
+// compared by CPU a request.
 import { setTimeout as delay } from 'node:timers/promises'
 import { fire } from './forwarding.ts'
-import { signIn, startGateway, writeConfig } from './gateway.ts'
-import { median, middleHalf } from './median.ts'
-import { otherCore, start, stopAll } from './processes.ts'
-import { withRedis } from './redis-tables.ts'
+import { prepareRefreshing, type Refreshed } from './load/refreshing.ts'
+import { median, middleHalf } from './measure/median.ts'
+import { compareCrossed, inCrossedRounds, type Rounds, type Switchable } from './measure/rounds.ts'
+import { withRedis } from './redis/tables.ts'
 import { printHead } from './refresh-tables.ts'
-import { prepareRefreshing, type Refreshed } from './refreshing.ts'
-import { compareCrossed, inCrossedRounds, type Rounds, type Switchable } from './rounds.ts'
+import { signIn, startGateway, writeConfig } from './targets/gateway.ts'
+import { otherCore, start, stopAll } from './targets/processes.ts'
 
 interface Kind {
   name: string
   env?: NodeJS.ProcessEnv
 }
 
-const file = 'bench/gateway-switched.ts'
+const file = 'bench/targets/switched-gateway.ts'
 const refreshKinds: readonly Kind[] = [
   {
     name: 'counters, meters and signals; events and timelines not kept',
@@ -35,7 +35,7 @@ export async function printRecording(folder: string, rounds: Rounds): Promise<vo
     await withRedis((one) => withRedis((other) => printOfRefresh(folder, rounds, kind, [one, other])))
   }
   console.log()
-  printHead(['recorded, forwarding, 200-byte answers', ...columns])
+  printHead(['recorded, forwarding, 200-byte responses', ...columns])
   await printOfForwarding(folder, rounds)
   console.log()
 }
@@ -49,7 +49,7 @@ async function printOfRefresh(folder: string, rounds: Rounds, { name, env }: Kin
     const gateway = await startGateway({ folder, file, env: { REDIS_URL: redis.url, ...env } })
     const logIn = async () => (await signIn(gateway.url)).refresh_token
     const measure = await prepareRefreshing({ ...gateway, storePid: redis.process().pid }, logIn)
-    return { measure, switchOver: switching(gateway.pid) }
+    return { measure, switchOver: websocketUpgrade(gateway.pid) }
   }
   const crossed = await inCrossedRounds([await refreshing(one), await refreshing(other)], rounds)
   stopAll()
@@ -61,20 +61,23 @@ async function printOfRefresh(folder: string, rounds: Rounds, { name, env }: Kin
 
 // A forwarded request records no event: what it pays for is the meter of its route.
 async function printOfForwarding(folder: string, rounds: Rounds): Promise<void> {
-  const env = { CARDEA_CONFIG: await writeConfig(folder, await start('bench/upstream.ts', [], otherCore)) }
+  const env = { CARDEA_CONFIG: await writeConfig(folder, await start('bench/targets/upstream.ts', [], otherCore)) }
   const forwarding = async () => {
     const gateway = await startGateway({ folder, file, env })
     const { access_token } = await signIn(gateway.url)
     const target = { name: file, headers: { authorization: `Bearer ${access_token}` }, ...gateway }
     await fire(target, '/svc/small', 2)
-    return { measure: (seconds: number) => fire(target, '/svc/small', seconds), switchOver: switching(gateway.pid) }
+    return {
+      measure: (seconds: number) => fire(target, '/svc/small', seconds),
+      switchOver: websocketUpgrade(gateway.pid),
+    }
   }
   const crossed = await inCrossedRounds([await forwarding(), await forwarding()], rounds)
   stopAll()
   console.log(`| ${['everything', ...cellsOf(compareCrossed(crossed, ({ cpuUs }) => cpuUs))].join(' | ')} |`)
 }
 
-function switching(pid: number) {
+function websocketUpgrade(pid: number) {
   return async () => {
     process.kill(pid, 'SIGWINCH')
     await delay(settleMs)

@@ -1,16 +1,17 @@
-// The tables of refreshing: the whole gateway on each store, and on Redis beside the same route with signing alone and beside a
-// bare loop of the same script. Called by run.ts.
-import { type GatewayOptions, signIn, startGateway } from './gateway.ts'
-import { measuredCore, runToEnd, stopAll } from './processes.ts'
-import { withRedis } from './redis-tables.ts'
-import { type Compared, measureRefreshing, prepareRefreshing, type RefreshRound } from './refreshing.ts'
-import type { Rounds } from './rounds.ts'
+// The tables of refreshing: the whole gateway on each store, and on Redis beside the same route with signing alone and beside
+// a bare loop of the same script.
+
+import { type Compared, measureRefreshing, prepareRefreshing, type RefreshRound } from './load/refreshing.ts'
+import type { Rounds } from './measure/rounds.ts'
+import { withRedis } from './redis/tables.ts'
+import { type BenchGatewayOptions, signIn, startGateway } from './targets/gateway.ts'
+import { measuredCore, runToEnd, stopAll } from './targets/processes.ts'
 
 const bareRotations = '100000'
 const columns = ['refreshes/s', 'p50 ms', 'p99 ms', 'CPU us a refresh', '1 s of CPU', 'CPU busy']
 
-/** A gateway to be measured: its file, and knobs beside those of every bench. */
-type Startable = Pick<GatewayOptions, 'file' | 'env'>
+/** A gateway to be measured: its file, and settings beside those of every bench. */
+type Startable = Pick<BenchGatewayOptions, 'file' | 'env'>
 
 /** Prints the table of refreshing on the embedded store. */
 export async function printEmbeddedRefreshing(
@@ -41,7 +42,7 @@ export async function printRedisRefreshing(
     // Each on a Redis of its own: a gateway goes on signing with the key that it finds.
     await withRedis(async ({ url, process: redis }) => {
       const env = { CARDEA_SIGNING_ALG: alg }
-      const gateways = [{ file: 'bench/gateway-without-store.ts', env }, { env: { ...env, REDIS_URL: url } }]
+      const gateways = [{ file: 'bench/targets/storeless-gateway.ts', env }, { env: { ...env, REDIS_URL: url } }]
       const [alone, whole] = await compareRefreshing(folder, gateways, rounds, redis().pid)
       if (alone) console.log(`| ${alg}, signing alone: no store, nothing recorded | ${cellsOf(alone)} | | 1 |`)
       if (whole === undefined) return
@@ -55,10 +56,10 @@ export async function printRedisRefreshing(
 }
 
 async function printBare(url: string): Promise<void> {
-  for (const line of await runToEnd('bench/redis-refresh.ts', [bareRotations], measuredCore, { REDIS_URL: url })) {
+  for (const line of await runToEnd('bench/redis/refresh.ts', [bareRotations], measuredCore, { REDIS_URL: url })) {
     const [, title, perSecond, p50, p99, node] =
       /^(.*?) +(\d+)\/s +p50 ([\d.]+) ms +p99 ([\d.]+) ms +([\d.]+) us/.exec(line) ?? []
-    if (title === undefined) throw new Error(`bench/redis-refresh.ts said: ${line}`)
+    if (title === undefined) throw new Error(`bench/redis/refresh.ts said: ${line}`)
     console.log(`| ${[title, perSecond, Number(p50).toFixed(1), Number(p99).toFixed(1), node].join(' | ')} | | | | |`)
   }
 }

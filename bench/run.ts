@@ -1,17 +1,17 @@
-// `npm run bench`: everything that README says about speed, measured in one run and printed as README quotes it.
+// `npm run bench`: everything that docs/performance.md says about speed, measured in one run and printed as the page has it.
 // Real processes over loopback, short rounds in turn, medians of ratios. A figure alone says little on another machine; the
 // ratios carry over.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { disturbanceNote } from './disturbance.ts'
 import { printForwarding } from './forwarding-tables.ts'
-import { describePinning, otherCore, pinThisProcess, stopAll } from './processes.ts'
+import { disturbanceNote } from './measure/disturbance.ts'
 import { printPropagation } from './propagation.ts'
 import { printRecording } from './recording.ts'
-import { printRedisMemory } from './redis-tables.ts'
+import { printRedisMemory } from './redis/tables.ts'
 import { printEmbeddedRefreshing, printRedisRefreshing } from './refresh-tables.ts'
-import { printRegulation } from './regulation.ts'
+import { printRegulation } from './regulation/index.ts'
+import { describePinning, otherCore, pinThisProcess, stopAll } from './targets/processes.ts'
 import { printWorkers } from './workers.ts'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 9)

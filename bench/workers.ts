@@ -1,15 +1,15 @@
-// Two workers beside one. Called by run.ts. Load and service need CPU as well, and two cores are all there is, so everything is
-// doubled: one core with a worker, a load and a service on it; both cores with two workers, two loads and two services. What the
-// machine itself gives for its second core is said by two gateways that share nothing, on the same cores in the same rounds.
+// Two workers beside one. Load and service need CPU as well, and two cores are all there is, so everything is doubled: one
+// core with a worker, a load and a service on it; both cores with two workers, two loads and two services. What the machine
+// itself gives for its second core is said by two gateways that share nothing, on the same cores in the same rounds.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fire, type Round, summarise } from './forwarding.ts'
 import { printTable } from './forwarding-tables.ts'
-import { signIn, startGateway, writeConfig } from './gateway.ts'
-import type { Target } from './load.ts'
-import { measuredCore, otherCore, start, stopAll } from './processes.ts'
-import { withRedis } from './redis-tables.ts'
-import { inRounds, type Rounds } from './rounds.ts'
+import type { Target } from './load/load.ts'
+import { inRounds, type Rounds } from './measure/rounds.ts'
+import { withRedis } from './redis/tables.ts'
+import { signIn, startGateway, writeConfig } from './targets/gateway.ts'
+import { measuredCore, otherCore, start, stopAll } from './targets/processes.ts'
 
 const path = '/svc/small'
 const cores = [measuredCore, otherCore]
@@ -27,7 +27,7 @@ interface Row {
 export function printWorkers(folder: string, rounds: Rounds): Promise<void> {
   return withRedis(async ({ url }) => {
     const services: string[] = []
-    for (const core of cores) services.push(await start('bench/upstream.ts', [], core))
+    for (const core of cores) services.push(await start('bench/targets/upstream.ts', [], core))
     const gateway = await gatewaysOf(folder, url, services)
     const alone = await gateway('alone', 1, measuredCore, [0])
     const two = await gateway('two', 2, bothCores, [0, 1])
@@ -71,7 +71,7 @@ async function measureRows({ rounds, seconds }: Rounds, rows: readonly Row[]): P
   const measured = await inRounds(fireAt, rounds)
   const [first = []] = measured
   printTable(
-    'forwarding, 200-byte answers, with load and service on the same cores',
+    'forwarding, 200-byte responses, with load and service on the same cores',
     rows.map(({ name }, i) => summarise(name, measured[i] ?? [], first)),
   )
 }

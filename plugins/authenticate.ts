@@ -4,11 +4,11 @@
 // Nothing here waits: a request costs a look-up of its token and a few in this node's list of what is revoked.
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { demandOrigin, isReadMethod } from './browser-origin.ts'
-import { readAccessCookie } from './cookies.ts'
-import { bearerChallenge, type ErrorCode, type Problem, problem } from './errors.ts'
-import { type AccessClaims, isFor } from './jwt/index.ts'
-import type { Reason } from './usage.ts'
+import { type AccessClaims, isFor } from './access-tokens/index.ts'
+import type { Reason } from './audit/usage.ts'
+import { readAccessCookie } from './browser/cookies.ts'
+import { isReadMethod, requireOrigin } from './browser/origin.ts'
+import { bearerChallenge, type ErrorCode, type Problem, problem } from './errors/index.ts'
 
 /**
  * What a route demands of its caller: nothing, any valid access token, or one with any one of the roles and all of the
@@ -28,7 +28,7 @@ export interface AuthorizeOptions {
 }
 
 /** What has become of access tokens that were let in: asked about what is still under way. */
-export interface Standing {
+export interface TokenStatus {
   /** Revoked: the token, its session, its subject, everyone, or the key that signed it. */
   of(access: AccessClaims): 'good' | 'revoked' | 'expired'
   /** Calls `listener` when something was revoked; it must neither throw nor wait. */
@@ -47,7 +47,7 @@ declare module 'fastify' {
      * a cookie invalid_request (400), origin_refused (403)
      */
     authorize(request: FastifyRequest, policy: Policy, options?: AuthorizeOptions): void
-    standing: Standing
+    tokenStatus: TokenStatus
   }
 }
 
@@ -58,8 +58,8 @@ async function authenticate(app: FastifyInstance): Promise<void> {
   app.revocation.onRevoked((revocations) => {
     for (const one of revocations) if (one.kind === 'signing_key') app.accessTokens.dropKey(one.kid)
   })
-  app.decorate('standing', {
-    of: (access) => standingOf(app, access),
+  app.decorate('tokenStatus', {
+    of: (access) => tokenStatusOf(app, access),
     onRevoked: (listener) => app.revocation.onRevoked(() => listener()),
   })
 }
@@ -85,7 +85,10 @@ export function accessOf(request: FastifyRequest): AccessClaims {
   return request.access
 }
 
-function standingOf({ revocation, accessTokens }: FastifyInstance, access: AccessClaims): ReturnType<Standing['of']> {
+function tokenStatusOf(
+  { revocation, accessTokens }: FastifyInstance,
+  access: AccessClaims,
+): ReturnType<TokenStatus['of']> {
   if (revocation.isRevoked(access) || accessTokens.isOfRevokedKey(access)) return 'revoked'
   return accessTokens.isExpired(access) ? 'expired' : 'good'
 }
@@ -99,8 +102,8 @@ function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy
   if (app.revocation.isStale()) throw denied(app, request, { ...unknown, claims })
   // Whatever the policy says: a client that sends this token has received it.
   app.delivery.seen(claims.sid, claims.gen)
-  if (policy !== 'authenticated') demand(app, request, policy, claims)
-  if (options?.maxAgeSeconds !== undefined) demandRecent(app, request, options.maxAgeSeconds, claims)
+  if (policy !== 'authenticated') requirement(app, request, policy, claims)
+  if (options?.maxAgeSeconds !== undefined) requireRecent(app, request, options.maxAgeSeconds, claims)
   request.access = claims
 }
 
@@ -121,11 +124,11 @@ function authenticated(
 // A browser sends a cookie whoever asks it to, so whose page asks is looked at before the token is.
 function cookieToken(request: FastifyRequest, { isRead }: AuthorizeOptions): string | undefined {
   const token = readAccessCookie(request)
-  if (token !== undefined) demandOrigin(request, { hasCookie: true, isRead: isRead ?? isReadMethod(request.method) })
+  if (token !== undefined) requireOrigin(request, { hasCookie: true, isRead: isRead ?? isReadMethod(request.method) })
   return token
 }
 
-function demand(
+function requirement(
   app: FastifyInstance,
   request: FastifyRequest,
   { roles, scopes }: Exclude<Policy, string>,
@@ -135,7 +138,7 @@ function demand(
   if (scopes && !holdsAll(claims.scope, scopes)) throw denied(app, request, { ...insufficientScope(scopes), claims })
 }
 
-function demandRecent(
+function requireRecent(
   app: FastifyInstance,
   request: FastifyRequest,
   maxAgeSeconds: number,
@@ -182,7 +185,7 @@ function tokenOf(value: string): string | undefined {
   return start === scheme.length ? undefined : value.slice(start)
 }
 
-interface Denial {
+interface AccessProblem {
   code: ErrorCode
   reason: Reason
   headers: Record<string, string>
@@ -190,48 +193,52 @@ interface Denial {
 }
 
 // RFC 6750 section 3: without any credential the challenge carries no error code.
-const missing: Denial = {
+const missing: AccessProblem = {
   code: 'unauthenticated',
   reason: 'token_missing',
   headers: { 'www-authenticate': bearerChallenge },
 }
 
 // RFC 6750 section 3.1 knows one word for "more privileges than the token gives", whichever kind they are of.
-const forbidden: Denial = {
+const forbidden: AccessProblem = {
   code: 'forbidden',
   reason: 'policy_refused',
   headers: { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope"` },
 }
 
-const unknown: Denial = { code: 'revocation_unknown', reason: 'revocation_unknown', headers: {} }
+const unknown: AccessProblem = { code: 'revocation_unknown', reason: 'revocation_unknown', headers: {} }
 
-function invalidToken(reason: Reason, claims?: AccessClaims): Denial {
+function invalidToken(reason: Reason, claims?: AccessClaims): AccessProblem {
   const headers = { 'www-authenticate': `${bearerChallenge}, error="invalid_token"` }
   return { code: 'invalid_token', reason, headers, ...(claims && { claims }) }
 }
 
-function insufficientScope(scopes: readonly string[]): Denial {
+function insufficientScope(scopes: readonly string[]): AccessProblem {
   const headers = { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope", scope="${scopes.join(' ')}"` }
   return { code: 'insufficient_scope', reason: 'policy_refused', headers }
 }
 
 // RFC 9470 section 3: what a client must do is sign in again, and it is told how lately.
-function tooLongAgo(maxAgeSeconds: number): Denial {
+function tooLongAgo(maxAgeSeconds: number): AccessProblem {
   const error = 'error="insufficient_user_authentication", error_description="A more recent sign-in is needed"'
   const headers = { 'www-authenticate': `${bearerChallenge}, ${error}, max_age="${maxAgeSeconds}"` }
   return { code: 'insufficient_user_authentication', reason: 'policy_refused', headers }
 }
 
-function denied(app: FastifyInstance, request: FastifyRequest, { code, reason, headers, claims }: Denial): Problem {
+function denied(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  { code, reason, headers, claims }: AccessProblem,
+): Problem {
   const { sub, sid, gen } = claims ?? {}
-  app.usage.record(request, { reason, granted: false, sub, sid, generation: gen })
+  app.audit.record(request, { reason, granted: false, sub, sid, generation: gen })
   return problem(code, { reason, headers })
 }
 
-/** Fastify plugin: decorates `app.authorize`, `app.standing` and `request.access`. */
+/** Fastify plugin: decorates `app.authorize`, `app.tokenStatus` and `request.access`. */
 export default fp(authenticate, {
   name: 'authenticate',
   fastify: '5.x',
   dependencies: ['access-tokens', 'browser-origin', 'revocation', 'session-store', 'usage'],
-  decorators: { fastify: ['accessTokens', 'revocation', 'delivery', 'usage'] },
+  decorators: { fastify: ['accessTokens', 'revocation', 'delivery', 'audit'] },
 })

@@ -1,12 +1,12 @@
-// The OpenAPI 3.1 document of every route that has a schema, and Swagger UI on top of it. Registered before the routes, so
-// that it sees them. What the document says of the app itself, the app gives; it holds no text of its own.
+// The OpenAPI 3.1 document of every route that has a schema, and Swagger UI on top of it. What the document says of the app
+// itself, the app gives; it holds no text of its own.
 import { fileURLToPath } from 'node:url'
 import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { filesOf, KeptFile } from './files/kept-files.ts'
 import type { PublishedPart } from './forward/openapi/index.ts'
-import { filesOf, KeptFile } from './kept-files.ts'
 
 export interface SwaggerOptions {
   /** Whether Swagger UI and the document are served, at `/docs` and `/docs/json`. */

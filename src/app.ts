@@ -1,5 +1,5 @@
-// The wiring: which plugins the gateway takes from the shelf, in the order in which a request meets them, and its routes.
-// Called by `server.ts` and by the tests. It reads no environment and opens nothing but what it is given.
+// The wiring: which plugins the gateway takes from the shelf, in the order in which a request meets them, and its routes. It
+// reads no environment and opens nothing but what it is given.
 import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors'
 import Fastify, {
   type FastifyBaseLogger,
@@ -7,52 +7,48 @@ import Fastify, {
   type FastifyServerFactory,
   LogController,
 } from 'fastify'
+import accessTokens, { adminAudience, toleratedClockMs } from '../plugins/access-tokens/index.ts'
+import events from '../plugins/audit/index.ts'
+import audit from '../plugins/audit/usage.ts'
+import authRoutes from '../plugins/auth-routes/index.ts'
 import authenticate from '../plugins/authenticate.ts'
-import bodyMemory from '../plugins/body-memory.ts'
-import browserOrigin from '../plugins/browser-origin.ts'
-import clientAddress from '../plugins/client-address.ts'
-import { monotonicOf } from '../plugins/clock-watch.ts'
-import clocks from '../plugins/clocks.ts'
-import cookies, { accessCookieName, refreshCookieName } from '../plugins/cookies.ts'
+import jsonBody from '../plugins/body-parsers/json.ts'
+import bodyMemory from '../plugins/body-parsers/memory.ts'
+import cookies, { accessCookieName, refreshCookieName } from '../plugins/browser/cookies.ts'
+import browserOrigin from '../plugins/browser/origin.ts'
+import clientAddress from '../plugins/clients/address.ts'
+import { monotonicOf } from '../plugins/clocks/clock-watch.ts'
+import clocks from '../plugins/clocks/index.ts'
 import credentials from '../plugins/credentials/index.ts'
+import loginLimit from '../plugins/credentials/login-limit.ts'
 import type { HashingCost } from '../plugins/credentials/password.ts'
-import errors from '../plugins/errors.ts'
-import events from '../plugins/events/index.ts'
+import errors from '../plugins/errors/index.ts'
 import forward from '../plugins/forward/index.ts'
 import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
-import jsonBody from '../plugins/json-body.ts'
-import accessTokens, { adminAudience, toleratedClockMs } from '../plugins/jwt/index.ts'
-import loginLimit from '../plugins/login-limit/index.ts'
+import requestGuard, { serverOptions } from '../plugins/http-edge/index.ts'
+import { OwnHosts } from '../plugins/http-edge/own-hosts.ts'
+import securityFields from '../plugins/http-edge/security-headers.ts'
+import { deriveSecrets } from '../plugins/keys/secrets.ts'
 import metrics from '../plugins/metrics/index.ts'
 import { timed } from '../plugins/metrics/timed-store.ts'
 import { Totals } from '../plugins/metrics/totals.ts'
-import { OwnHosts } from '../plugins/own-hosts.ts'
-import requestGuard, { serverOptions } from '../plugins/request-guard.ts'
 import revocation, { clockMarginMs } from '../plugins/revocation/index.ts'
-import { deriveSecrets } from '../plugins/secrets.ts'
-import securityFields from '../plugins/security-fields.ts'
 import sessionStore from '../plugins/session-store/index.ts'
-import type { Store } from '../plugins/session-store/store.ts'
+import type { Store } from '../plugins/session-store/port/store.ts'
 import swagger from '../plugins/swagger.ts'
 import tracing from '../plugins/tracing/index.ts'
-import usage from '../plugins/usage.ts'
-import { apiInfo, apiTags } from './api-document.ts'
-import type { Config } from './config.ts'
-import { droppedLogLines, openLog } from './log.ts'
-import { requestIds } from './request-ids.ts'
-import { RequestLog } from './request-log.ts'
-import admin from './routes/admin.ts'
-import health from './routes/health.ts'
-import login from './routes/login.ts'
-import logout from './routes/logout.ts'
-import metadata from './routes/metadata.ts'
-import metricsRoute from './routes/metrics.ts'
-import ops from './routes/ops.ts'
-import password from './routes/password.ts'
-import sessions from './routes/sessions.ts'
-import token from './routes/token.ts'
+import type { Config } from './config/index.ts'
+import { droppedLogLines, openLog } from './process/log.ts'
+import { requestIds } from './process/request-ids.ts'
+import { RequestLog } from './process/request-log.ts'
+import admin from './routes/admin/index.ts'
+import ops from './routes/pages/ops.ts'
+import health from './routes/system/health.ts'
+import metadata from './routes/system/metadata.ts'
+import metricsRoute from './routes/system/metrics.ts'
 import upstreams from './routes/upstreams.ts'
 import verify from './routes/verify.ts'
+import { apiInfo, apiTags } from './routes/wire/api-document.ts'
 
 export interface AppOptions {
   /** An open store; the app closes it, unless it is only lent. */
@@ -82,7 +78,7 @@ type CountingOptions = AppOptions & { totals: Totals }
 
 /**
  * Builds the gateway.
- * @param config every knob, checked
+ * @param config every setting, checked
  * @returns an app that is ready to listen or to be injected
  * @throws StoreUnavailable when the store does not answer; Error when its keys are sealed under another secret. What was opened
  * until then is closed, as far as it goes; a store too, unless it is lent.
@@ -93,13 +89,13 @@ export async function buildApp(config: Config, options: AppOptions): Promise<Fas
     ...serverOptions(config.limits),
     ...(options.serverFactory && { serverFactory: options.serverFactory }),
     logController: new LogController({ disableRequestLogging: true }),
-    // A logger of Fastify's own would listen to the end of each answer for lines that this gateway does not write.
+    // A logger of Fastify's own would listen to the end of each response for lines that this gateway does not write.
     childLoggerFactory: (_none, members) => new RequestLog(log, members),
     genReqId: requestIds(),
     trustProxy: config.trustedProxies.length > 0 ? config.trustedProxies : false,
     // A node loads every revocation that still counts before it serves: a million take some seconds.
     pluginTimeout: 120_000,
-    // A value is what it says it is: nothing is coerced, dropped or filled in before it is judged.
+    // A value is what it says it is: nothing is coerced, dropped or filled in before it is checked.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
   app.log = log
@@ -141,7 +137,7 @@ async function registerHttp(
   await app.register(requestGuard, { limits: config.limits, hosts })
   await app.register(bodyMemory, { limitBytes: config.limits.bodyMemoryBytes })
   await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
-  await app.register(usage, {
+  await app.register(audit, {
     node: config.node,
     network: config.events.network,
     counts: options.totals.events,
@@ -228,15 +224,10 @@ async function registerRoutes(
   { documents = new Map(), totals: { meters }, clock = Date.now }: CountingOptions,
   parts: PublishedPart[],
 ): Promise<void> {
-  const { audiences, issuer, limits, routes } = config
-  const bodyLimitBytes = limits.loginBodyBytes
+  const { issuer, limits, routes } = config
   await app.register(health)
   await app.register(metadata, { issuer })
-  await app.register(login, { audiences, bodyLimitBytes, clock })
-  await app.register(token, { audiences, bodyLimitBytes, clock })
-  await app.register(logout, { bodyLimitBytes })
-  await app.register(password, { audiences, bodyLimitBytes, clock })
-  await app.register(sessions)
+  await app.register(authRoutes, { bodyLimitBytes: limits.loginBodyBytes, clock })
   await app.register(admin, { bodyLimitBytes: limits.bodyBytes, maxAgeSeconds: config.adminMaxAgeSeconds })
   await app.register(metricsRoute, { token: config.metrics.token })
   await app.register(verify, config.verify)

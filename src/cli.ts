@@ -1,28 +1,25 @@
 // The command line of operators: users, sessions, keys, config. Works on the gateway's store, also while the gateway runs: it
 // follows the revocations that are written here. A password is never taken from an argument nor logged.
-import { parseArgs } from 'node:util'
-import { LastAdministrator } from '../plugins/session-store/administrators.ts'
-import { type Store, StoreUnavailable } from '../plugins/session-store/store.ts'
-import { CliError, type Command, type Invocation, UsageError } from './cli/command.ts'
+import { LastAdministrator } from '../plugins/session-store/port/administrators.ts'
+import { type Store, StoreUnavailable } from '../plugins/session-store/port/store.ts'
+import { CliError, type Command, parseInvocation, UsageError } from './cli/command.ts'
 import { configCommands } from './cli/config-commands.ts'
 import { keyCommands } from './cli/key-commands.ts'
 import { sessionCommands } from './cli/session-commands.ts'
-import { simulateCommands } from './cli/simulate-command.ts'
 import { userCommands } from './cli/user-commands.ts'
+import { ConfigError, loadConfig } from './config/index.ts'
 import { nearestName } from './config/nearest-name.ts'
-import { ConfigError, loadConfig } from './config.ts'
-import { makeDataDir, withSecret } from './development.ts'
-import { missingStore, openStore, StoreRefusal } from './open-store.ts'
+import { makeDataDir, withSecret } from './process/first-start.ts'
+import { missingStore, openStore, StoreRejected } from './process/open-store.ts'
 
 const commands: Record<string, Command> = {
   ...userCommands,
   ...sessionCommands,
   ...keyCommands,
   ...configCommands,
-  ...simulateCommands,
 }
 
-// Longer than any access token lives: the log of revocations is not ours to shorten, whatever knobs this shell has.
+// Longer than any access token lives: the log of revocations is not ours to shorten, whatever settings this shell has.
 const keepLogMs = 2 * 24 * 60 * 60 * 1000
 
 process.exitCode = await main(process.argv.slice(2))
@@ -35,9 +32,7 @@ async function main(words: readonly string[]): Promise<number> {
       process.stdout.write(`${usage()}\n`)
       return words.includes('--help') ? 0 : 2
     }
-    // Nearly all commands are two words.
-    if (Object.hasOwn(commands, group)) await run(group, words.slice(1))
-    else await run(`${group} ${verb}`.trim(), rest)
+    await run(`${group} ${verb}`.trim(), rest)
     return 0
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`)
@@ -57,7 +52,7 @@ async function run(name: string, rest: string[]): Promise<void> {
     const nearest = nearestName(name, Object.keys(commands))
     throw new UsageError(`There is no command ${JSON.stringify(name)}${nearest ? `; did you mean ${nearest}?` : ''}`)
   }
-  const invocation = parse(command, rest)
+  const invocation = parseInvocation(command, rest)
   if (command.needs === 'nothing') return await command.run(invocation)
   const store = await open(command.needs === 'store')
   try {
@@ -84,20 +79,9 @@ async function open(mustExist: boolean): Promise<Store> {
   return store
 }
 
-function parse(command: Command, args: string[]): Invocation {
-  try {
-    const { values, positionals } = parseArgs({ args, options: command.options, allowPositionals: true, strict: true })
-    const [least, most] = command.positionals
-    if (positionals.length < least || positionals.length > most) throw new Error(`usage: ${command.synopsis}`)
-    return { flags: new Map(Object.entries(values)), positionals }
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
-}
-
 function explain(error: unknown): string {
   if (error instanceof UsageError) return `${error.message}\n\n${usage()}`
-  if (error instanceof CliError || error instanceof ConfigError || error instanceof StoreRefusal) return error.message
+  if (error instanceof CliError || error instanceof ConfigError || error instanceof StoreRejected) return error.message
   if (error instanceof LastAdministrator) return 'This is the last administrator; make another one first.'
   if (error instanceof StoreUnavailable) return `The store cannot be used: ${reasonOf(error)}`
   return error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -1,19 +1,19 @@
 // The process: config, store, first admin, demo upstream, and a gateway that serves, or workers that do.
 // Started by `npm start` and the image, never imported. It ends with one sentence, not a stack, where a person can mend the cause.
 import cluster from 'node:cluster'
-import { KeyUnopenable } from '../plugins/session-store/sealed-key.ts'
-import { type Store, StoreUnavailable } from '../plugins/session-store/store.ts'
-import { announce } from './banner.ts'
-import { type Config, ConfigError, loadConfig } from './config.ts'
-import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts'
-import { makeDataDir, prepareFirstAdmin, withSecret } from './development.ts'
-import { Gateway } from './gateway.ts'
-import { openLog } from './log.ts'
-import { listenForMetrics } from './metrics-listener.ts'
-import { openStore, StoreRefusal } from './open-store.ts'
-import { Reloading } from './reloading.ts'
-import { metricsOfWorkers } from './worker-metrics.ts'
-import { type Serving, serveAsWorker, superviseWorkers, WorkersError } from './workers.ts'
+import { KeyUnopenable } from '../plugins/keys/sealed-key.ts'
+import { type Store, StoreUnavailable } from '../plugins/session-store/port/store.ts'
+import { type Config, ConfigError, loadConfig } from './config/index.ts'
+import { announce } from './process/banner.ts'
+import { type DemoUpstream, startDemoUpstream } from './process/demo-upstream.ts'
+import { makeDataDir, prepareFirstAdmin, withSecret } from './process/first-start.ts'
+import { Gateway } from './process/gateway.ts'
+import { openLog } from './process/log.ts'
+import { listenForMetrics } from './process/metrics-listener.ts'
+import { openStore, StoreRejected } from './process/open-store.ts'
+import { Reloading } from './reload/watch.ts'
+import { type Serving, serveAsWorker, superviseWorkers, WorkersError } from './workers/index.ts'
+import { metricsOfWorkers } from './workers/metrics.ts'
 
 const demoPrefix = '/demo'
 
@@ -84,7 +84,7 @@ function readConfig(): Config {
   return config
 }
 
-// What can be wrong has been judged, and said, by the process that started this one.
+// What can be wrong has been checked, and said, by the process that started this one.
 async function startAsWorker(): Promise<void> {
   await serveAsWorker(async (config, socket) => Gateway.open(config, await openStore(config), { socket }))
 }
@@ -106,7 +106,7 @@ function explain(error: unknown): string {
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
     return `Cardea did not start: it cannot listen on ${listenAddress(error)} (${code}); choose another HOST or PORT.`
   }
-  if (error instanceof StoreRefusal || error instanceof KeyUnopenable || error instanceof WorkersError) {
+  if (error instanceof StoreRejected || error instanceof KeyUnopenable || error instanceof WorkersError) {
     return `Cardea did not start: ${error.message}`
   }
   if (error instanceof StoreUnavailable) return `Cardea did not start: the store cannot be used: ${reasonOf(error)}`

@@ -3,7 +3,7 @@ import { generateKeyPair, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import { exportSPKI, SignJWT } from 'jose'
 
-export interface Credentials {
+export interface BenchCredentials {
   alg: 'ES256' | 'HS256'
   /** PEM of the public key, or the shared secret. */
   key: string
@@ -11,7 +11,7 @@ export interface Credentials {
 }
 
 /** Makes a key and a token that is good for an hour. */
-export async function makeCredentials(alg: Credentials['alg']): Promise<Credentials> {
+export async function makeCredentials(alg: BenchCredentials['alg']): Promise<BenchCredentials> {
   if (alg === 'HS256') {
     const key = randomBytes(32).toString('hex')
     return { alg, key, token: await sign(alg, new TextEncoder().encode(key)) }
@@ -20,7 +20,7 @@ export async function makeCredentials(alg: Credentials['alg']): Promise<Credenti
   return { alg, key: await exportSPKI(publicKey), token: await sign(alg, privateKey) }
 }
 
-function sign(alg: Credentials['alg'], key: Parameters<SignJWT['sign']>[0]): Promise<string> {
+function sign(alg: BenchCredentials['alg'], key: Parameters<SignJWT['sign']>[0]): Promise<string> {
   const id = () => randomBytes(24).toString('base64url')
   const claims = { client_id: 'cardea', sid: id(), gen: 1, scope: '', roles: ['admin'], auth_time: 1 }
   return new SignJWT(claims)

@@ -1,23 +1,23 @@
 // haproxy on one core and one thread, verifying the token of each request with jwt_verify. From PATH.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort } from '../../test/free-port.ts'
-import { type Running, startProgram } from '../processes.ts'
-import type { Credentials } from './credentials.ts'
+import { freePort } from '../../test/support/processes/free-port.ts'
+import { type Running, startProgram } from '../targets/processes.ts'
+import type { BenchCredentials } from './credentials.ts'
 
 /**
  * Starts haproxy.
  * @param folder for its files
  * @throws Error when it is not on PATH
  */
-export async function startHaproxy(folder: string, service: string, credentials: Credentials): Promise<Running> {
+export async function startHaproxy(folder: string, service: string, credentials: BenchCredentials): Promise<Running> {
   const port = await freePort()
   const file = join(folder, `haproxy-${port}.cfg`)
   await writeFile(file, settings(port, service, await verifyingKey(folder, credentials), credentials.alg))
   return startProgram('haproxy', ['-db', '-f', file], port)
 }
 
-async function verifyingKey(folder: string, { alg, key }: Credentials): Promise<string> {
+async function verifyingKey(folder: string, { alg, key }: BenchCredentials): Promise<string> {
   if (alg === 'HS256') return key
   const file = join(folder, 'haproxy-key.pem')
   await writeFile(file, key)

@@ -1,8 +1,8 @@
 // nginx on one core: proxy_pass without any check, and auth_request asking Cardea about each request. From PATH.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort } from '../../test/free-port.ts'
-import { type Running, startProgram } from '../processes.ts'
+import { freePort } from '../../test/support/processes/free-port.ts'
+import { type Running, startProgram } from '../targets/processes.ts'
 
 export interface NginxOptions {
   /** For its files. */

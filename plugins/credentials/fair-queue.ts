@@ -1,8 +1,8 @@
 // A queue that is fair by place: who waits is kept in a tree of places (a wide network, a narrower one in it, and so on), and
-// the places of each level take turns. Whoever fills the queue fills it with what leaves first. Used by the hashing queue.
+// the places of each level take turns. Whoever fills the queue fills it with what leaves first.
 
 /** Where somebody waits, from wide to narrow; empty: among those with no place of their own. */
-export type Place = readonly string[]
+export type QueuePlace = readonly string[]
 
 /** One node of the tree: its own entries, and the places below it. A place that is empty is forgotten. */
 export class FairQueue<Entry> {
@@ -16,7 +16,7 @@ export class FairQueue<Entry> {
     return this.#size
   }
 
-  push([first, ...rest]: Place, entry: Entry): void {
+  push([first, ...rest]: QueuePlace, entry: Entry): void {
     this.#size += 1
     if (first === undefined) {
       this.#entries.push(entry)
@@ -50,7 +50,7 @@ export class FairQueue<Entry> {
    * To one without a place all places yield.
    * @returns undefined when nobody has more: then it is the newcomer who finds no room
    */
-  yieldTo([first, ...rest]: Place): Entry | undefined {
+  yieldTo([first, ...rest]: QueuePlace): Entry | undefined {
     const [name, largest] = this.#largest()
     if (largest === undefined) return undefined
     if (first === undefined) return this.#dropFrom(name, largest)

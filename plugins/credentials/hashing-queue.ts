@@ -1,8 +1,8 @@
-// A bounded pool with a bounded queue for password hashing, the one expensive thing an anonymous caller can ask for.
-// Used by the credentials plugin. It must never let more work in than it can finish soon: beyond that it refuses at once, and
-// never those whose network has few waiting for the sake of one that has many.
-import { problem } from '../errors.ts'
-import { FairQueue, type Place } from './fair-queue.ts'
+// A bounded pool with a bounded queue for password hashing, the one expensive thing an anonymous caller can ask for. It must
+// never let more work in than it can finish soon: beyond that it refuses at once, and never those whose network has few
+// waiting for the sake of one that has many.
+import { problem } from '../errors/index.ts'
+import { FairQueue, type QueuePlace } from './fair-queue.ts'
 
 export interface HashingQueueOptions {
   /** Hashes that run at a time. */
@@ -52,7 +52,7 @@ export class HashingQueue {
    * @throws Problem `overloaded` at once when the queue is full, later when a place that has fewer waiting needs the room, or
    * at its turn when it has waited too long
    */
-  async run<T>(place: Place, work: () => Promise<T>): Promise<T> {
+  async run<T>(place: QueuePlace, work: () => Promise<T>): Promise<T> {
     await this.#turn(place)
     try {
       return await work()
@@ -62,20 +62,20 @@ export class HashingQueue {
     }
   }
 
-  #turn(place: Place): Promise<void> {
+  #turn(place: QueuePlace): Promise<void> {
     if (this.#running < this.#concurrency) {
       this.#running += 1
       return Promise.resolve()
     }
     if (this.#waiting.size >= this.#queueLimit && !this.#makeRoom(place)) {
-      return Promise.reject(this.#refusal('hashing_queue_full'))
+      return Promise.reject(this.#problem('hashing_queue_full'))
     }
     return new Promise((begin, refuse) => this.#waiting.push(place, { since: this.#clock(), begin, refuse }))
   }
 
-  #makeRoom(place: Place): boolean {
+  #makeRoom(place: QueuePlace): boolean {
     const yielding = this.#waiting.yieldTo(place)
-    yielding?.refuse(this.#refusal('hashing_queue_full'))
+    yielding?.refuse(this.#problem('hashing_queue_full'))
     return yielding !== undefined
   }
 
@@ -86,11 +86,11 @@ export class HashingQueue {
         waiting.begin()
         return
       }
-      waiting.refuse(this.#refusal('hashing_wait_too_long'))
+      waiting.refuse(this.#problem('hashing_wait_too_long'))
     }
   }
 
-  #refusal(reason: string): Error {
+  #problem(reason: string): Error {
     this.#onRefused()
     return problem('overloaded', { reason, headers: { 'Retry-After': '1' } })
   }

@@ -1,11 +1,11 @@
-// Local identities: checks a user name and password with constant work, and writes users. Decorates `app.credentials`.
-// Called by the login, password and admin routes. It must never answer faster or otherwise for a user that does not exist.
+// Local identities: checks a user name and password with constant work, and writes users. Decorates `app.credentials`. It
+// must never answer faster or otherwise for a user that does not exist.
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem, problem } from '../errors.ts'
-import type { User, UserChange, UserStore } from '../session-store/store.ts'
-import type { Place } from './fair-queue.ts'
+import { Problem, problem } from '../errors/index.ts'
+import type { User, UserChange, UserStore } from '../session-store/port/store.ts'
+import type { QueuePlace } from './fair-queue.ts'
 import { HashingQueue } from './hashing-queue.ts'
 import {
   type HashingCost,
@@ -16,7 +16,7 @@ import {
   passwordProblem,
   verifyPassword,
 } from './password.ts'
-import { contextOf, weaknessOf } from './strength.ts'
+import { contextOf, violationOf } from './strength.ts'
 import { canonicalUserName, userNameRule } from './user-name.ts'
 
 declare module 'fastify' {
@@ -41,7 +41,7 @@ export interface CheckOptions {
   /** Up this user name has begun already, with `find`. */
   looking?: Promise<User | undefined>
   /** Whose turn it takes in the hashing queue; that of those who are signed in when absent. */
-  place?: Place
+  place?: QueuePlace
 }
 
 /** A user to create, as typed. */
@@ -117,8 +117,8 @@ export class Credentials {
    * @param path where in the body it stands, a JSON pointer
    * @throws Problem `weak_password`
    */
-  async demandStrength(sub: string, password: string, path: string): Promise<void> {
-    const message = await weaknessOf(password, contextOf(sub, this.#issuer))
+  async requireStrength(sub: string, password: string, path: string): Promise<void> {
+    const message = await violationOf(password, contextOf(sub, this.#issuer))
     if (message === undefined) return
     throw problem('weak_password', { reason: 'password_weak', errors: [{ in: 'body', path, message }] })
   }
@@ -133,7 +133,7 @@ export class Credentials {
     if (sub === undefined) return { outcome: 'invalid', field: 'username', message: userNameRule }
     const message = newPasswordProblem(registration.password)
     if (message) return { outcome: 'invalid', field: 'password', message }
-    await this.demandStrength(sub, registration.password, '/password')
+    await this.requireStrength(sub, registration.password, '/password')
     const passwordHash = await this.hash(registration.password)
     const { roles, scope } = registration
     const added = await this.#users.add({ sub, passwordHash, roles, scope })
@@ -184,7 +184,7 @@ export class Credentials {
  * @param path where in the body it stands, a JSON pointer
  * @throws Problem `invalid_request`
  */
-export function demandPassword(password: string, path: string): void {
+export function requirePassword(password: string, path: string): void {
   refuseUnusable(passwordProblem(password), path)
 }
 
@@ -193,7 +193,7 @@ export function demandPassword(password: string, path: string): void {
  * @param path where in the body it stands, a JSON pointer
  * @throws Problem `invalid_request`
  */
-export function demandNewPassword(password: string, path: string): void {
+export function requireNewPassword(password: string, path: string): void {
   refuseUnusable(newPasswordProblem(password), path)
 }
 
@@ -205,7 +205,7 @@ function refuseUnusable(message: string | undefined, path: string): void {
 async function credentials(app: FastifyInstance, options: CredentialsOptions): Promise<void> {
   const cost = options.cost ?? owaspCost
   const dummyHash = await hashPassword(randomBytes(16).toString('hex'), cost)
-  const onRefused = () => app.usage.record(undefined, { reason: 'hashing_overloaded', granted: false })
+  const onRefused = () => app.audit.record(undefined, { reason: 'hashing_overloaded', granted: false })
   const queue = new HashingQueue({ ...options, onRefused })
   app.decorate('credentials', new Credentials(app.store.users, queue, { cost, dummyHash, issuer: options.issuer }))
 }
@@ -215,5 +215,5 @@ export default fp(credentials, {
   name: 'credentials',
   fastify: '5.x',
   dependencies: ['session-store', 'usage'],
-  decorators: { fastify: ['store', 'usage'] },
+  decorators: { fastify: ['store', 'audit'] },
 })

@@ -1,5 +1,5 @@
-// Passwords: what may be one, how one is hashed and checked (argon2id). Called by the credentials plugin through its queue
-// and by the command line. A password is never cut, trimmed or case folded, and never leaves this file but as a hash.
+// Passwords: what may be one, how one is hashed and checked (argon2id). A password is never cut, trimmed or case folded, and
+// never leaves this file but as a hash.
 import { hash, parseOptions, verify } from '@node-rs/argon2'
 
 /** Cost of argon2id. */
@@ -39,7 +39,7 @@ export function passwordProblem(password: string): string | undefined {
 const newPasswordCharactersLeast = 8
 
 /**
- * Says why a text cannot become somebody's password. What is set already is judged by `passwordProblem` alone.
+ * Says why a text cannot become somebody's password. What is set already is checked by `passwordProblem` alone.
  * @returns one sentence for a person, or undefined when it can
  */
 export function newPasswordProblem(password: string): string | undefined {

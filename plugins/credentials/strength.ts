@@ -1,6 +1,6 @@
-// How easily a new password is guessed: by its likeness to those that are tried first (zxcvbn, with its common and English
-// dictionaries) and to what belongs to its user and to this service (ASVS 6.2.4, 6.1.2). The dictionaries are large, so they are
-// loaded with the first password that is set, and never by a sign-in.
+// The strength of a new password, checked by its likeness to those that are tried first (zxcvbn, with its common and English
+// dictionaries) and to what belongs to its user and to this service (ASVS 6.2.4, 6.1.2). The dictionaries are large, so they
+// are loaded with the first password that is set, and never by a sign-in.
 import type { ZxcvbnFactory } from '@zxcvbn-ts/core'
 
 /** The sentences, each for a person. */
@@ -8,14 +8,14 @@ const common = 'It is one of the passwords that are tried first, or much like on
 const ofItsOwner = 'It is made of the user name or the name of this service, which are tried first.'
 
 /** Below this a hundred thousand guesses are enough: zxcvbn's scores 0 and 1. */
-const leastScore = 2
+const minScore = 2
 
 /** Work grows with the length: some hundred repetitions would take seconds. What is strong so far is strong enough. */
-const judgedCharacters = 32
+const checkedCharacters = 32
 
 /** Letters and digits that must be left when the words of the context are taken out. */
-const leastOwnCharacters = 5
-const leastWordCharacters = 3
+const minOwnCharacters = 5
+const minWordCharacters = 3
 
 let loading: Promise<ZxcvbnFactory> | undefined
 
@@ -25,12 +25,12 @@ let loading: Promise<ZxcvbnFactory> | undefined
  * @param context words that belong to its user or to this service, see `contextOf`
  * @returns one sentence for a person, or undefined when nothing speaks against it
  */
-export async function weaknessOf(password: string, context: readonly string[]): Promise<string | undefined> {
-  const judged = [...password.normalize('NFC')].slice(0, judgedCharacters).join('')
-  if (isMadeOf(judged, context)) return ofItsOwner
+export async function violationOf(password: string, context: readonly string[]): Promise<string | undefined> {
+  const checked = [...password.normalize('NFC')].slice(0, checkedCharacters).join('')
+  if (isMadeOf(checked, context)) return ofItsOwner
   loading ??= load()
-  const { score, sequence } = (await loading).check(judged, [...context])
-  if (score >= leastScore) return undefined
+  const { score, sequence } = (await loading).check(checked, [...context])
+  if (score >= minScore) return undefined
   const isOwn = sequence.some((match) => match['dictionaryName'] === 'userInputs')
   return isOwn ? ofItsOwner : common
 }
@@ -43,7 +43,7 @@ export async function weaknessOf(password: string, context: readonly string[]): 
 export function contextOf(sub: string, issuer: string): string[] {
   const { hostname } = new URL(issuer)
   const words = [sub, ...sub.split(/[._@+-]/), hostname, ...hostname.split(/[.-]/), 'cardea']
-  return [...new Set(words)].filter((word) => word.length >= leastWordCharacters)
+  return [...new Set(words)].filter((word) => word.length >= minWordCharacters)
 }
 
 function isMadeOf(password: string, context: readonly string[]): boolean {
@@ -51,7 +51,7 @@ function isMadeOf(password: string, context: readonly string[]): boolean {
   // The longest first: a name may hold another.
   const words = context.toSorted((a, b) => b.length - a.length)
   const left = words.reduce((text, word) => text.replaceAll(word, ''), folded)
-  return left !== folded && left.replace(/[^\p{L}\p{N}]/gu, '').length < leastOwnCharacters
+  return left !== folded && left.replace(/[^\p{L}\p{N}]/gu, '').length < minOwnCharacters
 }
 
 async function load(): Promise<ZxcvbnFactory> {

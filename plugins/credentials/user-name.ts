@@ -1,6 +1,5 @@
-// The canonical user name: the one form in which a user is stored, looked up, limited and named in tokens (`sub`).
-// Called by the credentials plugin, the login limit and the command line. It must never map two people to one name silently:
-// what is outside the narrow character set is refused, not repaired.
+// The canonical user name: the one form in which a user is stored, looked up, limited and named in tokens (`sub`). It must
+// never map two people to one name silently: what is outside the narrow character set is refused, not repaired.
 
 /** What a canonical user name looks like, for schemas of names that are canonical already. */
 export const userNamePattern = '^[a-z0-9][a-z0-9._@+-]{0,63}$'

@@ -1,25 +1,25 @@
-// What an exchange is made with: the request, where it goes, and how the framework is told. Made by index.ts for each forwarded
-// request; read by exchange.ts and answer-head.ts. Plain data: a closure in it would keep the request alive for long.
+// The options of an exchange: the request, where it goes, and how the framework is told. Plain data: a closure in it would
+// keep the request alive for long.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Problem } from '../errors.ts'
-import type { AccessClaims } from '../jwt/index.ts'
-import type { Place } from './places.ts'
-import type { CompiledRoute } from './route.ts'
-import type { Upstreams } from './upstream.ts'
+import type { AccessClaims } from '../access-tokens/index.ts'
+import type { Problem } from '../errors/index.ts'
+import type { CompiledRoute } from './route/compile.ts'
+import type { ExchangePlace } from './route/places.ts'
+import type { Upstreams } from './upstream/upstreams.ts'
 
-/** How the framework is told: a refusal to write, or that the answer is written here. Fastify's reply is one. */
-export interface Answer {
+/** How the framework is told: a refusal to write, or that the response is written here. Fastify's reply is one. */
+export interface ClientReply {
   hijack(): unknown
-  send(refusal: Problem): unknown
+  send(problem: Problem): unknown
 }
 
 export interface ExchangeOptions {
   upstreams: Upstreams
   route: CompiledRoute
-  place: Place
+  place: ExchangePlace
   request: IncomingMessage
   response: ServerResponse
-  answer: Answer
+  reply: ClientReply
   requestId: string
   /** The whole body, where it was read before it is sent. */
   body?: Buffer | undefined

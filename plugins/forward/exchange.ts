@@ -1,20 +1,20 @@
-// One request on its way through the gateway: a call to the service on one side, the client's response on the other.
-// Made by index.ts for each forwarded request. It writes nothing to the client before the service has answered, and never
-// lets a message look complete that is not: after the first byte a failure destroys the client's connection.
-import { longRunning } from '../connections.ts'
-import { type ErrorCode, problem } from '../errors.ts'
-import type { AccessClaims } from '../jwt/index.ts'
-import { isEventStream, shortBytesOf, writeAnswerHead } from './answer-head.ts'
-import { passHintsOn, passTrailersOn } from './around-answer.ts'
-import { findInstance } from './balancing.ts'
-import type { AnswerHead } from './client/answer-fields.ts'
-import type { Call, CallFailure, OutgoingRequest } from './client/call.ts'
-import type { Connection } from './client/connection.ts'
+// One request on its way through the gateway: a call to the service on one side, the client's response on the other. It
+// writes nothing to the client before the service has answered, and never lets a message look complete that is not: after the
+// first byte a failure destroys the client's connection.
+
+import type { AccessClaims } from '../access-tokens/index.ts'
+import { type ErrorCode, problem } from '../errors/index.ts'
+import { longRunning } from '../http-edge/long-requests.ts'
+import type { Call, CallConnection, CallFailure, OutgoingRequest } from './client/call.ts'
+import type { ResponseHead } from './client/response-head.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { codeOf, maySendElsewhere, reasonOf, safeMethods } from './failures.ts'
-import type { Place } from './places.ts'
+import { passHintsOn, passTrailersOn } from './headers/hints-and-trailers.ts'
+import { isEventStream, shortBytesOf, writeResponseHead } from './headers/response-head.ts'
+import type { ExchangePlace } from './route/places.ts'
 import { Upload } from './upload.ts'
-import type { Watched } from './upstream.ts'
+import { findInstance } from './upstream/balancing.ts'
+import type { Watched } from './upstream/upstreams.ts'
 
 type Phase = 'awaiting' | 'receiving' | 'settled'
 
@@ -23,9 +23,9 @@ export class Exchange implements Call, Watched {
   readonly #options: ExchangeOptions
   readonly #upload: Upload | undefined
   #phase: Phase = 'awaiting'
-  #connection: Connection | undefined
+  #connection: CallConnection | undefined
   #mayRepeat = false
-  readonly #place: Place
+  readonly #place: ExchangePlace
   /** What is sent, again where it may be; no closure, which would keep it alive for long. */
   #message: OutgoingRequest | undefined
   #retriesLeft: number
@@ -68,32 +68,32 @@ export class Exchange implements Call, Watched {
     upstreams.send(this.#options.route, this.#place.instance, this.#message, this)
   }
 
-  onConnecting(connection: Connection): void {
+  onConnecting(connection: CallConnection): void {
     this.#connection = connection
   }
 
-  onSending(connection: Connection): boolean {
+  onSending(connection: CallConnection): boolean {
     if (this.#phase === 'settled') return false
     this.#connection = connection
     this.#progress()
     return true
   }
 
-  onInformation(head: AnswerHead): void {
+  onInformation(head: ResponseHead): void {
     if (this.#phase === 'awaiting') passHintsOn(head, this.#options)
   }
 
-  onHead(head: AnswerHead): void {
-    const { upstreams, route, answer } = this.#options
+  onHead(head: ResponseHead): void {
+    const { upstreams, route, reply } = this.#options
     const { statusCode } = head
     if (statusCode > 501 || this.#place.instance.failures > 0)
-      upstreams.answered(route, this.#place.instance, statusCode)
+      upstreams.responded(route, this.#place.instance, statusCode)
     if (isEventStream(head) && !this.#place.becomeStream()) {
       this.#fail('overloaded', 'stream_share')
       this.#abort('stream_share')
       return
     }
-    const fault = writeAnswerHead(this.#options, head, this.#leavesBodyUnread)
+    const fault = writeResponseHead(this.#options, head, this.#leavesBodyUnread)
     if (fault !== undefined) {
       this.#fail('upstream_bad_response', fault)
       this.#abort(fault)
@@ -104,8 +104,8 @@ export class Exchange implements Call, Watched {
     this.#shortBytes = shortBytesOf(head)
     const sentMs = this.#sinceMs
     this.#progress()
-    route.meter.answered(statusCode, this.#sinceMs - sentMs)
-    answer.hijack()
+    route.meter.responded(statusCode, this.#sinceMs - sentMs)
+    reply.hijack()
   }
 
   onBody(part: Buffer): void {
@@ -124,7 +124,7 @@ export class Exchange implements Call, Watched {
   }
 
   // Of a stream of events the first may be a long time coming, and its client waits for the head.
-  onLull(): void {
+  onReadEnd(): void {
     if (!this.#headWaits || this.#phase !== 'receiving') return
     this.#headWaits = false
     this.#options.response.flushHeaders()
@@ -167,8 +167,8 @@ export class Exchange implements Call, Watched {
     const { upstreams, route, request } = this.#options
     const message = this.#message
     if (this.#retriesLeft === 0 || upstreams.closing || message === undefined) return false
-    const mayTry = maySendElsewhere(failure, request.method ?? '', this.#upload)
-    const other = mayTry ? findInstance(route, 'requests', upstreams.now(), this.#place.instance) : undefined
+    const mayAttempt = maySendElsewhere(failure, request.method ?? '', this.#upload)
+    const other = mayAttempt ? findInstance(route, 'requests', upstreams.now(), this.#place.instance) : undefined
     if (other === undefined) return false
     this.#retriesLeft -= 1
     this.#place.moveTo(other, message.fields)
@@ -185,9 +185,9 @@ export class Exchange implements Call, Watched {
       else this.#cut()
       this.#abort('late')
     } else if (this.#phase === 'awaiting') {
-      this.#endIfUnanswered(idleMs)
+      this.#endIfSilent(idleMs)
     } else if (idleMs > route.bodyIdleMs && response.socket !== null) {
-      // Behind an unfinished answer of the same connection nothing can move; that one is watched itself.
+      // Behind an unfinished response of the same connection nothing can move; that one is watched itself.
       this.#cut()
       this.#abort('body_idle')
     }
@@ -197,7 +197,7 @@ export class Exchange implements Call, Watched {
     return this.#options.access
   }
 
-  /** An open answer; one that has not begun is the request's own matter. */
+  /** An open response; one that has not begun is the request's own matter. */
   get endsAtExpiry(): boolean {
     return this.#phase === 'receiving' && this.#options.route.cutsAtExpiry
   }
@@ -208,7 +208,7 @@ export class Exchange implements Call, Watched {
     this.#abort(reason)
   }
 
-  #endIfUnanswered(idleMs: number): void {
+  #endIfSilent(idleMs: number): void {
     const { route, upstreams } = this.#options
     const fromClient = this.#upload?.awaitsClient === true
     if (idleMs <= (fromClient ? route.bodyIdleMs : route.headersMs)) return
@@ -231,23 +231,23 @@ export class Exchange implements Call, Watched {
 
   /** Before the first byte: the refusal goes the framework's way. */
   #fail(code: ErrorCode, reason: string, cause?: Error): void {
-    this.#settle()
+    this.#close()
     this.#options.route.meter.failed += 1
     const headers: Record<string, string> = this.#leavesBodyUnread ? { connection: 'close' } : {}
-    this.#options.answer.send(problem(code, { reason, headers, cause, at: this.#place.at }))
+    this.#options.reply.send(problem(code, { reason, headers, cause, at: this.#place.at }))
   }
 
   /** After the first byte: the only way to say that a message is not whole. */
   #cut(): void {
     const { request, response } = this.#options
-    this.#settle()
+    this.#close()
     // To HTTP/1.0 the end of the connection may be the end of the message, so it must be a reset.
     if (request.httpVersionMinor === 0) response.socket?.resetAndDestroy()
     response.destroy()
   }
 
   #finish(): void {
-    this.#settle()
+    this.#close()
     if (this.#shortBody === undefined) this.#options.response.end()
     else this.#options.response.end(this.#shortBody, 'latin1')
   }
@@ -256,7 +256,7 @@ export class Exchange implements Call, Watched {
     this.#connection?.abort(this, reason)
   }
 
-  #settle(): void {
+  #close(): void {
     const { upstreams, request } = this.#options
     this.#phase = 'settled'
     upstreams.forget(this)
@@ -269,7 +269,7 @@ export class Exchange implements Call, Watched {
   readonly #onClientClosed = (): void => {
     if (this.#phase === 'settled') return
     if (this.#phase === 'awaiting') this.#options.route.meter.left += 1
-    this.#settle()
+    this.#close()
     this.#abort('client_left')
   }
 

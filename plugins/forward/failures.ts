@@ -1,6 +1,6 @@
-// What can go wrong between the gateway and a service, and what follows from it. Called by exchange.ts and tunnel.ts. It decides
-// what a client is told and whether a request may be sent again, and does neither itself.
-import type { ErrorCode } from '../errors.ts'
+// Failures between the gateway and a service, and what follows from each. It decides what a client is told and whether a
+// request may be sent again, and does neither itself.
+import type { ErrorCode } from '../errors/index.ts'
 import type { CallFailure } from './client/call.ts'
 import type { Upload } from './upload.ts'
 
@@ -20,7 +20,7 @@ export function maySendElsewhere({ kind }: CallFailure, method: string, upload: 
   return kind === 'closed' && upload === undefined && safeMethods.has(method)
 }
 
-/** The row of the error table that a failure is, before the answer has begun. */
+/** The row of the error table that a failure is, before the response has begun. */
 export function codeOf({ kind }: CallFailure): ErrorCode {
   if (kind === 'malformed') return 'upstream_bad_response'
   if (kind === 'lacking') return 'overloaded'

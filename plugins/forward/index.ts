@@ -3,18 +3,15 @@
 // It never picks a host from a request, and never answers for a path that is the gateway's own.
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
-import { problem } from '../errors.ts'
-import { networkOf } from '../network.ts'
-import { takesTrailers } from './around-answer.ts'
-import { Coverage } from './coverage.ts'
-import { cutWhatLostItsToken } from './cutting.ts'
-import { checkParameters, hasBody, sendChecked } from './described.ts'
+import { networkOf } from '../clients/network.ts'
+import { problem } from '../errors/index.ts'
 import { Exchange } from './exchange.ts'
-import { type Origin, requestFields } from './headers.ts'
-import { HealthChecks } from './health-check.ts'
-import type { RouteMeter } from './meter.ts'
-import type { DescribedOperation } from './openapi/compile.ts'
-import { type Place, takePlace } from './places.ts'
+import { type Origin, requestFields } from './headers/forwarded.ts'
+import { takesTrailers } from './headers/hints-and-trailers.ts'
+import type { DocumentedOperation } from './openapi/compile.ts'
+import { checkParameters, hasBody, sendValidated } from './openapi/validate-request.ts'
+import { PolicyLookup } from './policy-lookup.ts'
+import { closeRevokedStreams } from './revoked-streams.ts'
 import {
   type CompiledRoute,
   coversTarget,
@@ -22,21 +19,24 @@ import {
   type Instance,
   isReserved,
   upstreamTarget,
-} from './route.ts'
-import { admitHandshake, endTunnels, openTunnel } from './switching.ts'
-import { Upstreams } from './upstream.ts'
-import { UseLimit } from './use-limit.ts'
+} from './route/compile.ts'
+import type { RouteMeter } from './route/meter.ts'
+import { type ExchangePlace, takePlace } from './route/places.ts'
+import { RateLimit } from './route/rate-limit.ts'
+import { HealthChecks } from './upstream/health-check.ts'
+import { Upstreams } from './upstream/upstreams.ts'
+import { admitHandshake, endTunnels, openTunnel } from './websocket/upgrade.ts'
 
-export { identityOf } from './headers.ts'
-export type { CompiledRoute, ForwardedMethod, PolicyConfig, RouteConfig } from './route.ts'
-export { compileRoutes, forwardedMethods, reservedPrefixes, routeMistakes, routeSchema } from './route.ts'
+export { identityOf } from './headers/forwarded.ts'
+export type { CompiledRoute, ForwardedMethod, PolicyConfig, RouteConfig } from './route/compile.ts'
+export { compileRoutes, forwardedMethods, reservedPrefixes, routeSchema, routeViolations } from './route/compile.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Makes the hook and the handler of one route, and opens its connections. */
     forward(route: CompiledRoute): ForwardedPrefix
-    /** The route by which a request is forwarded, and its policies; see `Coverage`. */
-    coverage: Coverage
+    /** The route by which a request is forwarded, and its policies; see `PolicyLookup`. */
+    policyLookup: PolicyLookup
     /** What each route has forwarded. */
     routeMeters: readonly RouteMeter[]
   }
@@ -54,7 +54,7 @@ export interface ForwardedRoute {
 
 /** A forwarded prefix, and the operations under it where its document is known. */
 export interface ForwardedPrefix extends ForwardedRoute {
-  operation(described: DescribedOperation): ForwardedRoute
+  operation(documented: DocumentedOperation): ForwardedRoute
   /** What no operation answers; `refuse` throws. */
   refused(refuse: (request: FastifyRequest) => never): ForwardedRoute
 }
@@ -73,38 +73,38 @@ async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOption
   const healthChecks = new HealthChecks(upstreams, ({ prefix }, { origin, isSick }) =>
     app.log.warn({ prefix, origin, isSick }, isSick ? 'an instance is not well' : 'an instance is well again'),
   )
-  const coverage = new Coverage()
+  const policyLookup = new PolicyLookup()
   const meters: RouteMeter[] = []
   app.decorate('routeMeters', meters)
   app.decorateRequest('limitFields', null)
-  app.decorateRequest('switching', null)
-  app.decorate('coverage', coverage)
+  app.decorateRequest('websocketUpgrade', null)
+  app.decorate('policyLookup', policyLookup)
   app.decorate('forward', (route: CompiledRoute): ForwardedPrefix => {
     upstreams.open(route)
     healthChecks.open(route)
-    coverage.addRoute(route)
+    policyLookup.addRoute(route)
     meters.push(route.meter)
-    const useLimit = useLimitOf(app, route, clock)
+    const rateLimit = useLimitOf(app, route, clock)
     const admitting =
-      (described?: DescribedOperation): ForwardedRoute['onRequest'] =>
+      (documented?: DocumentedOperation): ForwardedRoute['onRequest'] =>
       (request, reply, done) => {
         if (isAllowedPreflight(request, reply)) return void reply.code(204).send()
         if (request.raw.headers.upgrade !== undefined) admitHandshake(app, route, request)
-        admit(app, route, request, described)
-        if (useLimit !== undefined) limitUse(app, useLimit, request)
-        if (described !== undefined) checkParameters(described, request)
+        admit(app, route, request, documented)
+        if (rateLimit !== undefined) limitUse(app, rateLimit, request)
+        if (documented !== undefined) checkParameters(documented, request)
         leaveContentType(request)
         done()
       }
     return {
       onRequest: admitting(),
       handler: (request, reply) => send(upstreams, route, request, reply),
-      operation: (described) => {
-        coverage.addOperation(route, described)
+      operation: (documented) => {
+        policyLookup.addOperation(route, documented)
         return {
-          onRequest: admitting(described),
+          onRequest: admitting(documented),
           handler: (request, reply) =>
-            sendChecked(described, request, reply, (body) => send(upstreams, route, request, reply, body)),
+            sendValidated(documented, request, reply, (body) => send(upstreams, route, request, reply, body)),
         }
       },
       refused: (refuse) => ({ onRequest: admitting(), handler: refuse }),
@@ -114,7 +114,7 @@ async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOption
     upstreams.closing = true
     endTunnels(upstreams)
   })
-  const stopCutting = cutWhatLostItsToken(app, upstreams)
+  const stopCutting = closeRevokedStreams(app, upstreams)
   app.addHook('onClose', async () => {
     stopCutting()
     healthChecks.close()
@@ -137,7 +137,7 @@ function leaveContentType({ raw }: FastifyRequest): void {
 }
 
 // A browser asks before it sends an Authorization field, and so without one: where the gateway's CORS rules (@fastify/cors)
-// know the origin, their fields are the answer. Any other OPTIONS is a request like all others.
+// know the origin, their fields are the response. Any other OPTIONS is a request like all others.
 function isAllowedPreflight({ method, headers }: FastifyRequest, reply: FastifyReply): boolean {
   if (method !== 'OPTIONS' || headers['access-control-request-method'] === undefined) return false
   return reply.getHeader('access-control-allow-origin') !== undefined
@@ -148,13 +148,13 @@ function admit(
   app: FastifyInstance,
   route: CompiledRoute,
   request: FastifyRequest,
-  described: DescribedOperation | undefined,
+  documented: DocumentedOperation | undefined,
 ): void {
   const target = request.raw.url ?? ''
   // The router decodes, we do not: whatever they could disagree about was refused by the request guard, and is again here.
   if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { reason: 'route_mismatch' })
   if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { reason: 'reserved_path' })
-  if (app.coverage.isAmbiguous(route, target, request.method)) {
+  if (app.policyLookup.isAmbiguous(route, target, request.method)) {
     throw problem('path_not_canonical', { reason: 'path_ambiguous' })
   }
   // A page cannot set this field, nor fetch the script of a service worker without it.
@@ -162,10 +162,10 @@ function admit(
     throw problem('service_worker_refused', { reason: 'service_worker' })
   }
   // By a handshake a page gets a connection both ways, and nobody navigates with one.
-  const credential = request.switching === null ? route.credential : { ...route.credential, isRead: false }
+  const credential = request.websocketUpgrade === null ? route.credential : { ...route.credential, isRead: false }
   // Fastify declares this route for these methods and no others.
-  if (described === undefined) app.authorize(request, route.policies[request.method as ForwardedMethod], credential)
-  else for (const policy of described.operation.parts.policies) app.authorize(request, policy, credential)
+  if (documented === undefined) app.authorize(request, route.policies[request.method as ForwardedMethod], credential)
+  else for (const policy of documented.operation.parts.policies) app.authorize(request, policy, credential)
   const declaredBytes = request.headers['content-length']
   if (declaredBytes !== undefined && Number(declaredBytes) > route.bodyLimitBytes) {
     throw problem('body_too_large', { reason: 'body_limit' })
@@ -177,14 +177,14 @@ function useLimitOf(
   app: FastifyInstance,
   { prefix, rateLimit }: CompiledRoute,
   clock: () => number,
-): UseLimit | undefined {
+): RateLimit | undefined {
   if (rateLimit === undefined) return undefined
   const onStore = (isAway: boolean) =>
     app.log.warn({ prefix }, isAway ? 'limits are counted by this node alone' : 'limits are counted together again')
-  return new UseLimit({ ...rateLimit, name: prefix, store: app.store.tries, clock, onStore })
+  return new RateLimit({ ...rateLimit, name: prefix, store: app.store.attempts, clock, onStore })
 }
 
-function limitUse(app: FastifyInstance, limit: UseLimit, request: FastifyRequest): void {
+function limitUse(app: FastifyInstance, limit: RateLimit, request: FastifyRequest): void {
   const { access } = request
   const use = limit.take(callerOf(request))
   const fields = limit.fieldsOf(use)
@@ -192,7 +192,7 @@ function limitUse(app: FastifyInstance, limit: UseLimit, request: FastifyRequest
     request.limitFields = fields
     return
   }
-  app.usage.record(request, { reason: 'route_limited', granted: false, sub: access?.sub, sid: access?.sid })
+  app.audit.record(request, { reason: 'route_limited', granted: false, sub: access?.sub, sid: access?.sid })
   const [policyName = '', policy = '', name = '', value = ''] = fields
   const headers = { 'retry-after': String(use.resetSeconds), [policyName]: policy, [name]: value }
   throw problem('too_many_requests', { reason: 'route_limited', headers })
@@ -207,7 +207,7 @@ function send(
 ): void {
   const place = takePlace(
     route,
-    request.switching === null ? 'requests' : 'streams',
+    request.websocketUpgrade === null ? 'requests' : 'streams',
     callerOf(request),
     upstreams.now(),
   )
@@ -222,13 +222,13 @@ function send(
 function begin(
   upstreams: Upstreams,
   route: CompiledRoute,
-  place: Place,
+  place: ExchangePlace,
   { request, reply, body }: { request: FastifyRequest; reply: FastifyReply; body: Buffer | undefined },
 ): void {
   const { raw } = request
   const path = upstreamTarget(route, raw.url ?? '')
   const fields = fieldsFor(route, request, place.instance)
-  if (request.switching !== null) {
+  if (request.websocketUpgrade !== null) {
     openTunnel(upstreams, route, place, { request, reply, path, fields })
     return
   }
@@ -240,7 +240,7 @@ function begin(
       place,
       request: raw,
       response: reply.raw,
-      answer: reply,
+      reply: reply,
       requestId: request.id,
       body,
       access: request.access,
@@ -286,5 +286,5 @@ export default fp(forward, {
   name: 'forward',
   fastify: '5.x',
   dependencies: ['body-memory', 'client-address', 'request-guard', 'authenticate', 'usage'],
-  decorators: { fastify: ['authorize', 'browserOrigins', 'standing', 'usage'], request: ['access'] },
+  decorators: { fastify: ['authorize', 'browserOrigins', 'tokenStatus', 'audit'], request: ['access'] },
 })

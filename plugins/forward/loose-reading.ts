@@ -1,9 +1,9 @@
 // The loosest reading of a path that some service might take: capital letters for small ones, blanks and dots at the ends of
-// segments for nothing, escapes decoded again. Used by coverage.ts, which asks whether such a reading leads to another policy.
-// It is never sent and never matched: what was matched is what is sent, byte for byte.
+// segments for nothing, escapes decoded again. It is never sent and never matched: what was matched is what is sent, byte for
+// byte.
 
 // Services decode once more than they should, or twice; nobody encodes as often as this.
-const mostDecodings = 4
+const maxDecodings = 4
 
 /**
  * Whether every reader of a target reads the same path: nothing in it is a capital letter, an escape, or a dot at the end of a
@@ -37,7 +37,7 @@ export function looseReading(path: string): string | undefined {
 
 function decodedWhole(path: string): string | undefined {
   let text = path
-  for (let round = 0; round < mostDecodings; round += 1) {
+  for (let round = 0; round < maxDecodings; round += 1) {
     const decoded = text.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, bytesOf)
     if (decoded === text) return text
     text = decoded

@@ -1,6 +1,6 @@
-// The body of a client's request on its way to a service: counted, bounded, and held back when the service is slow.
-// Made by exchange.ts, read by client/outgoing-body.ts. It stands between the two so that a failing service never destroys the
-// client's own stream, on which an answer must still be written.
+// The body of a client's request on its way to a service: counted, bounded, and held back when the service is slow. It stands
+// between the two so that a failing service never destroys the client's own stream, on which a response must still be
+// written.
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
@@ -62,7 +62,7 @@ export class Upload extends Readable {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#source.off('data', this.#onData).off('end', this.#onEnd)
-    // What still comes is thrown away, so that the client reads our answer; the connection closes after it.
+    // What still comes is thrown away, so that the client reads our response; the connection closes after it.
     this.#source.resume()
     callback(error)
   }

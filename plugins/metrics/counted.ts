@@ -1,7 +1,7 @@
 // Numbers that stand elsewhere, as metrics that prom-client prints: what is counted on a hot path is counted there, in plain
-// numbers, and only read here. Used by the files of this room.
+// numbers, and only read here.
 import type { Metric, Registry } from 'prom-client'
-import type { Histogram } from '../histogram.ts'
+import type { Histogram } from './histogram.ts'
 
 type Labels = Record<string, string | number>
 
@@ -12,7 +12,7 @@ interface Value {
 }
 
 /** A metric that is read when somebody asks. */
-export interface Described {
+export interface MetricOptions {
   name: string
   help: string
   type: 'counter' | 'gauge' | 'histogram'
@@ -22,17 +22,17 @@ export interface Described {
 
 /**
  * Adds a metric whose values are read when it is asked for.
- * @param read what fails is left out of this answer, the others are in it
+ * @param read what fails is left out of this response, the others are in it
  */
-export function addRead(registry: Registry, described: Described, read: () => Value[] | Promise<Value[]>): void {
+export function addRead(registry: Registry, options: MetricOptions, read: () => Value[] | Promise<Value[]>): void {
   const get = async () => {
     const values = await Promise.resolve()
       .then(read)
       .catch((): Value[] => [])
-    return { aggregator: 'sum', ...described, values }
+    return { aggregator: 'sum', ...options, values }
   }
   // Boundary: what prom-client's Registry asks of a metric is its name and `get`, whatever its classes are.
-  registry.registerMetric({ ...described, get } as unknown as Metric)
+  registry.registerMetric({ ...options, get } as unknown as Metric)
 }
 
 /** The values of one histogram: cumulative buckets, sum and count. @param name of the metric */

@@ -54,5 +54,5 @@ export default fp(metrics, {
   name: 'metrics',
   fastify: '5.x',
   dependencies: ['usage', 'events', 'revocation', 'credentials', 'forward'],
-  decorators: { fastify: ['usage', 'events', 'sessions', 'revocation', 'credentials', 'routeMeters'] },
+  decorators: { fastify: ['audit', 'events', 'sessions', 'revocation', 'credentials', 'routeMeters'] },
 })

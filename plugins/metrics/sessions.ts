@@ -1,8 +1,8 @@
 // Metrics of sessions: refreshes, logins, events by reason, what refresh tokens look like when they are used, revocations.
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
-import { countUp } from '../counts.ts'
-import type { RecordedEvent } from '../usage.ts'
+import { countUp } from '../audit/counts.ts'
+import type { RecordedEvent } from '../audit/usage.ts'
 import { addRead, histogramValues } from './counted.ts'
 import type { Totals } from './totals.ts'
 
@@ -49,7 +49,7 @@ function addCounts(registry: Registry, { events }: Totals): void {
 }
 
 function addTokens(app: FastifyInstance, registry: Registry, { tokenAges, rotations }: Totals): void {
-  app.usage.onRecorded(({ reason, tokenAgeSeconds, generation }: RecordedEvent) => {
+  app.audit.onRecorded(({ reason, tokenAgeSeconds, generation }: RecordedEvent) => {
     if (tokenAgeSeconds !== undefined) tokenAges.observe(tokenAgeSeconds)
     if (reason === 'rotated' && generation !== undefined) rotations.observe(generation)
   })

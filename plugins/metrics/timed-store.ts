@@ -1,7 +1,8 @@
-// How long the store takes, verb by verb: the store itself, with a clock around what requests wait for. Used by whoever wires the
-// gateway. It must change neither what a verb does nor what it answers.
-import { Histogram } from '../histogram.ts'
-import type { Store } from '../session-store/store.ts'
+// The time that the store takes, verb by verb: the store itself, with a clock around what requests wait for. It must change
+// neither what a verb does nor what it answers.
+
+import type { Store } from '../session-store/port/store.ts'
+import { Histogram } from './histogram.ts'
 
 /** Histograms by verb. */
 export type StoreLatency = ReadonlyMap<string, Histogram>
@@ -30,7 +31,7 @@ export function newStoreLatency(): StoreLatency {
 export function timed(store: Store, latency: StoreLatency): Store {
   const parts = new Map<PropertyKey, object>([
     ['sessions', timedPart(store.sessions, latency)],
-    ['tries', timedPart(store.tries, latency)],
+    ['tries', timedPart(store.attempts, latency)],
     ['users', timedPart(store.users, latency)],
   ])
   return boundTo(store, (name) => parts.get(name))

@@ -1,10 +1,10 @@
-// What a process has counted since it started, whichever app counted it: a reload builds a new app, and a counter that falls
-// would be read as a restart. Made by whoever builds apps; each app adds to it, the metrics plugin reads it.
-import { newCounts } from '../counts.ts'
-import { ruleTable } from '../events/rules.ts'
-import type { RouteMeter } from '../forward/meter.ts'
-import { Histogram } from '../histogram.ts'
-import { reasonTable } from '../usage.ts'
+// The totals of a process since it started, whichever app counted: a reload builds a new app, and a counter that falls would
+// be read as a restart. Each app adds to it, the metrics plugin reads it.
+import { newCounts } from '../audit/counts.ts'
+import { ruleTable } from '../audit/rules.ts'
+import { reasonTable } from '../audit/usage.ts'
+import type { RouteMeter } from '../forward/route/meter.ts'
+import { Histogram } from './histogram.ts'
 import { Propagation } from './propagation.ts'
 import { newStoreLatency } from './timed-store.ts'
 

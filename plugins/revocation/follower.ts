@@ -2,7 +2,7 @@
 // failure of the store. It never skips: a page that fails is read again, and where the log can no longer vouch for this node's
 // place, everything young enough is loaded again.
 import { setTimeout as delay } from 'node:timers/promises'
-import type { LogPosition, Revocation, Store } from '../session-store/store.ts'
+import type { LogPosition, RevocationEntry, Store } from '../session-store/port/store.ts'
 
 export interface FollowerOptions {
   store: Store
@@ -10,7 +10,7 @@ export interface FollowerOptions {
    * Hears each page, in the order of the log; after a reload some of it again.
    * @param isFresh it was just written; else it was loaded, and may be as old as the log
    */
-  onRevoked: (revocations: readonly Revocation[], isFresh: boolean) => void
+  onRevoked: (revocations: readonly RevocationEntry[], isFresh: boolean) => void
   /** How far back to load, ms. */
   lookBackMs: number
   /** This node's clock, ms: the earlier of it and the store's says where loading begins. */
@@ -28,7 +28,7 @@ export interface FollowerOptions {
 // The store's link waits for its connection by itself, so trying again soon is no busy loop; a store that fails at once is
 // left alone for longer and longer.
 const shortestPauseMs = 5
-const longestPauseMs = 250
+const maxPauseMs = 250
 
 export class RevocationFollower {
   readonly #options: FollowerOptions
@@ -143,7 +143,7 @@ export class RevocationFollower {
 
   async #pause(error: unknown): Promise<void> {
     if (this.#failures === 0) this.#options.onFailure(error)
-    const pauseMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** this.#failures)
+    const pauseMs = Math.min(maxPauseMs, shortestPauseMs * 2 ** this.#failures)
     this.#failures = Math.min(this.#failures + 1, 10)
     await delay(pauseMs, undefined, { ref: false, signal: this.#stopped.signal }).catch(() => undefined)
   }

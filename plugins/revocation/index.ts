@@ -2,13 +2,13 @@
 // node revokes itself, at once. `authenticate` asks it on every request; no request ever waits for the store.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Revocation as Entry } from '../session-store/store.ts'
+import type { RevocationEntry } from '../session-store/port/store.ts'
 import { type FollowerOptions, RevocationFollower } from './follower.ts'
 import { type Refusable, RevocationList } from './list.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    revocation: Revocation
+    revocation: RevocationState
   }
 }
 
@@ -16,7 +16,7 @@ export interface RevocationOptions {
   /** The longest an access token is honoured by right after it was issued: its life and the verifier's leeway, s. */
   keepForSeconds: number
   /** Of the app that serves until this one does: what it knows to be revoked is known here, too. */
-  before?: () => Revocation | undefined
+  before?: () => RevocationState | undefined
   /** When the log has been silent for longer, this node no longer knows, ms. */
   maxStalenessMs: number
   /** What to do then: refuse (503), or honour tokens until they expire. */
@@ -25,7 +25,7 @@ export interface RevocationOptions {
    * Hears whatever is revoked, here or elsewhere, once, when this app learns of it. It must neither throw nor wait.
    * @param isFresh it was just written; else it was loaded, at start or after a gap
    */
-  onLearned?: (revocation: Entry, isFresh: boolean) => void
+  onLearned?: (revocation: RevocationEntry, isFresh: boolean) => void
 }
 
 /** What this node knows of the log. */
@@ -45,7 +45,7 @@ export interface RevocationStatus {
 }
 
 /** What the rest of the gateway may ask. */
-export interface Revocation {
+export interface RevocationState {
   /** Whether an access token's session, subject, or the token itself was revoked. Of signing keys the verifier knows. */
   isRevoked(claims: Refusable): boolean
   /** Whether this node can no longer tell who is revoked, and must refuse for it. */
@@ -55,35 +55,35 @@ export interface Revocation {
    * Calls `listener` for whatever this node revokes, and for what it hears from the log, which may be the same again.
    * It must neither throw nor wait.
    */
-  onRevoked(listener: (revocations: readonly Entry[]) => void): void
+  onRevoked(listener: (revocations: readonly RevocationEntry[]) => void): void
   /** Gives the next app's list what is known here, unless it is about a store that was replaced. */
   handOver(next: RevocationList): void
 }
 
-const longestWaitMs = 1_000
+const maxWaitMs = 1_000
 const shortestWaitMs = 25
 /**
- * Of two nodes one may issue by a clock that is ahead and the other judge by one that is behind: a token lives longer by both.
+ * Of two nodes one may issue by a clock that is ahead and the other check by one that is behind: a token lives longer by both.
  * As much as clocks are ever found to be off: entries cost little.
  */
 export const clockMarginMs = 60 * 60_000
 
 /** When the store is another one, no session that this app knows of is left, whenever it began: what is under way ends. */
-const everybody: Entry = { kind: 'everyone', at: Number.MAX_SAFE_INTEGER, reason: 'revoked_by_admin' }
+const everybody: RevocationEntry = { kind: 'everyone', at: Number.MAX_SAFE_INTEGER, reason: 'revoked_by_admin' }
 
 async function revocation(app: FastifyInstance, options: RevocationOptions): Promise<void> {
   const keepForMs = options.keepForSeconds * 1000 + clockMarginMs
   const list = new RevocationList(keepForMs, app.clocks.monotonic)
   options.before?.()?.handOver(list)
   let isReplaced = false
-  const listeners: ((revocations: readonly Entry[]) => void)[] = []
-  const onRevoked = (revocations: readonly Entry[], isFresh: boolean) => {
+  const listeners: ((revocations: readonly RevocationEntry[]) => void)[] = []
+  const onRevoked = (revocations: readonly RevocationEntry[], isFresh: boolean) => {
     const news = revocations.filter((one) => list.add(one))
     for (const listener of listeners) listener(revocations)
     for (const one of news) options.onLearned?.(one, isFresh)
   }
   // One read must end well before the silence would count.
-  const waitMs = Math.max(shortestWaitMs, Math.min(longestWaitMs, options.maxStalenessMs / 4))
+  const waitMs = Math.max(shortestWaitMs, Math.min(maxWaitMs, options.maxStalenessMs / 4))
   const follower = followerOf(app, { lookBackMs: keepForMs, waitMs, onRevoked })
   const isSilent = () => follower.ageMs > options.maxStalenessMs
   app.sessions.onRevoked((one) => onRevoked([one], true))

@@ -1,7 +1,8 @@
-// What is revoked, as this node knows it: three Maps and a not-before, asked on every request, never waiting. An entry leaves
-// when the last access token it could refuse has expired, so the list is bounded by the revocations of one token life and what
-// clocks may differ. How long it was here is told by the monotonic clock: no clock that is set brings a revoked token back.
-import type { Revocation } from '../session-store/store.ts'
+// The list of what is revoked, as this node knows it: three Maps and a not-before, asked on every request, never waiting. An
+// entry leaves when the last access token it could refuse has expired, so the list is bounded by the revocations of one token
+// life and what clocks may differ. How long it was here is told by the monotonic clock: no clock that is set brings a revoked
+// token back.
+import type { RevocationEntry } from '../session-store/port/store.ts'
 
 /** What of an access token the list looks at. */
 export interface Refusable {
@@ -38,10 +39,10 @@ export class RevocationList {
   }
 
   /**
-   * Takes an entry, in whatever order entries come, and however often. Signing keys are the verifier's (plugins/jwt).
+   * Takes an entry, in whatever order entries come, and however often. Signing keys are the verifier's (plugins/access-tokens).
    * @returns whether it was news
    */
-  add(revocation: Revocation): boolean {
+  add(revocation: RevocationEntry): boolean {
     const atSeconds = Math.floor(revocation.at / 1000)
     switch (revocation.kind) {
       case 'session':

@@ -1,5 +1,5 @@
-// What a client is called, for people who look at their sessions: "Firefox 128 on Linux". Called at login and for each event.
-// A label, never evidence: a client writes what it likes into its User-Agent field.
+// The label of a client, for people who look at their sessions: "Firefox 128 on Linux". A label, never evidence: a client
+// writes what it likes into its User-Agent field.
 
 /**
  * Longest label, in characters. A whole User-Agent field would say less to a person and cost the store its compact record.
@@ -45,14 +45,14 @@ export function deviceLabel(userAgent: string): string {
 
 const labels = new Map<string, string>()
 const rememberedLabels = 1000
-const longestRemembered = 512
+const maxRemembered = 512
 
 /** The same, for those who ask again and again. Bounded in memory and, for a long field, in time. */
 export function rememberedLabel(userAgent: string): string {
   const known = labels.get(userAgent)
   if (known !== undefined) return known
-  const label = deviceLabel(userAgent.slice(0, longestRemembered))
-  if (userAgent.length > longestRemembered) return label
+  const label = deviceLabel(userAgent.slice(0, maxRemembered))
+  if (userAgent.length > maxRemembered) return label
   if (labels.size >= rememberedLabels) labels.clear()
   labels.set(userAgent, label)
   return label

@@ -2,20 +2,20 @@
 // It takes over a store that is open; which adapter that is, only the process that opened it knows.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { problem } from '../errors.ts'
-import { EvenLimit, type EvenLimitOptions } from '../even-limit.ts'
-import type { Secret } from '../secrets.ts'
-import { Delivery } from './delivery.ts'
+import { EvenLimit, type EvenLimitOptions } from '../collections/even-limit.ts'
+import { problem } from '../errors/index.ts'
+import type { Secret } from '../keys/secrets.ts'
+import { loadSubjectTagKey } from '../keys/subject-tag.ts'
+import { DeliveryProof } from './delivery-proof.ts'
+import type { StoreCondition, StoreNews } from './port/condition.ts'
+import type { Store } from './port/store.ts'
 import { type SessionPolicy, Sessions } from './sessions.ts'
-import type { Store } from './store.ts'
-import type { StoreCondition, StoreNews } from './store-condition.ts'
-import { loadSubjectTagKey } from './subject-tag.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     store: Store
     sessions: Sessions
-    delivery: Delivery
+    delivery: DeliveryProof
   }
 }
 
@@ -33,7 +33,7 @@ export interface SessionStoreOptions {
 async function sessionStore(app: FastifyInstance, options: SessionStoreOptions): Promise<void> {
   const { store, secrets, policy, refreshLimit, storeIsLent = false } = options
   refuseWhenReplaced(app, store.condition)
-  const delivery = new Delivery(store.sessions)
+  const delivery = new DeliveryProof(store.sessions)
   const subjectTagKey = await loadSubjectTagKey(store.keys, secrets)
   app.decorate('store', store)
   app.decorate('delivery', delivery)
@@ -44,7 +44,7 @@ async function sessionStore(app: FastifyInstance, options: SessionStoreOptions):
       secrets,
       subjectTagKey,
       policy,
-      usage: app.usage,
+      audit: app.audit,
       delivery,
       refreshLimit: refreshLimit && new EvenLimit(refreshLimit),
     }),
@@ -62,7 +62,7 @@ export function reportNews(app: FastifyInstance, { kind, sentence }: StoreNews):
   if (kind === 'keys_changed') return
   const reason = kind === 'forged' ? 'record_forged' : 'store_alarm'
   if (kind === 'notice') app.log.warn(sentence)
-  else app.usage.record(undefined, { reason, granted: false, detail: sentence })
+  else app.audit.record(undefined, { reason, granted: false, detail: sentence })
 }
 
 // What this app keeps in memory is of a store that is gone: it answers nothing any more, and another app takes its place.
@@ -79,5 +79,5 @@ export default fp(sessionStore, {
   name: 'session-store',
   fastify: '5.x',
   dependencies: ['client-address', 'usage'],
-  decorators: { fastify: ['usage'] },
+  decorators: { fastify: ['audit'] },
 })

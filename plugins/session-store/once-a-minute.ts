@@ -1,5 +1,6 @@
-// What is told of once a minute at most, for each place that it is about: alarms that any client can cause again and again.
-import { RecentMap } from '../recent-map.ts'
+// Notices that are told once a minute at most, for each place that they are about: alarms that any client can cause again and
+// again.
+import { LruMap } from '../collections/lru-map.ts'
 
 const tellAgainMs = 60_000
 const rememberedPlaces = 1000
@@ -7,7 +8,7 @@ const rememberedPlaces = 1000
 export class OnceAMinute {
   readonly #tell: (sentence: string) => void
   /** When a place was told of, performance.now(). */
-  readonly #told = new RecentMap<number>(rememberedPlaces)
+  readonly #told = new LruMap<number>(rememberedPlaces)
 
   constructor(tell: (sentence: string) => void) {
     this.#tell = tell

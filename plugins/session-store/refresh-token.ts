@@ -1,9 +1,9 @@
-// The refresh token of design section 2: signed, of fixed length, a pure function of (key, sid, generation, times).
-// Called by `sessions.ts`. A forged or malformed token is told apart here, before any store call.
+// The refresh token (docs/architecture.md#refresh-token): signed, of fixed length, a pure function of key, sid, generation and
+// times. A forged or malformed token is told apart here, before any store call.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Secret } from '../secrets.ts'
+import type { Secret } from '../keys/secrets.ts'
+import type { Session } from './port/store.ts'
 import { newestRotation } from './rotation.ts'
-import type { Session } from './store.ts'
 
 // version 1 | key id 1 | sid 24 | generation 4 | issued-at 4 | absolute-expiry 4 | HMAC-SHA-256 32
 const version = 1

@@ -1,9 +1,8 @@
-// Retry binding: whether a retry comes from the client that the session belongs to, as far as a request shows it. Called by
-// sessions.ts after the store has answered `retried`, and by the simulator. It reads no store and ends nothing.
-// It stops those who took the token alone. Whoever copies the User-Agent field and sends the cookie passes
-// (docs/threat-model.md).
+// Retry binding: whether a retry comes from the client that the session belongs to, as far as a request shows it. It reads no
+// store and ends nothing. It stops those who took the token alone. Whoever copies the User-Agent field and sends the cookie
+// passes (docs/threat-model.md).
 import { isSameClient } from './device-label.ts'
-import type { Session } from './store.ts'
+import type { Session } from './port/store.ts'
 
 /** Whose retry is honoured: that of whoever holds the token, or only that of a client like the session's own. */
 export type RetryBinding = 'none' | 'client'
@@ -21,7 +20,7 @@ export interface PresentingClient {
  * @param session as the store holds it
  * @returns a phrase for the event, or undefined when the retry is to be honoured
  */
-export function retryBreach(
+export function retryViolation(
   { device, inCookie }: Pick<Session, 'device' | 'inCookie'>,
   { label, isByCookie }: PresentingClient,
   binding: RetryBinding,

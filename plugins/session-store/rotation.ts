@@ -1,6 +1,6 @@
-// The rotation decision of design 2.1: the whole table as one pure function. The embedded store applies it; the Redis
-// script is held to it by the contract and the model test. It reads no clock and touches no store.
-import type { Presented, Session, User } from './store.ts'
+// The rotation decision (docs/architecture.md#the-rotation-decision): the whole table as one pure function. The embedded store
+// applies it; the Redis script is held to it by the contract and the model test. It reads no clock and touches no store.
+import type { Presented, Session, User } from './port/store.ts'
 
 export type Decision =
   | { outcome: 'rotated' }
@@ -38,7 +38,7 @@ export function decide(
   if (!isGrantedBy(session.userRevision, user)) return { outcome: 'user_changed' }
   if (presented.generation > session.generation) return { outcome: 'ahead' }
   if (presented.generation === session.generation) return { outcome: 'rotated' }
-  // The answer that carried g may never have arrived: its client can only come back with g-1, however late.
+  // The response that carried g may never have arrived: its client can only come back with g-1, however late.
   if (presented.generation === session.generation - 1 && !session.delivered) {
     return { outcome: 'retried', why: 'lost_answer' }
   }
@@ -47,7 +47,7 @@ export function decide(
 }
 
 /**
- * Whether what a session was granted by still holds: judged by revisions, never by times, which clocks make.
+ * Whether what a session was granted by still holds: checked by revisions, never by times, which clocks make.
  * @param revision of the user's record at the sign-in; 0 when there was none
  * @param user the record now; undefined when there is none
  */
@@ -91,7 +91,7 @@ export function succeed(session: Session, nowMs: number): Session {
   }
 }
 
-// Generation p was superseded when p+1 was made. Older ones than the remembered are judged by the token's own issue time:
+// Generation p was superseded when p+1 was made. Older ones than the remembered are checked by the token's own issue time:
 // it was superseded later than it was issued, so a token issued inside the grace was superseded inside it too. So nothing is
 // ever honoured beyond the grace; what a session cannot remember is that a long-lived token, overtaken by four rotations or
 // more within one grace, was superseded only just now: that is called reuse.

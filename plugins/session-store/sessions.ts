@@ -1,27 +1,27 @@
 // Sessions as the routes see them: tokens in, tokens out. Between the routes and the store port; it reads and writes refresh
 // tokens, records what happened, and tells listeners what ended. It never decides: `decide` and the store do.
 import type { FastifyRequest } from 'fastify'
-import type { EvenLimit } from '../even-limit.ts'
-import { RecentMap } from '../recent-map.ts'
-import type { Secret } from '../secrets.ts'
-import type { Reason, Usage, UsageEvent } from '../usage.ts'
-import type { Delivery } from './delivery.ts'
+import type { Audit, AuditEvent, Reason } from '../audit/usage.ts'
+import type { EvenLimit } from '../collections/even-limit.ts'
+import { LruMap } from '../collections/lru-map.ts'
+import type { Secret } from '../keys/secrets.ts'
+import type { DeliveryProof } from './delivery-proof.ts'
 import { deviceLabel } from './device-label.ts'
-import { newSid, readRefreshToken, subjectTag, writeRefreshToken } from './refresh-token.ts'
-import { type RetryBinding, retryBreach } from './retry-binding.ts'
-import type { SessionPage, SessionPlace } from './session-list.ts'
+import type { SessionPage, SessionPlace } from './port/sessions.ts'
 import type {
   BareRevocation,
   EndReason,
   NewSession,
   Presented,
-  Revocation,
+  RevocationEntry,
   RotateOutcome,
   Session,
   SessionRevocation,
   SessionStore,
   User,
-} from './store.ts'
+} from './port/store.ts'
+import { newSid, readRefreshToken, subjectTag, writeRefreshToken } from './refresh-token.ts'
+import { type RetryBinding, retryViolation } from './retry-binding.ts'
 
 export interface SessionPolicy {
   /** How long a superseded token is honoured, ms. */
@@ -40,8 +40,8 @@ export interface SessionsOptions {
   secrets: readonly Secret[]
   subjectTagKey: Buffer
   policy: SessionPolicy
-  usage: Usage
-  delivery: Delivery
+  audit: Audit
+  delivery: DeliveryProof
   /** Rotations of one session; without limit when absent. */
   refreshLimit?: EvenLimit | undefined
 }
@@ -63,8 +63,8 @@ export class Sessions {
   readonly #options: SessionsOptions
   readonly #writingSecret: Secret
   /** Sessions that the store did not hold when they were ended. */
-  readonly #endedLost = new RecentMap<true>(10_000)
-  readonly #revocationListeners: ((revocation: Revocation) => void)[] = []
+  readonly #endedLost = new LruMap<true>(10_000)
+  readonly #revocationListeners: ((revocation: RevocationEntry) => void)[] = []
 
   constructor(options: SessionsOptions) {
     const [newest] = options.secrets
@@ -74,7 +74,7 @@ export class Sessions {
   }
 
   /** Calls `listener` for whatever this node revokes, before the verb that did it returns. */
-  onRevoked(listener: (revocation: Revocation) => void): void {
+  onRevoked(listener: (revocation: RevocationEntry) => void): void {
     this.#revocationListeners.push(listener)
   }
 
@@ -100,16 +100,16 @@ export class Sessions {
    * @param isByCookie the token came in the cookie, not in the body
    */
   async refresh(refreshToken: string, request: FastifyRequest, isByCookie = false): Promise<RefreshOutcome> {
-    const { delivery, policy, refreshLimit, secrets, store, usage } = this.#options
+    const { delivery, policy, refreshLimit, secrets, store, audit } = this.#options
     const presented = readRefreshToken(refreshToken, secrets)
     if (!presented) {
-      usage.record(request, { reason: 'forged', granted: false })
+      audit.record(request, { reason: 'forged', granted: false })
       return { outcome: 'refused', reason: 'forged' }
     }
     const { sid, generation, issuedAtSeconds } = presented
     const retryAfterMs = refreshLimit?.waitMs(sid) ?? 0
     if (retryAfterMs > 0 && (await this.#wouldRotate(presented))) {
-      usage.record(request, { reason: 'refresh_limited', granted: false, sid, generation, issuedAtSeconds })
+      audit.record(request, { reason: 'refresh_limited', granted: false, sid, generation, issuedAtSeconds })
       return { outcome: 'limited', retryAfterMs }
     }
     // Sent before the rotation on the same connection, so that the decision knows what this node has seen; not waited for.
@@ -119,8 +119,8 @@ export class Sessions {
     const event = { sid, generation, issuedAtSeconds, sub: session?.sub, session }
     if (rotated.outcome === 'retried') {
       const client = { label: deviceLabel(request.headers['user-agent'] ?? ''), isByCookie }
-      const breach = retryBreach(rotated.session, client, policy.retryBinding)
-      if (breach !== undefined) return this.#refuseRetry({ ...event, detail: breach }, request)
+      const violation = retryViolation(rotated.session, client, policy.retryBinding)
+      if (violation !== undefined) return this.#refuseRetry({ ...event, detail: violation }, request)
     }
     // A token says when its session ends at the latest, and nothing changes that: a record that says otherwise is not ours.
     const isForged = session !== undefined && session.absoluteExpirySeconds !== presented.absoluteExpirySeconds
@@ -131,13 +131,13 @@ export class Sessions {
     const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
     const revocations = 'revocations' in rotated ? rotated.revocations : []
     this.#announce(revocations)
-    usage.record(request, { ...event, reason, granted, detail })
+    audit.record(request, { ...event, reason, granted, detail })
     this.#recordEnds(revocations, request)
     return granted ? { outcome: 'granted', grant: this.#grant(rotated.session) } : { outcome: 'refused', reason }
   }
 
   // Only the newest generation rotates, or one that the store has lost. A superseded one that comes again is a retry or reuse,
-  // and is judged whatever the limit says.
+  // and is checked whatever the limit says.
   async #wouldRotate({ sid, generation }: Presented): Promise<boolean> {
     const session = await this.#options.store.read(sid)
     return session !== undefined && session.revokedAt === undefined && generation >= session.generation
@@ -177,7 +177,7 @@ export class Sessions {
     this.#tell(await this.#options.store.revoke(lost))
     this.#endedLost.set(sid, true)
     const detail = 'the store does not hold the session'
-    this.#options.usage.record(request, { reason, granted: true, sid, sub: sub || undefined, detail })
+    this.#options.audit.record(request, { reason, granted: true, sid, sub: sub || undefined, detail })
   }
 
   /**
@@ -229,15 +229,15 @@ export class Sessions {
 
   // A retry from another client is reuse. Two verbs, and as sound as one: `retried` has changed nothing and its token is not
   // handed out, and an end is final, whatever came between. A rotation in between is as if it had come just before; an end in
-  // between keeps its reason; a store that goes away in between makes this a 503, with nothing given and the next try judged
+  // between keeps its reason; a store that goes away in between makes this a 503, with nothing given and the next attempt checked
   // anew. So the one verb that every refresh runs need not know what a client looks like.
   async #refuseRetry(
-    event: Omit<UsageEvent, 'reason' | 'granted'> & { sid: string },
+    event: Omit<AuditEvent, 'reason' | 'granted'> & { sid: string },
     request: FastifyRequest,
   ): Promise<RefreshOutcome> {
     const { revocations } = await this.#options.store.end(event.sid, 'revoked_by_reuse')
     this.#announce(revocations)
-    this.#options.usage.record(request, { reason: 'reused', granted: false, ...event })
+    this.#options.audit.record(request, { reason: 'reused', granted: false, ...event })
     this.#recordEnds(revocations, request)
     return { outcome: 'refused', reason: 'reused' }
   }
@@ -269,11 +269,11 @@ export class Sessions {
   }
 
   #recordEnds(revocations: readonly SessionRevocation[], request: FastifyRequest | undefined): void {
-    const { usage } = this.#options
-    for (const { sid, sub, reason } of revocations) usage.record(request, { reason, granted: true, sid, sub })
+    const { audit } = this.#options
+    for (const { sid, sub, reason } of revocations) audit.record(request, { reason, granted: true, sid, sub })
   }
 
-  #tell(revocation: Revocation): void {
+  #tell(revocation: RevocationEntry): void {
     for (const listener of this.#revocationListeners) listener(revocation)
   }
 }

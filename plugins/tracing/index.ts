@@ -46,7 +46,7 @@ function begin(spans: Spans, request: FastifyRequest): RequestSpan {
   return span
 }
 
-// Not the hook onResponse: it passes over an answer whose client has left, which closes and never finishes. The answer that
+// Not the hook onResponse: it passes over a response whose client has left, which closes and never finishes. The response that
 // refuses a WebSocket finishes and never closes; a tunnel's does neither, and its own end ends the span (forward/switching.ts).
 function endWith(span: RequestSpan, { raw }: FastifyReply): void {
   const end = () => {

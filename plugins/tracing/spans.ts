@@ -1,6 +1,5 @@
-// OpenTelemetry, behind two verbs: begin and end a span of a request. Imported by the tracing plugin only when tracing is on, for
-// these packages are the slowest to load. Endpoint, headers, sampler and batches are read from the standard environment
-// variables by the packages themselves. A receiver that is away costs spans, never a request.
+// OpenTelemetry, behind two verbs: begin and end a span of a request. Endpoint, headers, sampler and batches are read from
+// the standard environment variables by the packages themselves. A receiver that is away costs spans, never a request.
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { context, propagation, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
@@ -30,7 +29,7 @@ export interface Spans {
 }
 
 /** A receiver that is away must not hold up the end of the gateway. */
-const longestFlushMs = 500
+const maxFlushMs = 500
 
 // One for the process: its global registrations can be made once only.
 let opened: Spans | undefined
@@ -54,7 +53,7 @@ function makeSpans({ serviceName, version }: { serviceName: string; version: str
   return {
     begin: (headers, facts) => beginSpan(tracer, headers, facts),
     flush: () =>
-      Promise.race([provider.forceFlush().catch(() => undefined), delay(longestFlushMs, undefined, { ref: false })]),
+      Promise.race([provider.forceFlush().catch(() => undefined), delay(maxFlushMs, undefined, { ref: false })]),
   }
 }
 

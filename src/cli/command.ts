@@ -1,6 +1,7 @@
-// What a command of the command line is, and how commands speak: tables for people, JSON for programs, sentences for refusals.
-// Used by cli.ts and the groups of commands beside this file. Nothing that is printed here can steer a terminal.
-import type { Store } from '../../plugins/session-store/store.ts'
+// A command of the command line, and how commands speak: tables for people, JSON for programs, sentences for refusals.
+// Nothing that is printed here can steer a terminal.
+import { parseArgs } from 'node:util'
+import type { Store } from '../../plugins/session-store/port/store.ts'
 
 /** The command line is wrong: exit code 2, and the usage is shown. */
 export class UsageError extends Error {}
@@ -14,7 +15,7 @@ export interface Invocation {
   positionals: string[]
 }
 
-interface Described {
+export interface CommandOutline {
   synopsis: string
   meaning: string
   options: Record<string, { type: 'string' | 'boolean'; multiple?: boolean }>
@@ -22,12 +23,28 @@ interface Described {
   positionals: readonly [least: number, most: number]
 }
 
-export type Command = Described &
+export type Command = CommandOutline &
   (
     | { needs: 'nothing'; run: (invocation: Invocation) => Promise<void> }
     /** `new store`: the file is made when it is not there. */
     | { needs: 'store' | 'new store'; run: (invocation: Invocation, store: Store) => Promise<void> }
   )
+
+/**
+ * Reads the words behind a command's name.
+ * @throws UsageError when they are not what the command takes
+ */
+export function parseInvocation(command: CommandOutline, args: readonly string[]): Invocation {
+  try {
+    const { options } = command
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    const [least, most] = command.positionals
+    if (positionals.length < least || positionals.length > most) throw new Error(`usage: ${command.synopsis}`)
+    return { flags: new Map(Object.entries(values)), positionals }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
 
 /** Whether a switch such as `--json` was given. */
 export function isGiven({ flags }: Invocation, name: string): boolean {

@@ -1,8 +1,8 @@
-// `config check` and `config schema`. Called by cli.ts; they open no store and change nothing.
+// `config check` and `config schema`. They open no store and change nothing.
 
+import { loadConfig } from '../config/index.ts'
 import { configSchema } from '../config/schema.ts'
-import { loadConfig } from '../config.ts'
-import { DocumentSource } from '../documents.ts'
+import { DocumentSource } from '../reload/openapi-documents.ts'
 import { type Command, say } from './command.ts'
 
 /** The commands by their two words. */

@@ -1,6 +1,7 @@
-// `keys list`. Called by cli.ts with an open store. Only names and times: what is in a key, the command line never sees.
-import type { Store } from '../../plugins/session-store/store.ts'
-import { timestamp } from '../session-view.ts'
+// `keys list`. Only names and times: what is in a key, the command line never sees.
+
+import { timestamp } from '../../plugins/auth-routes/wire/session-view.ts'
+import type { Store } from '../../plugins/session-store/port/store.ts'
 import { type Command, type Invocation, isGiven, printRows } from './command.ts'
 
 /** The commands by their two words. */

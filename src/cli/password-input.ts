@@ -1,11 +1,11 @@
-// How the command line comes by a password: made, typed without echo, or piped. Called by the commands on users.
-// Never from an argument (every user of the machine can read those) and never echoed.
+// The input of a password to the command line: made, typed without echo, or piped. Never from an argument (every user of the
+// machine can read those) and never echoed.
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { newPasswordProblem, passwordLimitBytes } from '../../plugins/credentials/password.ts'
-import { contextOf, weaknessOf } from '../../plugins/credentials/strength.ts'
-import { loadConfig } from '../config.ts'
-import { makePassword } from '../development.ts'
+import { contextOf, violationOf } from '../../plugins/credentials/strength.ts'
+import { loadConfig } from '../config/index.ts'
+import { makePassword } from '../process/first-start.ts'
 import { CliError, type Invocation, isGiven, say } from './command.ts'
 
 /** The option that has a password made. */
@@ -26,8 +26,8 @@ export async function newPassword(invocation: Invocation, sub: string): Promise<
   const password = process.stdin.isTTY ? await askTwice() : await readPiped()
   const wrong = newPasswordProblem(password)
   if (wrong) throw new CliError(wrong)
-  const weakness = await weaknessOf(password, contextOf(sub, loadConfig().issuer))
-  if (weakness) throw new CliError(`That password is too easy to guess. ${weakness}`)
+  const violation = await violationOf(password, contextOf(sub, loadConfig().issuer))
+  if (violation) throw new CliError(`That password is too easy to guess. ${violation}`)
   return password
 }
 

@@ -1,9 +1,10 @@
-// `sessions list|revoke`. Called by cli.ts with an open store; a gateway that runs on the same store follows what is ended here.
-// A session id is not a secret: it names a session and cannot be presented.
+// `sessions list|revoke`. A gateway that runs on the same store follows what is ended here. A session id is not a secret: it
+// names a session and cannot be presented.
+
+import { timestamp } from '../../plugins/auth-routes/wire/session-view.ts'
 import { canonicalUserName } from '../../plugins/credentials/user-name.ts'
+import type { Session, Store } from '../../plugins/session-store/port/store.ts'
 import { newestRotation } from '../../plugins/session-store/rotation.ts'
-import type { Session, Store } from '../../plugins/session-store/store.ts'
-import { timestamp } from '../session-view.ts'
 import { CliError, type Command, type Invocation, isGiven, printRows, say, textsOf, UsageError } from './command.ts'
 
 /** The commands by their two words. */

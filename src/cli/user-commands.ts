@@ -1,11 +1,12 @@
-// `users add|list|disable|enable|passwd`. Called by cli.ts with an open store; the gateway may be running on the same one.
-// What takes rights away ends the user's sessions too, after the change, so that no login in flight slips through between.
+// `users add|list|disable|enable|passwd`. The gateway may be running on the same one. What takes rights away ends the user's
+// sessions too, after the change, so that no login in flight slips through between.
+
+import { isScope } from '../../plugins/access-tokens/scope.ts'
+import { rolePattern } from '../../plugins/auth-routes/wire/fields.ts'
+import { timestamp } from '../../plugins/auth-routes/wire/session-view.ts'
 import { hashPassword } from '../../plugins/credentials/password.ts'
 import { canonicalUserName, userNameRule } from '../../plugins/credentials/user-name.ts'
-import { isScope } from '../../plugins/scope.ts'
-import type { EndReason, Store, UserChange } from '../../plugins/session-store/store.ts'
-import { rolePattern } from '../schemas.ts'
-import { timestamp } from '../session-view.ts'
+import type { EndReason, Store, UserChange } from '../../plugins/session-store/port/store.ts'
 import { CliError, type Command, type Invocation, isGiven, printRows, say, textsOf } from './command.ts'
 import { newPassword, passwordOptions } from './password-input.ts'
 

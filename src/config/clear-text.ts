@@ -1,7 +1,7 @@
-// What a config sends in clear over a network that may not be its own: to Redis and to services. Called by the rules of the config.
-// It refuses nothing: whether a name leads into a private network only its operator knows.
+// The traffic that a config sends in clear over a network that may not be its own: to Redis and to services. It refuses
+// nothing: whether a name leads into a private network only its operator knows.
 import ipaddr from 'ipaddr.js'
-import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
+import { parseRedisUrl } from '../../plugins/session-store/redis/connection/address.ts'
 import type { Draft } from './draft.ts'
 
 /**

@@ -1,5 +1,5 @@
-// Durations and rates as people write them in knobs: `500ms`, `10s`, `5m`, `7d`, `10/1m`. Read by the kinds of knobs.
-// A number without a unit is never guessed at.
+// Durations and rates as people write them in settings: `500ms`, `10s`, `5m`, `7d`, `10/1m`. A number without a unit is never
+// guessed at.
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 

@@ -1,8 +1,8 @@
-// The config file: read, parsed (YAML 1.2, of which JSON is a part) and held together with its line numbers.
-// Called by the loader of the config. It judges the writing only, never the meaning, and bounds what a file can cost.
+// The config file: read, parsed (YAML 1.2, of which JSON is a part) and held together with its line numbers. It checks the
+// writing only, never the meaning, and bounds what a file can cost.
 import { dirname } from 'node:path'
 import { isMap, isNode, LineCounter, parseDocument } from 'yaml'
-import { readBoundedFile, UnusableFile } from '../../plugins/bounded-file.ts'
+import { readBoundedFile, UnusableFile } from '../../plugins/files/bounded-file.ts'
 
 /** Keys and list positions from the top of the file to a value. */
 export type Path = readonly (string | number)[]
@@ -20,7 +20,7 @@ export type ReadOutcome =
   | { outcome: 'read'; file: ConfigFile }
   | { outcome: 'absent' }
   /** The file cannot be used; one sentence each. */
-  | { outcome: 'wrong'; mistakes: string[] }
+  | { outcome: 'wrong'; violations: string[] }
 
 const limitBytes = 1024 * 1024
 // An alias is a fair way not to write a policy twice; a document that multiplies itself by them is not.
@@ -39,7 +39,7 @@ export function readConfigFile(path: string, name: string): ReadOutcome {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return { outcome: 'absent' }
     const why = error instanceof UnusableFile ? error.message : `cannot be read (${codeOf(error)})`
-    return { outcome: 'wrong', mistakes: [`${name} ${why}: make it a file that this user may read`] }
+    return { outcome: 'wrong', violations: [`${name} ${why}: make it a file that this user may read`] }
   }
   return parseConfig(bytes, name, dirname(path))
 }
@@ -53,20 +53,23 @@ function parseConfig(bytes: Buffer, name: string, folder: string): ReadOutcome {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    return { outcome: 'wrong', mistakes: [`${name} is not UTF-8: save it as UTF-8`] }
+    return { outcome: 'wrong', violations: [`${name} is not UTF-8: save it as UTF-8`] }
   }
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', uniqueKeys: true })
   const lineAt = (offset: number) => lines.linePos(offset).line
   // A warning (an unknown tag, say) means that a value was not read as it was written: that is a mistake here.
   const problems = [...document.errors, ...document.warnings]
-  const mistakes = problems.map(({ pos, message }) => `${name}:${lineAt(pos[0])} ${message}`)
-  if (mistakes.length > 0) return { outcome: 'wrong', mistakes }
+  const violations = problems.map(({ pos, message }) => `${name}:${lineAt(pos[0])} ${message}`)
+  if (violations.length > 0) return { outcome: 'wrong', violations }
   try {
     const value: unknown = document.toJS({ maxAliasCount: maxAliases }) ?? {}
     return { outcome: 'read', file: { folder, value, place: (path) => placeOf(document.contents, path, name, lineAt) } }
   } catch (error) {
-    return { outcome: 'wrong', mistakes: [`${name}: ${error instanceof Error ? error.message : 'cannot be resolved'}`] }
+    return {
+      outcome: 'wrong',
+      violations: [`${name}: ${error instanceof Error ? error.message : 'cannot be resolved'}`],
+    }
   }
 }
 

@@ -1,7 +1,7 @@
-// What the monitoring knobs come to: the part of the config that events, metrics and signals are wired with. Made by the loader.
-import type { Action, RuleName } from '../../plugins/events/rules.ts'
-import type { KnobValues } from './knobs.ts'
-import { networkBits, ruleValues } from './monitoring-knobs.ts'
+// The monitoring config: the part of the config that events, metrics and signals are wired with.
+import type { Action, RuleName } from '../../plugins/audit/rules.ts'
+import type { SettingValues } from './settings/index.ts'
+import { networkBits, ruleValues } from './settings/monitoring.ts'
 
 export interface MonitoringConfig {
   /** Undefined: made of host and process. */
@@ -13,7 +13,7 @@ export interface MonitoringConfig {
 }
 
 /** The part of the config. @param all values without mistakes */
-export function monitoringOf(all: KnobValues): MonitoringConfig {
+export function monitoringOf(all: SettingValues): MonitoringConfig {
   const { webhookUrl: url, webhookSecret: secret } = all
   const thresholds = Object.entries(ruleValues(all.signalThresholds ?? []))
   return {
@@ -21,7 +21,7 @@ export function monitoringOf(all: KnobValues): MonitoringConfig {
     events: { kept: all.eventsKept, timelineEntries: all.timelineEntries, network: networkBits(all.eventNetwork) },
     metrics: { listen: hostAndPort(all.metricsListen), token: all.metricsToken },
     signals: {
-      // The knob has taken rules and their actions only.
+      // The setting has taken rules and their actions only.
       actions: ruleValues(all.signalActions ?? []) as Partial<Record<RuleName, Action>>,
       // As above.
       thresholds: Object.fromEntries(thresholds.map(([rule, number]) => [rule, Number(number)])) as Partial<

@@ -1,5 +1,5 @@
-// The name somebody probably meant: for keys and variables that are not known. Called by the loader of the config and the CLI.
-// It only suggests; nothing is ever taken for something else.
+// The name somebody probably meant: for keys and variables that are not known. It only suggests; nothing is ever taken for
+// something else.
 
 /**
  * Finds the nearest of some names.

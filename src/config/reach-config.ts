@@ -1,7 +1,7 @@
-// Who may reach the gateway, and by which names: the part of the config that hosts, origins, proxies and pages are judged by. Made
-// by the loader.
-import type { OwnHostsOptions } from '../../plugins/own-hosts.ts'
-import type { KnobValues } from './knobs.ts'
+// The reach of the gateway, by whom and by which names: the part of the config that hosts, origins, proxies and pages are
+// checked by.
+import type { OwnHostsOptions } from '../../plugins/http-edge/own-hosts.ts'
+import type { SettingValues } from './settings/index.ts'
 
 export interface ReachConfig {
   /** The hosts we answer for. */
@@ -21,7 +21,7 @@ export interface ReachConfig {
 }
 
 /** The part of the config. @param all values without mistakes */
-export function reachOf(all: KnobValues, issuer: string, production: boolean): ReachConfig {
+export function reachOf(all: SettingValues, issuer: string, production: boolean): ReachConfig {
   return {
     hosts: { issuer, listed: all.hosts ?? [], loopback: !production },
     docs: all.docs ?? !production,

@@ -1,9 +1,9 @@
-// What must hold for the routes of a config beyond their schema, said with the places of the file.
-// Called by the rules of the config. The room `forward` judges routes by themselves; here they meet the rest of the config.
+// The rules for the routes of a config beyond their schema, said with the places of the file. The room `forward` checks
+// routes by themselves; here they meet the rest of the config.
 import { resolve } from 'node:path'
+import { adminAudience } from '../../plugins/access-tokens/index.ts'
 import { isDocumentUrl } from '../../plugins/forward/openapi/index.ts'
-import { type RouteConfig, routeMistakes } from '../../plugins/forward/route.ts'
-import { adminAudience } from '../../plugins/jwt/index.ts'
+import { type RouteConfig, routeViolations } from '../../plugins/forward/route/compile.ts'
 import type { Draft } from './draft.ts'
 import type { Path } from './file.ts'
 
@@ -12,27 +12,27 @@ import type { Path } from './file.ts'
  * @param draft routes that fit their schema, and where they are written
  * @returns one sentence for each mistake
  */
-export function findRouteMistakes({ routes, values, placeInRoutes }: Draft): string[] {
-  const mistakes = routeMistakes(routes).map(({ path, message }) => `${placeInRoutes(pathOf(path))}: ${message}`)
+export function findRouteViolations({ routes, values, placeInRoutes }: Draft): string[] {
+  const violations = routeViolations(routes).map(({ path, message }) => `${placeInRoutes(pathOf(path))}: ${message}`)
   routes.forEach((route, at) => {
     if (route.forwardAuthorization === true && route.audience === undefined) {
-      mistakes.push(
+      violations.push(
         `${placeInRoutes([at, 'forwardAuthorization'])}: the service would get a token that is good for other services too; name the audience of this one beside it`,
       )
     }
     if (route.audience === adminAudience) {
-      mistakes.push(`${placeInRoutes([at, 'audience'])} is the gateway's own; name the service's`)
+      violations.push(`${placeInRoutes([at, 'audience'])} is the gateway's own; name the service's`)
     }
     if (route.assertion !== undefined && values.signingAlg === 'HS256') {
-      mistakes.push(`${placeInRoutes([at, 'assertion'])}: services cannot verify HS256; choose another signing.alg`)
+      violations.push(`${placeInRoutes([at, 'assertion'])}: services cannot verify HS256; choose another signing.alg`)
     }
     const loop = [route.upstream].flat().find((upstream) => isOurselves(upstream, values))
     if (loop === undefined) return
-    mistakes.push(
+    violations.push(
       `${placeInRoutes([at, 'upstream'])} is ${JSON.stringify(loop)}: this is the gateway itself; name the service behind it`,
     )
   })
-  return mistakes
+  return violations
 }
 
 function pathOf(pointer: string): Path {

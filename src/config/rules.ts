@@ -1,20 +1,21 @@
-// What must hold between the values of a config, each of which is right by itself. Called by the loader of the config.
-// A rule never throws and never repairs: it says what is wrong, where, and what to write. No sentence holds a secret.
-import { addressShare } from '../../plugins/body-memory.ts'
+// The rules between the values of a config, each of which is right by itself. A rule never throws and never repairs: it says
+// what is wrong, where, and what to write. No sentence holds a secret.
+
+import { adminAudience } from '../../plugins/access-tokens/index.ts'
+import { addressShare } from '../../plugins/body-parsers/memory.ts'
 import { newPasswordProblem } from '../../plugins/credentials/password.ts'
-import { adminAudience } from '../../plugins/jwt/index.ts'
-import { isLoopback } from '../../plugins/own-hosts.ts'
-import { parseRedisUrl } from '../../plugins/session-store/redis-address.ts'
+import { isLoopback } from '../../plugins/http-edge/own-hosts.ts'
+import { parseRedisUrl } from '../../plugins/session-store/redis/connection/address.ts'
 import { clearTextNotes } from './clear-text.ts'
 import type { Draft } from './draft.ts'
-import { type KnobMember, type KnobValues, knobs } from './knobs.ts'
-import { findRouteMistakes } from './route-rules.ts'
-import { shortcomingOf, weaknessOf } from './secret-strength.ts'
+import { findRouteViolations } from './route-rules.ts'
+import { brevityOf, violationOf } from './secret-strength.ts'
+import { type SettingMember, type SettingValues, settings } from './settings/index.ts'
 
 /** What the rules found. */
 export interface Conflicts {
   /** The gateway must not start. */
-  mistakes: string[]
+  violations: string[]
   /** It may start, and should say so. */
   notes: string[]
 }
@@ -25,7 +26,7 @@ export interface Conflicts {
  * @returns every mistake and every note
  */
 export function findConflicts(draft: Draft): Conflicts {
-  const found: Conflicts = { mistakes: [], notes: [] }
+  const found: Conflicts = { violations: [], notes: [] }
   checkTtls(draft, found)
   checkTimeouts(draft, found)
   checkIssuer(draft, found)
@@ -42,21 +43,21 @@ export function findConflicts(draft: Draft): Conflicts {
   if (draft.values.signingAlg === 'HS256') {
     found.notes.push('With HS256 there is no JWKS: no other service can check an access token, only this gateway.')
   }
-  found.mistakes.push(...findRouteMistakes(draft))
+  found.violations.push(...findRouteViolations(draft))
   return found
 }
 
-function nameOf({ places }: Draft, member: KnobMember): string {
-  return places.get(member) ?? knobs[member].name
+function nameOf({ places }: Draft, member: SettingMember): string {
+  return places.get(member) ?? settings[member].name
 }
 
 // A body that no address may hold would be refused for ever.
-function checkBodies(draft: Draft, { mistakes }: Conflicts): void {
+function checkBodies(draft: Draft, { violations }: Conflicts): void {
   const { values, routes, placeInRoutes } = draft
   const { bodyMemoryBytes = Number.POSITIVE_INFINITY, bodyBytes = 0, loginBodyBytes = 0 } = values
   const most = Math.floor(bodyMemoryBytes * addressShare)
   const say = (place: string, bytes: number) =>
-    mistakes.push(
+    violations.push(
       `${place} is ${bytes} bytes, more than the ${most} that one address may hold: lower it, or raise ${nameOf(draft, 'bodyMemoryBytes')}`,
     )
   if (bodyBytes > most) say(nameOf(draft, 'bodyBytes'), bodyBytes)
@@ -67,7 +68,7 @@ function checkBodies(draft: Draft, { mistakes }: Conflicts): void {
   }
 }
 
-function checkTtls(draft: Draft, { mistakes, notes }: Conflicts): void {
+function checkTtls(draft: Draft, { violations, notes }: Conflicts): void {
   const { values, places } = draft
   const { absoluteTtlSeconds: absolute, graceMs } = values
   if (absolute !== undefined) {
@@ -75,12 +76,12 @@ function checkTtls(draft: Draft, { mistakes, notes }: Conflicts): void {
     if (!places.has('accessTtlSeconds')) lower(values, 'accessTtlSeconds', Math.max(1, Math.floor(absolute / 2)))
     const [idle, access] = [values.idleTtlSeconds ?? 0, values.accessTtlSeconds ?? 0]
     if (idle > absolute) {
-      mistakes.push(
+      violations.push(
         `${nameOf(draft, 'idleTtlSeconds')} is ${idle}s, longer than the absolute TTL of ${absolute}s: shorten it, or lengthen ${nameOf(draft, 'absoluteTtlSeconds')}`,
       )
     }
     if (places.has('accessTtlSeconds') && access >= absolute) {
-      mistakes.push(
+      violations.push(
         `${nameOf(draft, 'accessTtlSeconds')} is ${access}s, not shorter than the absolute TTL of ${absolute}s: shorten it, or lengthen ${nameOf(draft, 'absoluteTtlSeconds')}`,
       )
     }
@@ -93,45 +94,49 @@ function checkTtls(draft: Draft, { mistakes, notes }: Conflicts): void {
   }
 }
 
-function lower(values: Partial<KnobValues>, member: 'idleTtlSeconds' | 'accessTtlSeconds', mostSeconds: number): void {
+function lower(
+  values: Partial<SettingValues>,
+  member: 'idleTtlSeconds' | 'accessTtlSeconds',
+  maxSeconds: number,
+): void {
   const value = values[member]
-  if (value !== undefined) values[member] = Math.min(value, mostSeconds)
+  if (value !== undefined) values[member] = Math.min(value, maxSeconds)
 }
 
 // Node refuses to serve where the header fields may take longer than the whole request that they are a part of.
-function checkTimeouts(draft: Draft, { mistakes }: Conflicts): void {
+function checkTimeouts(draft: Draft, { violations }: Conflicts): void {
   const { values, places } = draft
   const { headersTimeoutMs: headers, requestTimeoutMs: request } = values
   if (headers === undefined || request === undefined || headers <= request) return
   if (!places.has('headersTimeoutMs')) values.headersTimeoutMs = request
   else if (!places.has('requestTimeoutMs')) values.requestTimeoutMs = headers
   else {
-    mistakes.push(
+    violations.push(
       `${nameOf(draft, 'headersTimeoutMs')} is ${headers}ms, longer than the ${request}ms of a whole request: shorten it, or lengthen ${nameOf(draft, 'requestTimeoutMs')}`,
     )
   }
 }
 
-function checkAudiences(draft: Draft, { mistakes }: Conflicts): void {
+function checkAudiences(draft: Draft, { violations }: Conflicts): void {
   if (!draft.values.audiences?.includes(adminAudience)) return
-  mistakes.push(`${nameOf(draft, 'audiences')} has ${adminAudience}, which is the gateway's own; leave it out`)
+  violations.push(`${nameOf(draft, 'audiences')} has ${adminAudience}, which is the gateway's own; leave it out`)
 }
 
-function checkIssuer(draft: Draft, { mistakes }: Conflicts): void {
+function checkIssuer(draft: Draft, { violations }: Conflicts): void {
   const { issuer } = draft.values
   if (issuer === undefined) {
     if (draft.production && !draft.places.has('issuer')) {
-      mistakes.push('CARDEA_ISSUER is missing: write the https URL of this gateway as clients see it')
+      violations.push('CARDEA_ISSUER is missing: write the https URL of this gateway as clients see it')
     }
     return
   }
-  const wants = issuerMistake(issuer, draft.production)
-  if (wants) mistakes.push(`${nameOf(draft, 'issuer')} is ${JSON.stringify(withoutUserinfo(issuer))}: ${wants}`)
+  const wants = issuerViolation(issuer, draft.production)
+  if (wants) violations.push(`${nameOf(draft, 'issuer')} is ${JSON.stringify(withoutUserinfo(issuer))}: ${wants}`)
 }
 
 // RFC 8414 section 2: "a URL that uses the "https" scheme and has no query or fragment components". Departure: in
 // development a loopback address may do without TLS, as there is nobody to listen.
-function issuerMistake(issuer: string, production: boolean): string | undefined {
+function issuerViolation(issuer: string, production: boolean): string | undefined {
   const url = new URL(issuer)
   if (url.username || url.password || issuer.includes('@')) return 'write it without a user name and password'
   if (issuer.includes('?') || issuer.includes('#')) return 'write it without a query and fragment'
@@ -147,11 +152,11 @@ function withoutUserinfo(url: string): string {
   return url.replace(/\/\/[^/]*@/, '//…@')
 }
 
-function checkSecrets(draft: Draft, { mistakes, notes }: Conflicts): void {
+function checkSecrets(draft: Draft, { violations, notes }: Conflicts): void {
   const { secrets } = draft.values
   if (secrets === undefined) {
     if (draft.production && !draft.places.has('secrets')) {
-      mistakes.push(
+      violations.push(
         'CARDEA_SECRET is missing: write at least 32 random characters, for example from `openssl rand -base64 48`',
       )
     }
@@ -160,21 +165,21 @@ function checkSecrets(draft: Draft, { mistakes, notes }: Conflicts): void {
   secrets.forEach((secret, at) => {
     const which = secrets.length === 1 ? 'CARDEA_SECRET' : `CARDEA_SECRET (number ${at + 1} of ${secrets.length})`
     const advice = 'write at least 32 random characters, for example from `openssl rand -base64 48`'
-    const shortcoming = shortcomingOf(secret)
-    const weakness = weaknessOf(secret)
-    if (shortcoming) mistakes.push(`${which} ${shortcoming}: ${advice}`)
-    else if (weakness && draft.production) mistakes.push(`${which} ${weakness}: ${advice}`)
-    else if (weakness) notes.push(`${which} ${weakness}; production would refuse it.`)
+    const tooShort = brevityOf(secret)
+    const weakSecret = violationOf(secret)
+    if (tooShort) violations.push(`${which} ${tooShort}: ${advice}`)
+    else if (weakSecret && draft.production) violations.push(`${which} ${weakSecret}: ${advice}`)
+    else if (weakSecret) notes.push(`${which} ${weakSecret}; production would refuse it.`)
   })
 }
 
 const shortAdminPassword = 12
 
-function checkAdminPassword(draft: Draft, { mistakes, notes }: Conflicts): void {
+function checkAdminPassword(draft: Draft, { violations, notes }: Conflicts): void {
   const password = draft.values.adminPassword
   if (password === undefined) return
   const wrong = newPasswordProblem(password) ?? wrapping(password)
-  if (wrong) mistakes.push(`CARDEA_ADMIN_PASSWORD cannot be used: ${wrong}`)
+  if (wrong) violations.push(`CARDEA_ADMIN_PASSWORD cannot be used: ${wrong}`)
   else if (draft.production && [...password].length < shortAdminPassword) {
     notes.push(
       `CARDEA_ADMIN_PASSWORD is shorter than ${shortAdminPassword} characters; the first admin deserves a longer one.`,
@@ -183,10 +188,10 @@ function checkAdminPassword(draft: Draft, { mistakes, notes }: Conflicts): void 
 }
 
 // Behind a proxy that nobody named, all the world is one address: one who guesses would lock all others out.
-function checkTrustedProxies(draft: Draft, { mistakes }: Conflicts): void {
+function checkTrustedProxies(draft: Draft, { violations }: Conflicts): void {
   const isSaid = draft.values.trustedProxies !== undefined || draft.places.has('trustedProxies')
   if (!draft.production || isSaid) return
-  mistakes.push(
+  violations.push(
     'CARDEA_TRUSTED_PROXIES is missing: write the addresses or networks of the proxies in front, or none if clients connect to this gateway itself',
   )
 }
@@ -198,21 +203,21 @@ function wrapping(password: string): string | undefined {
   return isQuoted ? 'It stands in quotes, which would be a part of it: remove them.' : undefined
 }
 
-function checkOrigins(draft: Draft, { mistakes }: Conflicts): void {
+function checkOrigins(draft: Draft, { violations }: Conflicts): void {
   for (const origin of draft.production ? (draft.values.allowedOrigins ?? []) : []) {
     const { protocol, hostname } = new URL(origin)
     if (protocol === 'http:' && !isLoopback(hostname)) {
-      mistakes.push(
+      violations.push(
         `${nameOf(draft, 'allowedOrigins')} holds ${JSON.stringify(origin)}: write an https origin, as this is production`,
       )
     }
   }
 }
 
-function checkListening(draft: Draft, { mistakes, notes }: Conflicts): void {
+function checkListening(draft: Draft, { violations, notes }: Conflicts): void {
   const { values, production } = draft
   if (values.port !== 0 && values.metricsListen?.endsWith(`:${values.port}`)) {
-    mistakes.push(`${nameOf(draft, 'metricsListen')} is the gateway's own port ${values.port}: write another one`)
+    violations.push(`${nameOf(draft, 'metricsListen')} is the gateway's own port ${values.port}: write another one`)
   }
   if (production || values.host === undefined || isLoopback(values.host)) return
   notes.push(
@@ -220,25 +225,27 @@ function checkListening(draft: Draft, { mistakes, notes }: Conflicts): void {
   )
 }
 
-function checkWebhook(draft: Draft, { mistakes }: Conflicts): void {
+function checkWebhook(draft: Draft, { violations }: Conflicts): void {
   const { webhookUrl, webhookSecret } = draft.values
   if (webhookUrl !== undefined && webhookSecret === undefined && !draft.places.has('webhookSecret')) {
-    mistakes.push('CARDEA_WEBHOOK_SECRET is missing: write at least 16 random characters, as CARDEA_WEBHOOK_URL is set')
+    violations.push(
+      'CARDEA_WEBHOOK_SECRET is missing: write at least 16 random characters, as CARDEA_WEBHOOK_URL is set',
+    )
   }
 }
 
-function checkProcesses(draft: Draft, { mistakes }: Conflicts): void {
+function checkProcesses(draft: Draft, { violations }: Conflicts): void {
   const { redisUrl, workers } = draft.values
-  if (redisUrl !== undefined) mistakes.push(...redisUrlMistakes(redisUrl, nameOf(draft, 'redisUrl')))
+  if (redisUrl !== undefined) violations.push(...redisUrlViolations(redisUrl, nameOf(draft, 'redisUrl')))
   if (workers !== undefined && workers !== 1 && !draft.places.has('redisUrl')) {
-    mistakes.push(
+    violations.push(
       `${nameOf(draft, 'workers')} is ${workers}: the embedded store serves one process; set REDIS_URL, or write 1`,
     )
   }
 }
 
 // The sentence is the adapter's own, which knows the forms and never shows the URL.
-function redisUrlMistakes(url: string, place: string): string[] {
+function redisUrlViolations(url: string, place: string): string[] {
   try {
     parseRedisUrl(url)
     return []

@@ -1,23 +1,23 @@
-// The schema of the config file, made from the table of knobs and the schema of a route: what is enforced is what is published.
-// Used by the loader to find mistakes and by `config schema` to print it for editors (docs/cardea.config.schema.json).
+// The schema of the config file, made from the table of settings and the schema of a route: what is enforced is what is
+// published.
 import Type, { type TObject, type TSchema } from 'typebox'
 import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
-import { routeSchema } from '../../plugins/forward/route.ts'
+import { routeSchema } from '../../plugins/forward/route/compile.ts'
 import type { Path } from './file.ts'
-import type { Knob } from './knob.ts'
-import { knobs } from './knobs.ts'
+import { settings } from './settings/index.ts'
+import type { Setting } from './settings/setting.ts'
 
 // More routes than any gateway has; the file as a whole is bounded as well.
 const maxRoutes = 1000
 
-const table: Knob<unknown>[] = Object.values(knobs)
+const table: Setting<unknown>[] = Object.values(settings)
 
 /** The schema of the whole file (JSON Schema draft 2020-12). */
 export const configSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'Where an editor finds this schema; not read.' })),
-    ...knobProperties(),
+    ...settingProperties(),
     routes: Type.Optional(
       Type.Array(routeSchema, {
         maxItems: maxRoutes,
@@ -27,20 +27,20 @@ export const configSchema = Type.Object(
   },
   {
     title: 'Cardea configuration',
-    description: 'Routes and knobs of the Cardea gateway. The environment beats this file.',
+    description: 'Routes and settings of the Cardea gateway. The environment beats this file.',
     additionalProperties: false,
   },
 )
 
 // A dotted key is a member of a group, `signing.alg`; groups are one level deep.
-function knobProperties(): Record<string, TSchema> {
+function settingProperties(): Record<string, TSchema> {
   const properties: Record<string, TSchema> = {}
   const groups: Record<string, Record<string, TSchema>> = {}
-  for (const knob of table) {
-    const [first, second] = knob.key?.split('.') ?? []
+  for (const setting of table) {
+    const [first, second] = setting.key?.split('.') ?? []
     if (first === undefined) continue
-    if (second === undefined) properties[first] = describe(knob)
-    else groups[first] = { ...groups[first], [second]: describe(knob) }
+    if (second === undefined) properties[first] = describe(setting)
+    else groups[first] = { ...groups[first], [second]: describe(setting) }
   }
   for (const [name, members] of Object.entries(groups)) {
     properties[name] = Type.Optional(Type.Object(members, { additionalProperties: false }))
@@ -48,13 +48,13 @@ function knobProperties(): Record<string, TSchema> {
   return properties
 }
 
-function describe(knob: Knob<unknown>): TSchema {
-  const description = `${knob.meaning} Default: ${knob.otherwise}. In the environment: ${knob.name}.`
-  return Type.Optional(Type.Unsafe({ ...knob.kind.schema, description }))
+function describe(setting: Setting<unknown>): TSchema {
+  const description = `${setting.meaning} Default: ${setting.otherwise}. In the environment: ${setting.name}.`
+  return Type.Optional(Type.Unsafe({ ...setting.kind.schema, description }))
 }
 
 /** A place in the file that does not fit the schema. */
-export type Misfit =
+export type SchemaViolation =
   | { what: 'unknown key'; path: Path; known: string[] }
   | { what: 'missing key'; path: Path; key: string }
   | { what: 'wrong value'; path: Path; wants: string }
@@ -65,9 +65,9 @@ const maxErrors = 10_000
 /**
  * Finds everything in a file that does not fit the schema.
  * @param value what the file holds
- * @returns every misfit once, in the order of the file's schema
+ * @returns every violation once, in the order of the file's schema
  */
-export function findMisfits(value: unknown): Misfit[] {
+export function findSchemaViolations(value: unknown): SchemaViolation[] {
   const before = Settings.Get().maxErrors
   Settings.Set({ maxErrors })
   const errors = Value.Errors(configSchema, value)
@@ -78,13 +78,13 @@ export function findMisfits(value: unknown): Misfit[] {
     .filter(
       ({ keyword, schemaPath }) => keyword !== 'boolean' && !unions.some((union) => `${schemaPath}/`.startsWith(union)),
     )
-    .flatMap((error) => misfitsOf(error))
-    .filter((misfit) => isNew(seen, misfit))
+    .flatMap((error) => violationsOf(error))
+    .filter((violation) => isNew(seen, violation))
 }
 
 type SchemaError = ReturnType<typeof Value.Errors>[number]
 
-function misfitsOf(error: SchemaError): Misfit[] {
+function violationsOf(error: SchemaError): SchemaViolation[] {
   const path = pathOf(error.instancePath)
   if (error.keyword === 'additionalProperties') {
     const known = Object.keys(propertiesAt(error.schemaPath))
@@ -97,8 +97,8 @@ function misfitsOf(error: SchemaError): Misfit[] {
 }
 
 // A value can break two keywords at once (pattern and length); people mend it once.
-function isNew(seen: Set<string>, misfit: Misfit): boolean {
-  const id = JSON.stringify([misfit.path, misfit.what === 'missing key' ? misfit.key : ''])
+function isNew(seen: Set<string>, violation: SchemaViolation): boolean {
+  const id = JSON.stringify([violation.path, violation.what === 'missing key' ? violation.key : ''])
   return !seen.has(id) && Boolean(seen.add(id))
 }
 

@@ -1,6 +1,6 @@
-// What can be told about CARDEA_SECRET without knowing how it was made: its length, its variety, and whether it is a placeholder.
-// Called by the rules of the config. Its sentences never hold a part of a secret.
-import { minimumSecretLength } from '../../plugins/secrets.ts'
+// The strength of CARDEA_SECRET, as far as it shows: its length, its variety, and whether it is a placeholder. Its sentences
+// never hold a part of a secret.
+import { minimumSecretLength } from '../../plugins/keys/secrets.ts'
 
 const minimumDistinctCharacters = 10
 const placeholders =
@@ -11,7 +11,7 @@ const placeholders =
  * @param secret one of the list
  * @returns the end of a sentence that begins with "it", or undefined when it is long enough
  */
-export function shortcomingOf(secret: string): string | undefined {
+export function brevityOf(secret: string): string | undefined {
   const characters = [...secret].length
   return characters < minimumSecretLength
     ? `has ${characters} characters, at least ${minimumSecretLength} are needed`
@@ -23,7 +23,7 @@ export function shortcomingOf(secret: string): string | undefined {
  * @param secret one of the list
  * @returns the end of a sentence that begins with "it", or undefined when nothing speaks against it
  */
-export function weaknessOf(secret: string): string | undefined {
+export function violationOf(secret: string): string | undefined {
   const distinct = new Set(secret).size
   if (distinct < minimumDistinctCharacters) {
     return `has only ${distinct} different characters, at least ${minimumDistinctCharacters} are needed`

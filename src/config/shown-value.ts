@@ -1,5 +1,4 @@
-// How a value of the config is written in the sentence of a mistake. Used by the loader and whoever finds mistakes.
-// It must never be given a secret.
+// A value of the config, as it is written in the sentence of a violation. It must never be given a secret.
 
 const shownCharacters = 80
 

@@ -1,6 +1,6 @@
-// What a screen reader is told without being asked: the result of an action, a change between live and not live, an alarm.
-// One polite region for the whole page; numbers that move are never read out. Used by whoever has something to say.
-import { observable } from './observable.js'
+// The announcements to a screen reader: the result of an action, a change between live and not live, an alarm. One polite
+// region for the whole page; numbers that move are never read out.
+import { observable } from './state/observable.js'
 
 /** At most one announcement of what happens by itself in this time, in ms. */
 const quietMs = 10_000

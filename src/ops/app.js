@@ -1,11 +1,11 @@
-// Which view is drawn: the door while nobody is signed in, else the view of the address. Going live begins and ends with the
-// operator's session.
+// The view that is drawn: the door while nobody is signed in, else the view of the address. Going live begins and ends with
+// the operator's session.
 import { useEffect } from 'preact/hooks'
 import { html } from './html.js'
-import { goLive, stopLive } from './live.js'
-import { useObservable } from './observable.js'
-import { operator } from './operator.js'
 import { linkTo, route } from './route.js'
+import { goLive, stopLive } from './state/live.js'
+import { useObservable } from './state/observable.js'
+import { operator } from './state/operator.js'
 import { EventsView } from './views/events.js'
 import { Frame } from './views/frame.js'
 import { NowView } from './views/now.js'

@@ -1,10 +1,10 @@
-// Where the page begins. Loaded by index.html.
+// The beginning of the page. Loaded by index.html.
 import { render } from 'preact'
 import { App } from './app.js'
-import { startClock } from './clock.js'
 import { html } from './html.js'
 import { followAddress } from './route.js'
-import { followSystem } from './theme.js'
+import { startClock } from './state/clock.js'
+import { followSystem } from './state/theme.js'
 
 followAddress()
 followSystem()

@@ -1,4 +1,4 @@
-// Where the focus goes when a page of a list is turned. Used by every view that shows a list a page at a time.
+// The focus when a page of a list is turned.
 import { useLayoutEffect, useRef } from 'preact/hooks'
 
 /**

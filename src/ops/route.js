@@ -1,6 +1,6 @@
-// Where the operator is, as the fragment of the address: `#/sessions/<sid>`, `#/events?reason=reused`. Every view can be
+// The place of the operator, as the fragment of the address: `#/sessions/<sid>`, `#/events?reason=reused`. Every view can be
 // linked to, and the browser's own way back works. Nothing of it reaches a server.
-import { observable } from './observable.js'
+import { observable } from './state/observable.js'
 
 /**
  * @typedef {object} Route

@@ -1,8 +1,8 @@
 // Keys for what is done often. They work only outside of fields, without modifiers, and can be switched off (WCAG 2.1.4).
-// Used by the frame, which also shows the list.
-import { observable } from './observable.js'
+
 import { go, linkTo } from './route.js'
-import { toggleTheme } from './theme.js'
+import { observable } from './state/observable.js'
+import { toggleTheme } from './state/theme.js'
 
 const name = 'cardea.shortcuts'
 

@@ -1,9 +1,9 @@
 // The routes of the config file: each prefix and everything under it for every method that can be forwarded, or, where the
-// service's document is known, each of its operations and nothing else. Registered by app.ts after the gateway's own routes.
-// What happens to a request is said in plugins/forward; nothing here is.
+// service's document is known, each of its operations and nothing else. What happens to a request is said in plugins/forward;
+// nothing here is.
 import type { FastifyCorsOptions } from '@fastify/cors'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
-import { problem } from '../../plugins/errors.ts'
+import { problem } from '../../plugins/errors/index.ts'
 import {
   type CompiledRoute,
   compileRoutes,
@@ -13,9 +13,9 @@ import {
   leaveBody,
   type RouteConfig,
 } from '../../plugins/forward/index.ts'
-import type { RouteMeter } from '../../plugins/forward/meter.ts'
 import { type CompiledDocument, type PublishedPart, publish } from '../../plugins/forward/openapi/index.ts'
 import { Undeclared } from '../../plugins/forward/openapi/undeclared.ts'
+import type { RouteMeter } from '../../plugins/forward/route/meter.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -61,7 +61,7 @@ function goOnCounting(route: CompiledRoute, meters: Map<string, RouteMeter>): vo
   else route.meter = known
 }
 
-// Without its document nobody knows what may be forwarded; it is asked for again and again meanwhile (src/documents.ts).
+// Without its document nobody knows what may be forwarded; it is asked for again and again meanwhile (src/reload/openapi-documents.ts).
 function refuseUnknown(): never {
   throw problem('upstream_unavailable', { reason: 'document_missing' })
 }
@@ -72,14 +72,14 @@ function declareOperations(
   forwarded: ForwardedPrefix,
   { operations }: CompiledDocument,
 ): void {
-  for (const described of operations) {
-    const { method, url } = described.operation.parts
-    declare(app, [method], url, forwarded.operation(described))
+  for (const documented of operations) {
+    const { method, url } = documented.operation.parts
+    declare(app, [method], url, forwarded.operation(documented))
   }
   const undeclared = new Undeclared(operations)
   const taken = new Set(operations.map(({ operation }) => `${operation.parts.method} ${operation.parts.url}`))
   const refused = forwarded.refused(({ raw }) => {
-    throw undeclared.refusalOf(raw.url ?? '')
+    throw undeclared.problemOf(raw.url ?? '')
   })
   // The router takes what is spelled out first; what is left would else fall to a shorter prefix.
   for (const url of patternsOf(prefix)) {

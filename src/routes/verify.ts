@@ -1,16 +1,16 @@
 // GET /auth/verify: forward-auth. Another proxy (nginx, Traefik, Caddy, Envoy) asks here whether it may pass a request on.
-// The answer comes from the same policies as forwarding itself. What is asked about comes from the proxy; who is asking comes
+// The response comes from the same policies as forwarding itself. What is asked about comes from the proxy; who is asking comes
 // from the access token alone, and no field of the question is ever believed about that. Whether it may come in a cookie is said
-// by the route that covers the original request, and whose page asks is judged as if that request were here.
+// by the route that covers the original request, and whose page asks is checked as if that request were here.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { nothing } from '../../plugins/auth-routes/wire/fields.ts'
 import type { AuthorizeOptions, Policy } from '../../plugins/authenticate.ts'
-import { isReadMethod } from '../../plugins/browser-origin.ts'
-import { Problem, problem, refusals } from '../../plugins/errors.ts'
+import { isReadMethod } from '../../plugins/browser/origin.ts'
+import { errorResponses, Problem, problem } from '../../plugins/errors/index.ts'
 import { type ForwardedMethod, forwardedMethods, identityOf, leaveBody } from '../../plugins/forward/index.ts'
-import { judgeTarget } from '../../plugins/request-target.ts'
-import { nothing } from '../schemas.ts'
+import { checkTarget } from '../../plugins/http-edge/request-target.ts'
 
 /** The request that a proxy asks about. */
 interface Original {
@@ -43,7 +43,7 @@ const verify: FastifyPluginAsyncTypebox<VerifyOptions> = async (app, { uncovered
       summary: 'Ask whether a request may pass (forward-auth)',
       description:
         'For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`: the policy and the audience of the route ' +
-        'that covers the original request. Where none does, or no request is named, the answer is 403, unless the config ' +
+        'that covers the original request. Where none does, or no request is named, the response is 403, unless the config ' +
         'says `verify: { uncovered: authenticated }`. The identity is in the fields `x-auth-*`, which are empty where there ' +
         'is nothing to say. Envoy asks at `/auth/verify/<path>`.',
       security: [{ bearer: [] }, ...(app.usesAccessCookie ? [{ accessCookie: [] }] : []), {}],
@@ -55,7 +55,7 @@ const verify: FastifyPluginAsyncTypebox<VerifyOptions> = async (app, { uncovered
       }),
       response: {
         200: nothing,
-        ...refusals(
+        ...errorResponses(
           'invalid_request',
           'unauthenticated',
           'invalid_token',
@@ -67,7 +67,7 @@ const verify: FastifyPluginAsyncTypebox<VerifyOptions> = async (app, { uncovered
         ),
       },
     },
-    handler: (request, reply) => void answer(uncovered, request, reply, namedOriginal(request)),
+    handler: (request, reply) => void sendDecision(uncovered, request, reply, namedOriginal(request)),
   })
   await app.register(envoyStyle, { uncovered })
 }
@@ -89,11 +89,11 @@ async function envoyStyle(app: FastifyInstance, { uncovered }: VerifyOptions): P
       // Fastify refuses some before it asks any parser.
       delete raw.headers['content-type']
     },
-    handler: (request, reply) => void answer(uncovered, request, reply, ownOriginal(request)),
+    handler: (request, reply) => void sendDecision(uncovered, request, reply, ownOriginal(request)),
   })
 }
 
-function answer(
+function sendDecision(
   uncovered: VerifyOptions['uncovered'],
   request: FastifyRequest,
   reply: FastifyReply,
@@ -102,7 +102,7 @@ function answer(
   const app = request.server
   // The site that the proxy was asked for. With 403, not 421, for nginx's sake.
   if (!app.browserOrigins.hosts.has(request.host)) throw problem('target_refused', { reason: 'original_host' })
-  const covered = original && app.coverage.of(original.target, original.method)
+  const covered = original && app.policyLookup.of(original.target, original.method)
   const route = covered?.route
   const policies = covered === undefined ? policiesOfUncovered(app, uncovered, original) : covered.policies
   if (policies === undefined) throw problem('target_refused', { reason: 'undeclared_operation' })
@@ -118,12 +118,12 @@ function answer(
 
 // Nobody has said who may use it. A proxy that matches paths in another way than this gateway ends here as well.
 function policiesOfUncovered(
-  { coverage }: FastifyInstance,
+  { policyLookup }: FastifyInstance,
   uncovered: VerifyOptions['uncovered'],
   original: Original | undefined,
 ): readonly Policy[] {
   if (uncovered === 'refuse') throw problem('target_refused', { reason: 'uncovered' })
-  if (original !== undefined && coverage.isNearlyCovered(original.target)) {
+  if (original !== undefined && policyLookup.isNearlyCovered(original.target)) {
     throw problem('target_refused', { reason: 'original_path_ambiguous' })
   }
   return ['authenticated']
@@ -156,19 +156,19 @@ function readOriginal(
   if (typeof target !== 'string' || typeof method !== 'string') {
     throw problem('target_refused', { reason: 'original_incomplete' })
   }
-  return judged(target, method)
+  return checked(target, method)
 }
 
 function ownOriginal({ raw, method }: FastifyRequest): Original {
-  return judged((raw.url ?? '').slice(path.length), method)
+  return checked((raw.url ?? '').slice(path.length), method)
 }
 
 // With 403, not 400, for nginx’s sake as well.
-function judged(target: string, method: string): Original {
+function checked(target: string, method: string): Original {
   if (!target.startsWith('/')) throw problem('target_refused', { reason: 'original_form' })
-  const verdict = judgeTarget(target, '')
-  if (verdict.outcome === 'refused') throw problem('target_refused', { reason: `original_${verdict.reason}` })
+  const result = checkTarget(target, '')
+  if (result.outcome === 'refused') throw problem('target_refused', { reason: `original_${result.reason}` })
   const known = forwardedMethods.find((one) => one === method)
   if (known === undefined) throw problem('target_refused', { reason: 'original_method' })
-  return { method: known, target: verdict.target }
+  return { method: known, target: result.target }
 }

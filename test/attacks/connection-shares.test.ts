@@ -5,11 +5,11 @@ import { writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ConnectionShares } from '../../plugins/connection-shares.ts'
-import { eventually } from '../eventually.ts'
-import { GatewayProcess } from '../gateway-process.ts'
-import { openRaw, type RawClient, statusesIn } from '../raw-client.ts'
-import { temporaryFolder } from '../temporary-folder.ts'
+import { ConnectionShares } from '../../plugins/clients/connection-shares.ts'
+import { eventually } from '../support/eventually.ts'
+import { GatewayProcess } from '../support/processes/gateway-process.ts'
+import { openRaw, type RawClient, statusesIn } from '../support/raw-client.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 t.setTimeout(110_000)
 const places = 40
@@ -19,8 +19,8 @@ async function gatewayWith(t: Test, config: object) {
   const file = join(folder, 'cardea.config.json')
   const configure = (limits: object) => writeFileSync(file, JSON.stringify({ ...config, ...limits }))
   configure({ limits: { connections: places } })
-  const knobs = { CARDEA_CONFIG: file, CARDEA_DATA_DIR: join(folder, 'data'), CARDEA_HEADERS_TIMEOUT: '5m' }
-  const gateway = await GatewayProcess.start({ ...knobs, CARDEA_LOG_LEVEL: 'info' })
+  const settings = { CARDEA_CONFIG: file, CARDEA_DATA_DIR: join(folder, 'data'), CARDEA_HEADERS_TIMEOUT: '5m' }
+  const gateway = await GatewayProcess.start({ ...settings, CARDEA_LOG_LEVEL: 'info' })
   t.teardown(() => gateway.stop())
   return { gateway, configure, port: Number(new URL(gateway.url).port) }
 }

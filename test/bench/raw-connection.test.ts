@@ -1,13 +1,13 @@
-// The raw connection of the benches: a load that takes a wrong answer for a fast one would make every figure a lie.
+// The raw connection of the benches: a load that takes a wrong response for a fast one would make every figure a lie.
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { RawConnection, requestText } from '../../bench/raw-connection.ts'
+import { RawConnection, requestText } from '../../bench/load/raw-connection.ts'
 
 const ok = (body: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
-/** A server that hands each request to `answer`. @returns its URL */
-async function startServer(t: Test, answer: (socket: Socket, request: string) => void): Promise<string> {
-  const server = createServer((socket) => socket.on('data', (bytes) => answer(socket, bytes.toString())))
+/** A server that hands each request to `response`. @returns its URL */
+async function startServer(t: Test, response: (socket: Socket, request: string) => void): Promise<string> {
+  const server = createServer((socket) => socket.on('data', (bytes) => response(socket, bytes.toString())))
   const { promise, resolve } = Promise.withResolvers<void>()
   server.listen(0, '127.0.0.1', resolve)
   await promise
@@ -25,7 +25,7 @@ async function ask(t: Test, url: string, body?: string): Promise<string> {
   return promise
 }
 
-t.test('an answer is its body, however it was cut on the way', async (t) => {
+t.test('a response is its body, however it was cut on the way', async (t) => {
   const body = 'x'.repeat(100_000)
   const whole = await startServer(t, (socket) => void socket.write(ok(body)))
   t.equal(await ask(t, whole), body)

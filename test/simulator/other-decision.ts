@@ -1,5 +1,5 @@
 // Loaded with --import before the command line: the rotation decision of this process forgets delivery proof, and so calls a
-// lost answer that comes back late a reuse. For the test that the simulator's figures come from the very same `decide`.
+// lost response that comes back late a reuse. For the test that the simulator's figures come from the very same `decide`.
 import { registerHooks } from 'node:module'
 
 const withProof = '!session.delivered'

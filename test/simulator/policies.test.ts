@@ -1,7 +1,7 @@
 // The designs by name, each in every scenario; README's table "Rotation, by example" is held to what the scenarios find.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { type PolicyName, policyNames } from '../../src/simulator/policies.ts'
+import { type PolicyName, policyNames } from '../../simulator/policies.ts'
 import { play, type ScenarioName, scenarios } from './scenarios.ts'
 
 // The keys of the object, which Object.keys widens to string.
@@ -10,28 +10,28 @@ const names = Object.keys(scenarios) as ScenarioName[]
 /** What each design does in each scenario, by name. */
 const expected: Record<PolicyName, Record<ScenarioName, string>> = {
   cardea: {
-    lostAnswer: 'goes on',
+    lostResponse: 'goes on',
     tabsOutOfOrder: 'goes on',
     thiefLater: 'session ended at the replay',
     thiefWithinSeconds: 'session ended once both have refreshed again',
     storeLostTheLastWrite: 'goes on',
   },
   strict: {
-    lostAnswer: 'logged out',
+    lostResponse: 'logged out',
     tabsOutOfOrder: 'logged out',
     thiefLater: 'session ended at the replay',
     thiefWithinSeconds: 'session ended at the replay',
     storeLostTheLastWrite: 'logged out',
   },
   'fixed-window': {
-    lostAnswer: 'logged out',
+    lostResponse: 'logged out',
     tabsOutOfOrder: 'goes on, forked in two',
     thiefLater: 'session ended at the replay',
     thiefWithinSeconds: 'thief goes on',
     storeLostTheLastWrite: 'logged out',
   },
   'unlimited-parent': {
-    lostAnswer: 'goes on',
+    lostResponse: 'goes on',
     tabsOutOfOrder: 'logged out',
     thiefLater: 'thief goes on',
     thiefWithinSeconds: 'thief goes on',
@@ -49,7 +49,7 @@ t.test(
   'Cardea without a grace: a tab out of order is taken for a thief, a thief within seconds is out at once',
   async (t) => {
     const graceMs = 0
-    t.equal(play('lostAnswer', 'cardea', { graceMs }), 'goes on', 'a lost answer needs no grace')
+    t.equal(play('lostResponse', 'cardea', { graceMs }), 'goes on', 'a lost response needs no grace')
     t.equal(play('tabsOutOfOrder', 'cardea', { graceMs }), 'logged out')
     t.equal(play('thiefWithinSeconds', 'cardea', { graceMs }), 'session ended at the replay')
   },

@@ -1,5 +1,5 @@
-// The five things that can happen to a refresh token, played against any design: what README's table says of each is what this
-// finds. Called by the test of the policies. The client and the thief do the same under every design.
+// The five things that can happen to a refresh token, played against any design: what README's table says of each is what
+// this finds. The client and the thief do the same under every design.
 import type { PresentingClient } from '../../plugins/session-store/retry-binding.ts'
 import {
   type HeldSession,
@@ -8,7 +8,7 @@ import {
   type Start,
   startsOf,
   type Token,
-} from '../../src/simulator/policies.ts'
+} from '../../simulator/policies.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -26,7 +26,7 @@ interface Scenario {
 
 /** Every scenario, in the order of README's table. */
 export const scenarios = {
-  lostAnswer: { title: 'the answer was lost, the client retries an hour later', run: lostAnswer },
+  lostResponse: { title: 'the response was lost, the client retries an hour later', run: lostResponse },
   tabsOutOfOrder: {
     title: 'two tabs out of order: one has refreshed twice when the other’s request comes',
     run: tabsOutOfOrder,
@@ -41,12 +41,12 @@ export const scenarios = {
 
 export type ScenarioName = keyof typeof scenarios
 
-/** Plays a scenario under the design of this name, with the knobs at their defaults but for `change`. */
+/** Plays a scenario under the design of this name, with the settings at their defaults but for `change`. */
 export function play(scenario: ScenarioName, policy: PolicyName, change: Partial<PolicySettings> = {}): string {
   return scenarios[scenario].run(startsOf(policy, { ...settings, ...change }))
 }
 
-function lostAnswer(start: Start): string {
+function lostResponse(start: Start): string {
   const { session, token } = start(0, true)
   session.seen(token)
   session.present(token, hour, own)
@@ -102,8 +102,8 @@ function outcomeOfTheft(session: HeldSession, client: Token | undefined, thief: 
 }
 
 function given(session: HeldSession, token: Token, nowMs: number, client = own): Token | undefined {
-  const answer = session.present(token, nowMs, client)
-  return answer.outcome === 'granted' ? answer.token : undefined
+  const response = session.present(token, nowMs, client)
+  return response.outcome === 'granted' ? response.token : undefined
 }
 
 function use(session: HeldSession, token: Token | undefined): Token | undefined {

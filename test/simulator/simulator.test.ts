@@ -1,31 +1,31 @@
-// The simulator as operators run it: README's run as printed, the very same `decide`, recorded events of a real gateway, and
-// what it says of each design where the answer is known.
+// The simulator as operators run it: the run of docs/performance.md as printed, the very same `decide`, recorded events of a real gateway, and
+// what it says of each design where the response is known.
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { type Figures, honestLogouts } from '../../src/simulator/figures.ts'
-import { simulate } from '../../src/simulator/life.ts'
-import { type PolicyName, type PolicySettings, startsOf } from '../../src/simulator/policies.ts'
-import { type Gateway, startGateway, type Tokens } from '../gateway.ts'
-import { processEnvironment } from '../process-environment.ts'
-import { temporaryFolder } from '../temporary-folder.ts'
+import { type Figures, honestLogouts } from '../../simulator/figures.ts'
+import { simulate } from '../../simulator/life.ts'
+import { type PolicyName, type PolicySettings, startsOf } from '../../simulator/policies.ts'
+import { startGateway, type TestGateway, type Tokens } from '../support/gateway.ts'
+import { processEnvironment } from '../support/processes/process-environment.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 
 /** Runs the command line. @returns what it prints. @throws with `code` and `stderr` when it fails */
 async function run(args: readonly string[], nodeArgs: readonly string[] = []): Promise<string> {
-  const command = [...nodeArgs, 'src/cli.ts', ...args]
+  const command = [...nodeArgs, 'simulator/run.ts', ...args]
   const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: root, env: processEnvironment() })
   return stdout
 }
 
-const small = ['simulate', '--sessions', '400', '--days', '7']
+const small = ['--sessions', '400', '--days', '7']
 
-t.test('README’s run prints what README says', async (t) => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const [, command = '', printed] = /```\n\$ npm run --silent cardea -- (simulate.*)\n([\s\S]*?)```/.exec(readme) ?? []
+t.test('the run in docs/performance.md prints what the page says', async (t) => {
+  const page = readFileSync(join(root, 'docs/performance.md'), 'utf8')
+  const [, command = '', printed] = /```\n\$ npm run --silent simulate -- (.*)\n([\s\S]*?)```/.exec(page) ?? []
   t.equal(await run(command.split(' ')), printed)
 })
 
@@ -37,7 +37,7 @@ t.test('the same seed prints the same, another seed something else', async (t) =
 
 t.test('the figures are those of rotation.ts: with another `decide` there, they are others', async (t) => {
   const altered = ['--import', new URL('other-decision.ts', import.meta.url).href]
-  const logouts = (printed: string) => Number(/a retry after a lost answer +(\d+)/.exec(printed)?.[1])
+  const logouts = (printed: string) => Number(/a retry after a lost response +(\d+)/.exec(printed)?.[1])
   const [ours, others] = [logouts(await run(small)), logouts(await run(small, altered))]
   t.ok(others > 10 * ours + 10, `${ours} innocents logged out with delivery proof, ${others} without`)
 })
@@ -55,8 +55,8 @@ t.test('each design shows what it is known for', async (t) => {
     play('unlimited-parent'),
   ]
   t.ok(honestLogouts(strict) > 20 * honestLogouts(ours), 'strict rotation logs innocents out')
-  t.ok(window.honestLogouts.retry > 100, 'a fixed window forgets lost answers')
-  t.equal(window.honestLogouts.olderAnswer, 0, 'a fork has no older answer')
+  t.ok(window.honestLogouts.retry > 100, 'a fixed window forgets lost responses')
+  t.equal(window.honestLogouts.olderResponse, 0, 'a fork has no older response')
   t.ok(window.thefts.near.missed > 0, 'a fork is never found out')
   t.equal(parent.honestLogouts.retry, 0, 'an unlimited parent forgives every retry')
   t.equal(ours.thefts.near.missed, 0)
@@ -64,11 +64,11 @@ t.test('each design shows what it is known for', async (t) => {
   t.ok(ours.thefts.shadow.missed > 0, 'whoever copies every token in time is not exposed by rotation')
   for (const figures of [ours, strict, window, parent]) {
     t.equal(figures.refreshes > 100_000, true, 'all meet the same devices')
-    t.equal(figures.lostAnswers, ours.lostAnswers)
+    t.equal(figures.lostResponses, ours.lostResponses)
   }
 })
 
-t.test('a knob moves the figures the way its name says', async (t) => {
+t.test('a setting moves the figures the way its name says', async (t) => {
   const [usual, none, bound, short] = [
     play('cardea'),
     play('cardea', { graceMs: 0 }),
@@ -82,8 +82,8 @@ t.test('a knob moves the figures the way its name says', async (t) => {
   t.ok(short.idleLogouts > 10 * usual.idleLogouts)
 })
 
-/** The log of a gateway with four sessions: one rotated, one with a lost answer, one with racing tabs, one replayed. */
-async function recordedLog({ app, clock, log, post, signIn }: Gateway): Promise<string> {
+/** The log of a gateway with four sessions: one rotated, one with a lost response, one with racing tabs, one replayed. */
+async function recordedLog({ app, clock, log, post, signIn }: TestGateway): Promise<string> {
   const firsts = { rotated: await signIn(), lost: await signIn(), raced: await signIn(), replayed: await signIn() }
   const refresh = async ({ refresh_token }: Tokens) =>
     (await post('/auth/token', { grant_type: 'refresh_token', refresh_token })).json<Tokens>()
@@ -112,7 +112,7 @@ t.test('recorded events of a gateway are played against any design', async (t) =
   const gateway = await startGateway(t)
   const file = join(temporaryFolder(t), 'events.jsonl')
   writeFileSync(file, `${await recordedLog(gateway)}\nnot JSON\n{"event":"rotated","sid":1}\nnull\n`)
-  const printed = await run(['simulate', '--policy', 'cardea', '--policy', 'fixed-window', '--events', file])
+  const printed = await run(['--policy', 'cardea', '--policy', 'fixed-window', '--events', file])
   const row = (title: string) =>
     new RegExp(`^${title} +(\\d+) +(\\d+) +(\\d+)$`, 'm').exec(printed)?.slice(1).map(Number)
   t.match(printed, /^4 recorded sessions; \d+ lines passed over$/m)
@@ -140,6 +140,6 @@ t.test('what cannot be simulated is refused with a sentence', async (t) => {
     [['--speed', '1'], 2, /--speed/],
   ]
   for (const [args, code, stderr] of refused) {
-    await t.rejects(run(['simulate', ...args]), { code, stderr }, args.join(' '))
+    await t.rejects(run(args), { code, stderr }, args.join(' '))
   }
 })

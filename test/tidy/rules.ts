@@ -1,5 +1,4 @@
-// What style asks and a machine can check, one function a rule. Used by the tidy test, which runs them on this project and,
-// to show that each can fail, on a small project that breaks them all. A rule never repairs.
+// The rules of style that a machine can check, one function a rule. A rule never repairs.
 import { type Node, SyntaxKind } from 'typescript/unstable/ast'
 import { type Source, walk } from './source.ts'
 
@@ -26,11 +25,11 @@ export const rules: Record<string, Rule> = {
   'an exported function has a JSDoc comment': (source) =>
     isTest(source) ? [] : positions(source, isUndocumentedExport),
   'plugins never import src': (source) => (source.path.startsWith('plugins/') ? imports(source, /(^|\/)src\//) : []),
-  'in a room only index.ts imports Fastify': (source) =>
-    /^plugins\/.+\//.test(source.path) && !source.path.endsWith('/index.ts')
+  'in a room only a plugin imports Fastify': (source) =>
+    /^plugins\/.+\//.test(source.path) && !/^export default fp\b/m.test(source.text)
       ? imports(source, /^(fastify|fastify-plugin|@fastify\/.+)$/, isRuntimeImport)
       : [],
-  'an address is read by client-address.ts and nowhere else': (source) =>
+  'an address is read by clients/address.ts and nowhere else': (source) =>
     isTest(source) || source.path.startsWith('bench/') || readersOfAddresses.has(source.path)
       ? []
       : positions(source, readsAddress),
@@ -39,7 +38,7 @@ export const rules: Record<string, Rule> = {
     isTestFile(source) ? [...imports(source, /^node:timers/), ...positions(source, isTimerCall)] : [],
   'a test is not skipped, left to do, or the only one': (source) =>
     isTestFile(source) ? positions(source, isSkip) : [],
-  'a name says what the design calls it': (source) => positions(source, isBadName),
+  'a name uses the words of docs/architecture.md': (source) => positions(source, isBadName),
 }
 
 /**
@@ -146,7 +145,7 @@ function isRuntimeImport(statement: string): boolean {
 }
 
 // Beside the one who tells clients by it, one who finds a connection again in the kernel's table, where it has no other name.
-const readersOfAddresses: ReadonlySet<string> = new Set(['plugins/client-address.ts', 'plugins/vanished-clients.ts'])
+const readersOfAddresses: ReadonlySet<string> = new Set(['plugins/clients/address.ts', 'plugins/clients/vanished.ts'])
 
 // `request.ip`, `request.ips`, `socket.remoteAddress`, also where they are taken apart. A session has an `ip` of its own.
 function readsAddress(node: Node): boolean {

@@ -1,12 +1,12 @@
-// The sources of a folder as syntax trees, read by the TypeScript compiler that also type-checks them. Used by the tidy test.
-// It only reads. The compiler's interface is marked unstable: package.json pins its version, and nothing else uses it.
+// The sources of a folder as syntax trees, read by the TypeScript compiler that also type-checks them. It only reads. The
+// compiler's interface is marked unstable: package.json pins its version, and nothing else uses it.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Node, SourceFile } from 'typescript/unstable/ast'
 import { API } from 'typescript/unstable/sync'
 
 export interface Source {
-  /** From the top of the folder, with slashes: `plugins/errors.ts`. */
+  /** From the top of the folder, with slashes: `plugins/errors/index.ts`. */
   path: string
   text: string
   lines: string[]

@@ -1,8 +1,8 @@
-// What the client of services and its callers agree on: a request to send, who is told what comes of it, and how it can fail.
+// A call to a service, as its client and its callers agree on it: a request to send, who is told what comes of it, and how it
+// can fail.
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { AnswerHead } from './answer-fields.ts'
-import type { Connection } from './connection.ts'
+import type { ResponseHead } from './response-head.ts'
 
 export interface OutgoingRequest {
   method: string
@@ -15,45 +15,53 @@ export interface OutgoingRequest {
   bodyBytes: number
 }
 
-/** One request and whoever waits for its answer. Told of exactly one end: `onEnd`, `onSwitch` or `onFailure`. */
+/** What a call may do with the connection that it leaves by. */
+export interface CallConnection {
+  pause(call: Call): void
+  resume(call: Call): void
+  /** @param reason a word for the log */
+  abort(call: Call, reason: string): void
+}
+
+/** One request and whoever waits for its response. Told of exactly one end: `onEnd`, `onSwitch` or `onFailure`. */
 export interface Call {
   /**
    * A connection is being made for the request.
    * @param connection what it may be aborted by
    */
-  onConnecting?(connection: Connection): void
+  onConnecting?(connection: CallConnection): void
   /**
    * There is a connection, and the request leaves now.
    * @param connection what it may be paused, resumed and aborted by
    * @returns false to send nothing: nobody waits any more
    */
-  onSending(connection: Connection): boolean
-  /** An interim answer (RFC 9110 section 15.2), never 101. */
-  onInformation?(head: AnswerHead): void
-  onHead(head: AnswerHead): void
+  onSending(connection: CallConnection): boolean
+  /** An interim response (RFC 9110 section 15.2), never 101. */
+  onInformation?(head: ResponseHead): void
+  onHead(head: ResponseHead): void
   /** @param part only lent: to be copied by whoever keeps it */
   onBody(part: Buffer): void
-  /** All that has come was told, and the answer is not over. */
-  onLull?(): void
+  /** All that has come was told, and the response is not over. */
+  onReadEnd?(): void
   /** @param trailers names in lower case and values in turn */
   onEnd(trailers: readonly string[]): void
   /** The service switched protocols; the socket is the caller's from now on. Only called where a switch was asked for. */
-  onSwitch?(head: AnswerHead, socket: Socket): void
+  onSwitch?(head: ResponseHead, socket: Socket): void
   onFailure(failure: CallFailure): void
 }
 
 /**
  * How a call failed.
  * `unsent`: there was no connection, so nothing has left. `lacking`: there was none because this process or machine has no more
- * to give, which says nothing of the service. `closed`: the service closed it without a byte of an answer. `broken`:
- * it closed in the middle of its answer, interim ones included. `malformed`: what it sent is no answer. `unsendable`: the request
+ * to give, which says nothing of the service. `closed`: the service closed it without a byte of a response. `broken`:
+ * it closed in the middle of its response, interim ones included. `malformed`: what it sent is no response. `unsendable`: the request
  * cannot be written. `aborted`: its caller gave up.
  */
 export type FailureKind = 'unsent' | 'lacking' | 'closed' | 'broken' | 'malformed' | 'unsendable' | 'aborted'
 
 export class CallFailure extends Error {
   readonly kind: FailureKind
-  /** For the log: a system error's code, or what is wrong with the answer. */
+  /** For the log: a system error's code, or what is wrong with the response. */
   readonly word: string
 
   constructor(kind: FailureKind, word: string, cause?: unknown) {

@@ -1,14 +1,14 @@
-// One connection to a service and the request that is on it: never more than one, so that no answer can reach another request
-// (H-13). Made and kept by pool.ts. Whatever comes unasked, late or malformed ends it; nothing is repaired.
+// One connection to a service and the request that is on it: never more than one, so that no response can reach another
+// request . Whatever comes unasked, late or malformed ends it; nothing is repaired.
 import type { Socket } from 'node:net'
-import { takeWriteFaults } from '../../node-internals.ts'
-import type { Listed } from '../../roster.ts'
-import { isLack } from '../../shortage.ts'
-import { AnswerFault, type AnswerHead } from './answer-fields.ts'
-import { AnswerParser, type AnswerSink } from './answer-parser.ts'
+import type { Listed } from '../../collections/dense-set.ts'
+import { isLack } from '../../errors/shortage.ts'
+import { takeWriteErrors } from '../../http-edge/node-internals.ts'
 import { type Call, CallFailure, type FailureKind, type OutgoingRequest } from './call.ts'
-import { OutgoingBody } from './outgoing-body.ts'
+import { OutgoingBody } from './request-body.ts'
 import { requestHead } from './request-head.ts'
+import { ResponseError, type ResponseHead } from './response-head.ts'
+import { ResponseParser, type ResponseSink } from './response-parser.ts'
 
 /** Who keeps connections. */
 export interface ConnectionKeeper {
@@ -18,22 +18,22 @@ export interface ConnectionKeeper {
   onGone(connection: Connection): void
 }
 
-export class Connection implements AnswerSink, Listed {
+export class Connection implements ResponseSink, Listed {
   place = -1
   /** How long the service said that it keeps an idle connection, s; -1 when it did not. */
   keepAliveSeconds = -1
   /** Monotonic, ms. */
   idleSinceMs = 0
   readonly #keeper: ConnectionKeeper
-  readonly #parser = new AnswerParser(this)
+  readonly #parser = new ResponseParser(this)
   #socket: Socket | undefined
   #call: Call | undefined
   #body: OutgoingBody | undefined
-  #switched: AnswerHead | undefined
+  #switched: ResponseHead | undefined
   #connectTimer: NodeJS.Timeout | undefined
   #isConnected = false
   #keepsAlive = false
-  /** Whether anything of the answer has come. */
+  /** Whether anything of the response has come. */
   #hasBytes = false
   #isPaused = false
   #errorCode = 'closed'
@@ -61,8 +61,8 @@ export class Connection implements AnswerSink, Listed {
       this.#isConnected = true
       if (this.#call !== undefined) this.send(request, call)
     })
-    // A service may answer before it has read all, and close: the next write fails, and the answer is still to be read.
-    takeWriteFaults(socket, this.#onWriteFault)
+    // A service may answer before it has read all, and close: the next write fails, and the response is still to be read.
+    takeWriteErrors(socket, this.#onWriteError)
     socket.on('error', this.#onError).on('end', this.#onEndOfInput).on('close', this.#onClosed)
   }
 
@@ -81,7 +81,7 @@ export class Connection implements AnswerSink, Listed {
     }
   }
 
-  /** Holds the answer back. Nothing happens for a call that is over. */
+  /** Holds the response back. Nothing happens for a call that is over. */
   pause(call: Call): void {
     if (this.#call !== call || this.#isPaused) return
     this.#isPaused = true
@@ -110,7 +110,7 @@ export class Connection implements AnswerSink, Listed {
    * @returns false when no more is wanted for now
    */
   onBytes(buffer: Buffer, bytes: number): boolean {
-    // Asked for by nobody: the next answer could not be trusted to be the next request's.
+    // Asked for by nobody: the next response could not be trusted to be the next request's.
     if (this.#call === undefined) {
       this.#socket?.destroy()
       return false
@@ -119,19 +119,19 @@ export class Connection implements AnswerSink, Listed {
     try {
       this.#afterRead(buffer, this.#parser.read(buffer, bytes), bytes)
     } catch (fault) {
-      if (!(fault instanceof AnswerFault)) throw fault
+      if (!(fault instanceof ResponseError)) throw fault
       this.#fail('malformed', fault.message)
     }
     return !this.#isPaused
   }
 
-  onInformation(head: AnswerHead): void {
+  onInformation(head: ResponseHead): void {
     if (head.statusCode !== 101) this.#call?.onInformation?.(head)
-    else if (this.#call?.onSwitch === undefined) throw new AnswerFault('unasked_switch')
+    else if (this.#call?.onSwitch === undefined) throw new ResponseError('unasked_switch')
     else this.#switched = head
   }
 
-  onHead(head: AnswerHead): void {
+  onHead(head: ResponseHead): void {
     this.#keepsAlive = head.keepsAlive
     this.keepAliveSeconds = head.keepAliveSeconds
     this.#call?.onHead(head)
@@ -167,11 +167,11 @@ export class Connection implements AnswerSink, Listed {
 
   #afterRead(buffer: Buffer, usedBytes: number, bytes: number): void {
     if (this.#switched !== undefined) this.#handOver(this.#switched, buffer.subarray(usedBytes, bytes))
-    else if (this.#call !== undefined) this.#call.onLull?.()
+    else if (this.#call !== undefined) this.#call.onReadEnd?.()
     else if (!this.isClosed) this.#release(usedBytes < bytes)
   }
 
-  // The answer is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
+  // The response is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
   #release(hasExcess: boolean): void {
     this.#goOn()
     const isHalfSent = this.#body !== undefined || (this.#socket?.writableLength ?? 0) > 0
@@ -179,7 +179,7 @@ export class Connection implements AnswerSink, Listed {
     else this.#keeper.onIdle(this)
   }
 
-  #handOver(head: AnswerHead, first: Buffer): void {
+  #handOver(head: ResponseHead, first: Buffer): void {
     const socket = this.#socket
     const call = this.#call
     this.#socket = undefined
@@ -225,7 +225,7 @@ export class Connection implements AnswerSink, Listed {
   }
 
   // What the service said before it closed may be here already: how it ends is for the reading to say. Its time runs on.
-  readonly #onWriteFault = (error: Error & { code?: string }): boolean => {
+  readonly #onWriteError = (error: Error & { code?: string }): boolean => {
     if (this.#call === undefined) return false
     this.#errorCode = error.code ?? error.name
     this.#body?.stop()

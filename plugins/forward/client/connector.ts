@@ -1,11 +1,11 @@
-// How a socket to a service is made: plain or with TLS whose certificates are verified whatever the environment says
-// (NODE_TLS_REJECT_UNAUTHORIZED). Called by pool.ts. Bytes go to the connection without a stream's queue in between where Node
+// The connector, which makes a socket to a service: plain or with TLS whose certificates are verified whatever the
+// environment says (NODE_TLS_REJECT_UNAUTHORIZED). Bytes go to the connection without a stream's queue in between where Node
 // can do that.
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import { hearErrors } from '../../socket-errors.ts'
+import { hearErrors } from '../../http-edge/socket-errors.ts'
 import type { Connection } from './connection.ts'
-import { NameLookup } from './name-lookup.ts'
+import { NameLookup } from './dns.ts'
 
 /** Where a service is, from the config alone. */
 export interface ServiceAddress {

@@ -1,6 +1,6 @@
 // The connections to one service: kept while they are idle and the service keeps them, as many as there are requests at once.
-// Made by upstream.ts, which bounds how many requests there are. A request never waits for another one's connection.
-import { Roster } from '../../roster.ts'
+// A request never waits for another one's connection.
+import { DenseSet } from '../../collections/dense-set.ts'
 import { type Call, CallFailure, type OutgoingRequest } from './call.ts'
 import { Connection, type ConnectionKeeper } from './connection.ts'
 import { Connector, type ServiceAddress } from './connector.ts'
@@ -9,13 +9,13 @@ import { Connector, type ServiceAddress } from './connector.ts'
 const keepIdleMs = 4000
 /** A request that leaves just when the service closes is lost, so its word is not used to the full, ms. */
 const marginMs = 1000
-const longestIdleMs = 600_000
+const maxIdleMs = 600_000
 const sweepMs = 1000
 
 export class Pool implements ConnectionKeeper {
   readonly #address: ServiceAddress
   readonly #connector: Connector
-  readonly #open = new Roster<Connection>()
+  readonly #open = new DenseSet<Connection>()
   /** The one used last is taken first, so that those too many grow old. */
   #idle: Connection[] = []
   readonly #sweeper: NodeJS.Timeout
@@ -88,6 +88,6 @@ export class Pool implements ConnectionKeeper {
 }
 
 function isFresh({ idleSinceMs, keepAliveSeconds }: Connection, nowMs: number): boolean {
-  const keptMs = keepAliveSeconds === -1 ? keepIdleMs : Math.min(keepAliveSeconds * 1000 - marginMs, longestIdleMs)
+  const keptMs = keepAliveSeconds === -1 ? keepIdleMs : Math.min(keepAliveSeconds * 1000 - marginMs, maxIdleMs)
   return nowMs - idleSinceMs < keptMs
 }

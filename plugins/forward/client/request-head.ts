@@ -1,7 +1,8 @@
-// The text of a request on its way to a service: its request line, its fields, and the framing of its body (RFC 9112 sections 3
-// and 6). Called by connection.ts; pure.
-import { isFieldValue } from './answer-fields.ts'
+// The text of a request on its way to a service: its request line, its fields, and the framing of its body (RFC 9112 sections
+// 3 and 6). Pure.
+
 import { CallFailure, type OutgoingRequest } from './call.ts'
+import { isFieldValue } from './response-head.ts'
 
 // RFC 9110 section 8.6: a user agent SHOULD send a length with these even where there is no body.
 const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])

@@ -1,17 +1,17 @@
-// A document made ready for use: each operation that lies under the route, with what judges its requests. Called at start, on
-// reload and by `config check`. An operation that cannot be judged is left out and said, so that it is refused, not forwarded.
+// A document made ready for use: each operation that lies under the route, with what checks its requests. An operation that
+// cannot be checked is left out and said, so that it is refused, not forwarded.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Policy } from '../../authenticate.ts'
-import { type ForwardedMethod, forwardedMethods } from '../route-schema.ts'
-import { type BodyRule, compileBody, noBody } from './body.ts'
-import { isObject, type JsonObject, listIn, memberOf, objectIn, textIn } from './json.ts'
+import { type ForwardedMethod, forwardedMethods } from '../route/schema.ts'
+import { isObject, type JsonObject, listIn, memberOf, objectIn, textIn } from './document/json.ts'
+import { type DocumentPlace, follow, isReference } from './document/references.ts'
+import { DocumentError, type SourceDocument } from './document/source.ts'
 import { Operation } from './operation.ts'
-import { compileParameter, type Parameter } from './parameter.ts'
 import { type Mapping, pathHere, patternOf, serverBases } from './paths.ts'
 import { type PolicySource, policiesOf } from './policy.ts'
-import { follow, isReference, type Place } from './references.ts'
-import { RequestSchemas } from './schemas.ts'
-import { DocumentError, type SourceDocument } from './source.ts'
+import { type BodyRule, compileBody, noBody } from './request/body.ts'
+import { compileParameter, type Parameter } from './request/parameter.ts'
+import { RequestSchemas } from './schemas/compile.ts'
 
 export interface CompileOptions {
   mapping: Mapping
@@ -20,16 +20,16 @@ export interface CompileOptions {
   policySource: PolicySource
   /** Whether names of the query that no parameter has are let through. */
   passesUndeclaredQuery: boolean
-  /** Of a body that is judged; what is not judged has the route's limit. */
+  /** Of a body that is checked; what is not checked has the route's limit. */
   bodyLimitBytes: number
 }
 
 /** An operation and where in the document it was described. */
-export interface DescribedOperation {
+export interface DocumentedOperation {
   operation: Operation
   node: JsonObject
   file: string
-  parameters: readonly Place[]
+  parameters: readonly DocumentPlace[]
   /** A HEAD that the document does not describe: it goes with the GET. */
   isImplied: boolean
 }
@@ -38,15 +38,15 @@ export interface CompiledDocument {
   source: SourceDocument
   title: string
   isOld: boolean
-  operations: DescribedOperation[]
+  operations: DocumentedOperation[]
   /** Operations that lie elsewhere at the service, which this route does not reach. */
   elsewhere: number
   /** What is not checked, and which operations are left out. */
   warnings: string[]
 }
 
-const mostOperations = 5000
-const mostWarnings = 50
+const maxOperations = 5000
+const maxWarnings = 50
 
 /**
  * Compiles a document. It gives way to other work after each operation, so that a gateway can go on serving meanwhile.
@@ -54,14 +54,14 @@ const mostWarnings = 50
  */
 export async function compileDocument(source: SourceDocument, options: CompileOptions): Promise<CompiledDocument> {
   const document = source.files.get(source.root)
-  const isOld = demandVersion(document).startsWith('3.0')
+  const isOld = requireVersion(document).startsWith('3.0')
   const warnings = new Set<string>()
-  const onWarning = (sentence: string) => void (warnings.size < mostWarnings && warnings.add(sentence))
+  const onWarning = (sentence: string) => void (warnings.size < maxWarnings && warnings.add(sentence))
   const compiler = new Compiler(source, document, isOld, options, onWarning)
-  const described = [...compiler.described()]
-  if (described.length > mostOperations) throw new DocumentError(`It has more than ${mostOperations} operations.`)
-  const operations: DescribedOperation[] = []
-  for (const one of described) {
+  const documented = [...compiler.documented()]
+  if (documented.length > maxOperations) throw new DocumentError(`It has more than ${maxOperations} operations.`)
+  const operations: DocumentedOperation[] = []
+  for (const one of documented) {
     await compiler.prepare(one)
     operations.push(...compiler.compile(one))
     await nextTurn()
@@ -73,7 +73,7 @@ export async function compileDocument(source: SourceDocument, options: CompileOp
   return { source, title, isOld, operations, elsewhere: compiler.elsewhere, warnings: [...warnings] }
 }
 
-function demandVersion(document: unknown): string {
+function requireVersion(document: unknown): string {
   const version = textIn(document, 'openapi')
   if (version !== undefined && /^3\.[01]\./.test(version)) return version
   const found = version ?? (textIn(document, 'swagger') === undefined ? 'none' : 'Swagger 2.0')
@@ -81,14 +81,14 @@ function demandVersion(document: unknown): string {
 }
 
 /** An operation as it stands in the document. */
-interface Described {
+interface Documented {
   method: ForwardedMethod
   /** As the document writes it. */
   path: string
   /** At the gateway. */
   here: string
   node: JsonObject
-  item: Place
+  item: DocumentPlace
 }
 
 class Compiler {
@@ -118,8 +118,8 @@ class Compiler {
   }
 
   /** The operations under the route: of the first base that the document names and under which there are any. */
-  described(): Described[] {
-    let found: Described[] = []
+  documented(): Documented[] {
+    let found: Documented[] = []
     for (const base of serverBases(this.#document)) {
       this.elsewhere = 0
       found = [...this.#under(base)]
@@ -128,7 +128,7 @@ class Compiler {
     return found
   }
 
-  *#under(base: string): Generator<Described> {
+  *#under(base: string): Generator<Documented> {
     for (const [path, written] of Object.entries(objectIn(this.#document, 'paths'))) {
       if (!path.startsWith('/')) continue
       const item = this.#placeOf(written, this.#source.root)
@@ -148,7 +148,7 @@ class Compiler {
   }
 
   /** Compiles what the schemas of an operation refer to. What leads nowhere is said where the operation is compiled. */
-  async prepare({ node, item }: Described): Promise<void> {
+  async prepare({ node, item }: Documented): Promise<void> {
     try {
       const written = memberOf(node, 'requestBody')
       const body = written === undefined ? [] : [this.#placeOf(written, item.file)]
@@ -160,13 +160,13 @@ class Compiler {
     }
   }
 
-  /** @returns the operation, for GET the HEAD that goes with it too; nothing when it cannot be judged */
-  compile(described: Described): DescribedOperation[] {
-    const { method, item, node, path } = described
+  /** @returns the operation, for GET the HEAD that goes with it too; nothing when it cannot be checked */
+  compile(documented: Documented): DocumentedOperation[] {
+    const { method, item, node, path } = documented
     try {
       const hasHead = method === 'GET' && !isObject(memberOf(item.node, 'head'))
       const methods: ForwardedMethod[] = hasHead ? ['GET', 'HEAD'] : [method]
-      return methods.map((one) => ({ ...this.#compile({ ...described, method: one }), isImplied: one !== method }))
+      return methods.map((one) => ({ ...this.#compile({ ...documented, method: one }), isImplied: one !== method }))
     } catch (error) {
       if (!(error instanceof DocumentError)) throw error
       this.#onWarning(`${method} ${path} (${textIn(node, 'operationId') ?? 'unnamed'}) is left out: ${error.message}`)
@@ -174,15 +174,15 @@ class Compiler {
     }
   }
 
-  #compile({ method, here, node, item }: Described): Omit<DescribedOperation, 'isImplied'> {
+  #compile({ method, here, node, item }: Documented): Omit<DocumentedOperation, 'isImplied'> {
     const pattern = patternOf(here)
     if (pattern === undefined) throw new DocumentError(`the router cannot match ${here}`)
     const route = `${method} ${pattern.url}`
     if (this.#routes.has(route)) throw new DocumentError('an operation before it has the same path')
     const places = this.#parameterPlaces(node, item)
     const parameters = places.flatMap((place) => this.#parameter(place) ?? [])
-    const described = parameters.filter((one) => one.in === 'path').map(({ name }) => name)
-    const unknown = described.find((name) => !pattern.names.includes(name))
+    const documented = parameters.filter((one) => one.in === 'path').map(({ name }) => name)
+    const unknown = documented.find((name) => !pattern.names.includes(name))
     if (unknown !== undefined) throw new DocumentError(`its path has no parameter ${unknown}`)
     const nodes = [node, item.node, this.#document]
     const { policies, policySource, passesUndeclaredQuery, bodyLimitBytes } = this.#options
@@ -202,8 +202,8 @@ class Compiler {
   }
 
   // OpenAPI 3.1 section 4.8.9.1: those of the path hold for all of its operations; one of the same place and name beats it.
-  #parameterPlaces(node: JsonObject, { node: item, file }: Place): Place[] {
-    const places = new Map<string, Place>()
+  #parameterPlaces(node: JsonObject, { node: item, file }: DocumentPlace): DocumentPlace[] {
+    const places = new Map<string, DocumentPlace>()
     for (const written of [...listIn(item, 'parameters'), ...listIn(node, 'parameters')]) {
       const place = this.#placeOf(written, file)
       places.set(`${String(memberOf(place.node, 'in'))} ${String(memberOf(place.node, 'name'))}`, place)
@@ -211,7 +211,7 @@ class Compiler {
     return [...places.values()]
   }
 
-  #parameter(place: Place): Parameter | undefined {
+  #parameter(place: DocumentPlace): Parameter | undefined {
     if (!this.#parameters.has(place.node)) this.#parameters.set(place.node, compileParameter(place, this.#schemas))
     return this.#parameters.get(place.node)
   }
@@ -228,13 +228,13 @@ class Compiler {
     return new Set(keys.flatMap((scheme) => textIn(scheme, 'name') ?? []))
   }
 
-  #placeOf(node: unknown, file: string): Place {
+  #placeOf(node: unknown, file: string): DocumentPlace {
     return isReference(node) ? follow(this.#source, node.$ref, file) : { node, file, id: '' }
   }
 }
 
 // Of a parameter or a body: its own schema, or one for each media type.
-function schemasAt({ node }: Place): unknown[] {
+function schemasAt({ node }: DocumentPlace): unknown[] {
   const media = Object.values(objectIn(node, 'content'))
   return [node, ...media].map((one) => memberOf(one, 'schema')).filter((schema) => schema !== undefined)
 }

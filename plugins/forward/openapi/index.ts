@@ -1,13 +1,13 @@
-// The door of this folder: reading a document, making it ready for a route, and writing its part of the gateway's own document.
-// Used by src/. No file of the folder imports Fastify.
-import type { CompiledRoute } from '../route.ts'
+// The door of this folder: reading a document, making it ready for a route, and writing its part of the gateway's own
+// document. No file of the folder imports Fastify.
+import type { CompiledRoute } from '../route/compile.ts'
 import { type CompiledDocument, compileDocument } from './compile.ts'
-import type { DocumentLimits, SourceDocument } from './source.ts'
+import type { DocumentLimits, SourceDocument } from './document/source.ts'
 
-export type { CompiledDocument, DescribedOperation } from './compile.ts'
-export { trustAt } from './download.ts'
+export type { CompiledDocument, DocumentedOperation } from './compile.ts'
+export { trustAt } from './document/download.ts'
+export { DocumentError, documentLimits, isDocumentUrl, readDocument, type SourceDocument } from './document/source.ts'
 export { type PublishedPart, publish } from './publish.ts'
-export { DocumentError, documentLimits, isDocumentUrl, readDocument, type SourceDocument } from './source.ts'
 export type { DocumentLimits }
 
 /**

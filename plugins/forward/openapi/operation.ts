@@ -1,10 +1,10 @@
 // One operation of a document as the gateway serves it: its route, its policies, and what it says about a request before
-// anything is forwarded. Compiled from the document by operations.ts, asked by the room's index.ts.
+// anything is forwarded.
 import type { Policy } from '../../authenticate.ts'
-import { type ProblemPlace, problem } from '../../errors.ts'
-import type { BodyFields, BodyRule, BodyTask } from './body.ts'
-import type { Parameter, RequestParts } from './parameter.ts'
-import { queryOf } from './query.ts'
+import { type ProblemPlace, problem } from '../../errors/index.ts'
+import type { BodyFields, BodyRule, BodyTask } from './request/body.ts'
+import type { Parameter, RequestParts } from './request/parameter.ts'
+import { queryOf } from './request/query.ts'
 
 /** The request as it came. */
 export interface ReceivedRequest {
@@ -62,7 +62,7 @@ export class Operation {
     for (const name of query.keys()) {
       if (!this.#knows(name)) faults.push({ in: 'query', path: `/${escaped(name)}`, message: 'is not known here' })
     }
-    if (faults.length > 0) throw refused(faults.slice(0, mostFaults))
+    if (faults.length > 0) throw refused(faults.slice(0, maxViolations))
   }
 
   /**
@@ -101,7 +101,7 @@ export class Operation {
   }
 }
 
-const mostFaults = 20
+const maxViolations = 20
 
 function refused(errors: ProblemPlace[]) {
   return problem('invalid_request', { reason: 'openapi_parameters', errors })

@@ -1,6 +1,6 @@
-// Where the paths of a document lie under a route's prefix, and how the router is told. Used while operations are compiled.
-// A path that could not be matched exactly as it is written is not served at all.
-import { listIn, objectIn, textIn } from './json.ts'
+// The paths of a document under a route's prefix, as the router is told of them. A path that could not be matched exactly as
+// it is written is not served at all.
+import { listIn, objectIn, textIn } from './document/json.ts'
 
 /** Under which path a route finds what lies under which path at the service; `''` for the root. */
 export interface Mapping {

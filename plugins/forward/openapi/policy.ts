@@ -1,8 +1,8 @@
-// What an operation demands of its caller: the config's policy, and what the document adds to it or, where the config says so,
-// puts in its place. A document never opens by itself what the config closes.
+// The policy of an operation: the config's policy, and what the document adds to it or, where the config says so, puts in its
+// place. A document never opens by itself what the config closes.
 import type { Policy } from '../../authenticate.ts'
-import { isObject, listIn, memberOf, objectIn, textIn } from './json.ts'
-import { DocumentError } from './source.ts'
+import { isObject, listIn, memberOf, objectIn, textIn } from './document/json.ts'
+import { DocumentError } from './document/source.ts'
 
 /** Whose policies count; said in the config. */
 export type PolicySource = 'config' | 'both' | 'document'

@@ -1,13 +1,13 @@
 // A document's part of the gateway's own OpenAPI document: its operations at their paths here, with their schemas, and with
 // names that are no other service's. Made only where the document is served.
 import type { Policy } from '../../authenticate.ts'
-import { type ErrorCode, refusals } from '../../errors.ts'
-import type { CompiledRoute } from '../route.ts'
-import type { CompiledDocument, DescribedOperation } from './compile.ts'
-import { Copier, type Kind } from './copy.ts'
-import { finishSchema } from './dialect.ts'
-import { isObject, type JsonObject, listIn, objectIn, textIn, withMember } from './json.ts'
-import type { Place } from './references.ts'
+import { type ErrorCode, errorResponses } from '../../errors/index.ts'
+import type { CompiledRoute } from '../route/compile.ts'
+import type { CompiledDocument, DocumentedOperation } from './compile.ts'
+import { Copier, type NodeKind } from './document/copy.ts'
+import { isObject, type JsonObject, listIn, objectIn, textIn, withMember } from './document/json.ts'
+import type { DocumentPlace } from './document/references.ts'
+import { finishSchema } from './schemas/dialect.ts'
 
 /** What is merged into the gateway's own document. */
 export interface PublishedPart {
@@ -27,7 +27,7 @@ export function publish(document: CompiledDocument, route: PublishedRoute): Publ
 /** What of a route is published. */
 export type PublishedRoute = Pick<CompiledRoute, 'prefix' | 'credential'>
 
-const sections: Partial<Record<Kind, string>> = {
+const sections: Partial<Record<NodeKind, string>> = {
   schema: 'schemas',
   parameter: 'parameters',
   requestBody: 'requestBodies',
@@ -65,18 +65,18 @@ class Publication {
 
   part(): PublishedPart {
     const paths: JsonObject = {}
-    for (const described of this.#document.operations) {
-      const { path, method } = described.operation.parts
-      if (described.isImplied) continue
+    for (const documented of this.#document.operations) {
+      const { path, method } = documented.operation.parts
+      if (documented.isImplied) continue
       const item = Object.hasOwn(paths, path) ? paths[path] : undefined
-      const operation = this.#operation(described)
+      const operation = this.#operation(documented)
       withMember(paths, path, { ...(isObject(item) ? item : {}), [method.toLowerCase()]: operation })
     }
     const tags = [...this.#tags].map(([name, description]) => ({ name, description }))
     return { tags, paths, components: this.#components }
   }
 
-  #operation({ operation, node, file, parameters }: DescribedOperation): JsonObject {
+  #operation({ operation, node, file, parameters }: DocumentedOperation): JsonObject {
     const { method, path, policies } = operation.parts
     const copied = this.#copy(node, 'operation', file)
     return {
@@ -85,11 +85,11 @@ class Publication {
       tags: [this.#tag(textIn({ first: listIn(node, 'tags')[0] }, 'first'))],
       parameters: parameters.map((place) => this.#copy(place.node, 'parameter', place.file)),
       security: securityOf(policies, this.#schemes),
-      responses: { ...refusals(...refused(policies)), ...objectIn(copied, 'responses') },
+      responses: { ...errorResponses(...refused(policies)), ...objectIn(copied, 'responses') },
     }
   }
 
-  #copy(node: unknown, kind: Kind, file: string): JsonObject {
+  #copy(node: unknown, kind: NodeKind, file: string): JsonObject {
     const copied = this.#copier.copy(node, kind, file, (reference, component) => {
       const [, , section = '', name = ''] = reference.split('/')
       this.#components[section] ??= {}
@@ -98,7 +98,7 @@ class Publication {
     return isObject(copied) ? copied : {}
   }
 
-  #referenceTo({ id }: Place, kind: Kind): string {
+  #referenceTo({ id }: DocumentPlace, kind: NodeKind): string {
     const section = sections[kind] ?? 'schemas'
     const last = id.split('/').at(-1) ?? ''
     const name = this.#unused(`${this.#namespace}.${last.replaceAll(/[^A-Za-z0-9._-]/g, '_')}`, this.#names, section)

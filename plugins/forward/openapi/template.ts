@@ -1,5 +1,5 @@
-// A path template and what it matches, for the few places that ask without the router. Used by undeclared.ts and coverage.ts.
-// It takes one pass over a path, however many parameters a segment has: anyone can send any path.
+// A path template and what it matches, for the few places that ask without the router. It takes one pass over a path, however
+// many parameters a segment has: anyone can send any path.
 
 export class PathTemplate {
   /** For each segment the literal parts around its parameters. */

@@ -1,7 +1,7 @@
-// What is said to a request that no operation of a document takes: nothing there, or not by that method. Asked for refused
+// The refusal of a request that no operation of a document takes: nothing there, or not by that method. Asked for refused
 // requests only.
-import { type Problem, problem } from '../../errors.ts'
-import type { DescribedOperation } from './compile.ts'
+import { type Problem, problem } from '../../errors/index.ts'
+import type { DocumentedOperation } from './compile.ts'
 import { PathTemplate } from './template.ts'
 
 /** Tells why a request to a prefix with a document is refused. */
@@ -9,7 +9,7 @@ export class Undeclared {
   /** Methods by path template. */
   readonly #methods = new Map<string, { template: PathTemplate; methods: Set<string> }>()
 
-  constructor(operations: readonly DescribedOperation[]) {
+  constructor(operations: readonly DocumentedOperation[]) {
     for (const { operation } of operations) {
       const { path, method } = operation.parts
       const known = this.#methods.get(path)
@@ -22,7 +22,7 @@ export class Undeclared {
    * The refusal of a request.
    * @param target origin-form
    */
-  refusalOf(target: string): Problem {
+  problemOf(target: string): Problem {
     const path = target.split('?', 1)[0] ?? ''
     const allowed = new Set<string>()
     for (const { template, methods } of this.#methods.values()) {

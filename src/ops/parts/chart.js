@@ -2,18 +2,18 @@
 // view shows the same numbers as a table. A reuse is marked above its bar, however small it is beside the others.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
-import { clock } from '../clock.js'
-import { countsOf, sentenceOf, shortCount, timesOf } from '../history.js'
 import { html } from '../html.js'
-import { localTime } from '../moments.js'
-import { useObservable } from '../observable.js'
-import { outcomes, reasonsOf } from '../reasons.js'
-import { theme } from '../theme.js'
+import { clock } from '../state/clock.js'
+import { countsOf, sentenceOf, shortCount, timesOf } from '../state/history.js'
+import { useObservable } from '../state/observable.js'
+import { theme } from '../state/theme.js'
+import { localTime } from '../words/moments.js'
+import { outcomes, reasonsOf } from '../words/reasons.js'
 
 const heightPx = 240
 const clockFace = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
 
-/** @param {{ history: import('../wire.ts').History, window: string }} props */
+/** @param {{ history: import('../state/wire.ts').CountHistoryView, window: string }} props */
 export function OutcomeChart({ history, window }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null))
   const chart = useRef(/** @type {uPlot | undefined} */ (undefined))

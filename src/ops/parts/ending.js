@@ -1,10 +1,10 @@
 // The two buttons that end sessions, each with its question. After the gateway has answered, no node lets the session's
-// tokens pass. Used by the views of sessions.
+// tokens pass.
 import { useEffect, useState } from 'preact/hooks'
 import { announce } from '../announce.js'
-import { endSession, endSessionsOf } from '../gateway.js'
 import { html } from '../html.js'
-import { operator } from '../operator.js'
+import { endSession, endSessionsOf } from '../state/gateway.js'
+import { operator } from '../state/operator.js'
 import { Confirm } from './confirm.js'
 
 /** @param {{ sid: string, sub: string, onEnded: () => void }} props */

@@ -1,8 +1,9 @@
-// A moment in time: local, with UTC in its title. Used wherever a time is shown.
-import { clock } from '../clock.js'
+// A moment in time: local, with UTC in its title.
+
 import { html } from '../html.js'
-import { distance, localTime, utcTime } from '../moments.js'
-import { useObservable } from '../observable.js'
+import { clock } from '../state/clock.js'
+import { useObservable } from '../state/observable.js'
+import { distance, localTime, utcTime } from '../words/moments.js'
 
 /**
  * @param {{ at: string | number, form?: 'time' | 'distance' }} props `at`: RFC 3339 or ms

@@ -1,4 +1,4 @@
-// What stands where nothing else does yet: loading, nothing there, something went wrong. An empty place says what would be in
+// A notice where nothing else stands yet: loading, nothing there, something went wrong. An empty place says what would be in
 // it and how it gets there.
 import { html } from '../html.js'
 
@@ -26,7 +26,7 @@ export function Loading({ rows = 3 }) {
 /**
  * The value once it is there; until then, what is known about it. An error beside an old value is shown above it.
  * @template T
- * @param {{ loaded: import('../loading.js').Loaded<T>, rows?: number, draw: (value: T) => unknown }} props
+ * @param {{ loaded: import('../state/loading.js').Loaded<T>, rows?: number, draw: (value: T) => unknown }} props
  */
 export function WhenLoaded({ loaded, rows = 3, draw }) {
   const { value, error, reload } = loaded

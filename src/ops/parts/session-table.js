@@ -1,10 +1,9 @@
-// Live sessions as rows: who, which one, where it was signed in, how long it lives. Used by the view of sessions, for one subject
-// and for all.
+// Live sessions as rows: who, which one, where it was signed in, how long it lives.
 import { html } from '../html.js'
 import { SessionLink, SubjectLink } from './links.js'
 import { Moment } from './moment.js'
 
-/** @typedef {import('../wire.ts').SessionRecord} SessionRecord */
+/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
 
 /** @param {{ sessions: readonly SessionRecord[], label: string, caption: string, hasSubject?: boolean }} props */
 export function SessionTable({ sessions, label, caption, hasSubject = false }) {

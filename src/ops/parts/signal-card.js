@@ -1,15 +1,15 @@
 // A signal: what was seen, the numbers and the threshold that made it one, why it matters, what was done. Nothing is hidden
 // behind a score.
 import { html } from '../html.js'
-import { doneOf, factsOf } from '../signals.js'
+import { doneOf, factsOf } from '../words/signals.js'
 import { SessionLink, SubjectLink } from './links.js'
 import { Moment } from './moment.js'
 import { Tag } from './tag.js'
 
-/** @type {Record<string, import('../reasons.js').Tone>} */
+/** @type {Record<string, import('../words/reasons.js').Tone>} */
 const tones = { info: 'plain', warning: 'notice', alarm: 'alarm' }
 
-/** @param {{ signal: import('../wire.ts').Signal, heading?: 'h2' | 'h3' }} props */
+/** @param {{ signal: import('../state/wire.ts').SignalView, heading?: 'h2' | 'h3' }} props */
 export function SignalCard({ signal, heading = 'h3' }) {
   const { rule, at, sub, sid, severity, what, why } = signal
   return html`<article class=${`signal signal-${severity}`}>

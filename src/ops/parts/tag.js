@@ -1,8 +1,8 @@
 // Small words with a tone: a reason, a severity, a state. The tone is never the colour alone; each has a mark of its own.
 import { html } from '../html.js'
-import { wordsOf } from '../reasons.js'
+import { wordsOf } from '../words/reasons.js'
 
-/** @typedef {import('../reasons.js').Tone} Tone */
+/** @typedef {import('../words/reasons.js').Tone} Tone */
 
 /** @type {Record<Tone, string>} */
 const marks = { good: '●', plain: '○', notice: '▲', alarm: '◆' }

@@ -2,17 +2,17 @@
 // The place is in the address, so the browser's way back is the way to the page before.
 import { useEffect, useRef } from 'preact/hooks'
 import { announce } from '../announce.js'
-import { readSessionPage } from '../gateway.js'
 import { html } from '../html.js'
-import { useLoaded } from '../loading.js'
 import { useFocusAtTurn } from '../page-turns.js'
-import { fillPage } from '../pages.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
 import { SessionTable } from '../parts/session-table.js'
 import { linkTo } from '../route.js'
+import { readSessionPage } from '../state/gateway.js'
+import { useLoaded } from '../state/loading.js'
+import { fillPage } from '../state/pages.js'
 
-/** @typedef {import('../wire.ts').SessionRecord} SessionRecord */
-/** @typedef {import('../pages.js').Page<SessionRecord>} Page */
+/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
+/** @typedef {import('../state/pages.js').Page<SessionRecord>} Page */
 
 const pageSize = 25
 

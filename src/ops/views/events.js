@@ -1,19 +1,19 @@
 // Everything that happens, newest first, as it happens or page by page into the past, filtered by reason, subject or session.
 // Filters are in the address, so that a finding can be passed on. It never holds more rows than the limit.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { readEvents } from '../gateway.js'
 import { html } from '../html.js'
-import { onEvent } from '../live.js'
-import { useLoaded } from '../loading.js'
 import { useFocusAtTurn } from '../page-turns.js'
 import { EventTable } from '../parts/event-table.js'
 import { canonicalName } from '../parts/links.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
-import { reasons } from '../reasons.js'
 import { go, linkTo } from '../route.js'
+import { readEvents } from '../state/gateway.js'
+import { onEvent } from '../state/live.js'
+import { useLoaded } from '../state/loading.js'
+import { reasons } from '../words/reasons.js'
 
-/** @typedef {import('../wire.ts').EventPage} EventPage */
-/** @typedef {import('../wire.ts').HappenedEvent} HappenedEvent */
+/** @typedef {import('../state/wire.ts').EventPageView} EventPageView */
+/** @typedef {import('../state/wire.ts').HappenedEvent} HappenedEvent */
 /** @typedef {{ reason?: string, sub?: string, sid?: string, before?: string }} Filter */
 
 const pageSize = '50'
@@ -76,13 +76,13 @@ function EventList({ filter, head }) {
         }
       </span>
     </div>
-    <${WhenLoaded} loaded=${page} rows=${10} draw=${(/** @type {EventPage} */ value) =>
+    <${WhenLoaded} loaded=${page} rows=${10} draw=${(/** @type {EventPageView} */ value) =>
       drawPage(value, filter, arrivals.fresh)} />`
 }
 
 /**
  * What comes in while the operator looks: into the list, or aside while it is paused.
- * @param {import('../loading.js').Loaded<EventPage>} page
+ * @param {import('../state/loading.js').Loaded<EventPageView>} page
  * @param {Filter} filter
  * @param {boolean} isFollowing
  */
@@ -111,9 +111,9 @@ function useArrivals(page, filter, isFollowing) {
 
 /**
  * Rows that fall out at the end are found again as the next page.
- * @param {EventPage} page
+ * @param {EventPageView} page
  * @param {HappenedEvent[]} arrived newest first
- * @returns {EventPage}
+ * @returns {EventPageView}
  */
 function withEvents(page, arrived) {
   const known = new Set(page.events.map(({ id }) => id))
@@ -134,7 +134,7 @@ function followingWords(isPaused) {
 }
 
 /**
- * @param {EventPage} page
+ * @param {EventPageView} page
  * @param {Filter} filter
  * @param {ReadonlySet<string>} fresh
  */

@@ -1,15 +1,15 @@
-// What stands around every view: the way past the navigation, the navigation, whether the page is live, the theme, who is
+// The frame around every view: the way past the navigation, the navigation, whether the page is live, the theme, who is
 // signed in, and the one live region. Going to another view moves the focus to its heading.
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { announce, announcement, mention } from '../announce.js'
 import { html } from '../html.js'
-import { live, onEvent } from '../live.js'
-import { useObservable } from '../observable.js'
-import { passwordAsked, signOut } from '../operator.js'
 import { Icon } from '../parts/icon.js'
 import { linkTo } from '../route.js'
 import { followKeys, shortcutsShown } from '../shortcuts.js'
-import { theme, toggleTheme } from '../theme.js'
+import { live, onEvent } from '../state/live.js'
+import { useObservable } from '../state/observable.js'
+import { passwordAsked, signOut } from '../state/operator.js'
+import { theme, toggleTheme } from '../state/theme.js'
 import { LiveBanner, LivePill } from './live-state.js'
 import { PasswordDialog } from './password.js'
 import { ShortcutsDialog } from './shortcuts.js'
@@ -86,7 +86,7 @@ function Announcer() {
   return html`<div class="unseen" role="status" aria-live="polite">${sentence}</div>`
 }
 
-// Once when the page is not live any more and once when it is again, however often it tries in between.
+// Once when the page is not live any more and once when it is again, however often it attempts in between.
 function announceLive() {
   let isSaid = false
   return live.subscribe(({ state, because }) => {

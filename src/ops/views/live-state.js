@@ -1,11 +1,11 @@
-// Whether what is on the page is of now: a small word at the top while it is, and a banner that cannot be missed while it is
-// not, with when something was last heard and when the next try is.
+// The sign whether the page is live: a small word at the top while it is, and a banner that cannot be missed while it is not,
+// with when something was last heard and when the next attempt is.
 
 import { useEffect, useState } from 'preact/hooks'
 import { html } from '../html.js'
-import { live, tryNow } from '../live.js'
-import { localTime } from '../moments.js'
-import { useObservable } from '../observable.js'
+import { live, tryNow } from '../state/live.js'
+import { useObservable } from '../state/observable.js'
+import { localTime } from '../words/moments.js'
 
 /** @type {Record<string, string>} */
 const words = { live: 'Live', connecting: 'Connecting', waiting: 'Not live', off: 'Off' }

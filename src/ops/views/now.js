@@ -1,20 +1,20 @@
-// What is happening now: a sentence, numbers with their shape, refreshes by outcome over the last hour or day, the latest
-// signals and the latest events. Live counts are added as they come; once a minute the gateway's own history replaces them.
+// The view of now: a sentence, numbers with their shape, refreshes by outcome over the last hour or day, the latest signals
+// and the latest events. Live counts are added as they come; once a minute the gateway's own history replaces them.
 import { useEffect, useState } from 'preact/hooks'
-import { clock } from '../clock.js'
-import { readEvents, readHistory, readOverview, readSignals } from '../gateway.js'
-import { countsOf, rowsOf, sum, withUsage } from '../history.js'
 import { html } from '../html.js'
-import { onEvent, onUsage } from '../live.js'
-import { useLoaded } from '../loading.js'
-import { localTime } from '../moments.js'
 import { OutcomeChart } from '../parts/chart.js'
 import { EventTable } from '../parts/event-table.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
 import { SignalCard } from '../parts/signal-card.js'
 import { Sparkline } from '../parts/sparkline.js'
-import { outcomes, reasonsOf } from '../reasons.js'
 import { linkTo } from '../route.js'
+import { clock } from '../state/clock.js'
+import { readEvents, readHistory, readOverview, readSignals } from '../state/gateway.js'
+import { countsOf, rowsOf, sum, withAudit } from '../state/history.js'
+import { onAudit, onEvent } from '../state/live.js'
+import { useLoaded } from '../state/loading.js'
+import { localTime } from '../words/moments.js'
+import { outcomes, reasonsOf } from '../words/reasons.js'
 import { Summary } from './summary.js'
 
 const everyMinuteMs = 60_000
@@ -42,7 +42,7 @@ export function NowView() {
   const signals = useLoaded('signals', () => readSignals({ limit: latestSignals }), everyMinuteMs)
   const worst = useLoaded('worst', readWorst, everyMinuteMs)
   const events = useLoaded('events', () => readEvents({ limit: String(latestEvents) }))
-  useEffect(() => onUsage((usage) => history.change((old) => withUsage(old, usage))), [])
+  useEffect(() => onAudit((usage) => history.change((old) => withAudit(old, usage))), [])
   useEffect(
     () =>
       onEvent((event) => {
@@ -59,7 +59,7 @@ export function NowView() {
       <h2>Refreshes by outcome</h2>
       <${WindowChoice} window=${window} choose=${setWindow} />
     </div>
-    <${WhenLoaded} loaded=${history} rows=${6} draw=${(/** @type {History} */ value) =>
+    <${WhenLoaded} loaded=${history} rows=${6} draw=${(/** @type {CountHistoryView} */ value) =>
       html`<${Numbers} history=${value} window=${window} />`} />
     <section class="panel">
       <div class="bar"><h2>Latest signals</h2><a href=${linkTo(['signals'])}>All signals</a></div>
@@ -71,7 +71,7 @@ export function NowView() {
     </section>`
 }
 
-/** @typedef {import('../wire.ts').History} History */
+/** @typedef {import('../state/wire.ts').CountHistoryView} CountHistoryView */
 
 /** The newest alarm and the newest warning, if there are any: lesser signals may have come after them. */
 async function readWorst() {
@@ -80,8 +80,8 @@ async function readWorst() {
 }
 
 /**
- * @param {import('../wire.ts').HappenedEvent} event
- * @param {import('../loading.js').Loaded<import('../wire.ts').EventPage>} events
+ * @param {import('../state/wire.ts').HappenedEvent} event
+ * @param {import('../state/loading.js').Loaded<import('../state/wire.ts').EventPageView>} events
  */
 function take(event, events) {
   events.change((old) => ({
@@ -102,7 +102,7 @@ function WindowChoice({ window, choose }) {
   </div>`
 }
 
-/** @param {{ history: History, window: string }} props */
+/** @param {{ history: CountHistoryView, window: string }} props */
 function Numbers({ history, window }) {
   return html`<div class="tiles">
       ${tiles.map((tile) => html`<${Tile} key=${tile.key} tile=${tile} history=${history} />`)}
@@ -116,7 +116,7 @@ function Numbers({ history, window }) {
     </div>`
 }
 
-/** @param {{ tile: typeof tiles[number], history: History }} props */
+/** @param {{ tile: typeof tiles[number], history: CountHistoryView }} props */
 function Tile({ tile, history }) {
   const counts = countsOf(history, tile.reasons)
   const all = sum(counts)
@@ -128,7 +128,7 @@ function Tile({ tile, history }) {
   </div>`
 }
 
-/** @param {{ history: History }} props */
+/** @param {{ history: CountHistoryView }} props */
 function OutcomeTable({ history }) {
   return html`<div class="table-frame" role="region" aria-label="Refreshes by outcome" tabindex="0">
     <table class="table table-numbers">
@@ -148,7 +148,7 @@ function OutcomeTable({ history }) {
   </div>`
 }
 
-/** @param {{ signals: import('../wire.ts').Signal[] }} value */
+/** @param {{ signals: import('../state/wire.ts').SignalView[] }} value */
 function drawSignals({ signals }) {
   if (signals.length > 0) return signals.map((signal) => html`<${SignalCard} key=${signal.id} signal=${signal} />`)
   return html`<${Empty} title="No signals">
@@ -157,7 +157,7 @@ function drawSignals({ signals }) {
   <//>`
 }
 
-/** @param {import('../wire.ts').EventPage} value */
+/** @param {import('../state/wire.ts').EventPageView} value */
 function drawEvents({ events }) {
   if (events.length > 0) return html`<${EventTable} events=${events} label="Latest events" />`
   return html`<${Empty} title="Nothing has happened yet">Sign-ins and refreshes appear here as they happen.<//>`

@@ -2,13 +2,13 @@
 // asked for goes on by itself once it was right.
 import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { html } from '../html.js'
-import { givePassword, keepPassword } from '../operator.js'
 import { showUntilGone } from '../parts/confirm.js'
+import { givePassword, keepPassword } from '../state/operator.js'
 
 /** @param {{ sub: string }} props who is signed in */
 export function PasswordDialog({ sub }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null))
-  const [state, setState] = useState(/** @type {{ isAsking: boolean, refusal?: string }} */ ({ isAsking: false }))
+  const [state, setState] = useState(/** @type {{ isAsking: boolean, problem?: string }} */ ({ isAsking: false }))
   const id = useId()
   useLayoutEffect(() => showUntilGone(dialog.current, keepPassword), [])
 
@@ -17,8 +17,8 @@ export function PasswordDialog({ sub }) {
     if (!(event.currentTarget instanceof HTMLFormElement)) return
     const fields = new FormData(event.currentTarget)
     setState({ isAsking: true })
-    const refusal = await givePassword(String(fields.get('password')))
-    setState(refusal === undefined ? { isAsking: false } : { isAsking: false, refusal })
+    const problem = await givePassword(String(fields.get('password')))
+    setState(problem === undefined ? { isAsking: false } : { isAsking: false, problem })
   }
   return html`<dialog ref=${dialog} class="dialog" aria-labelledby=${id}>
     <form onSubmit=${submit}>
@@ -31,7 +31,7 @@ export function PasswordDialog({ sub }) {
           <input name="password" type="password" autocomplete="current-password" required autofocus />
         </label>
       </div>
-      ${state.refusal && html`<p class="failure" role="alert">${state.refusal}</p>`}
+      ${state.problem && html`<p class="failure" role="alert">${state.problem}</p>`}
       <div class="dialog-buttons">
         <button type="button" class="button" onClick=${keepPassword}>Leave it</button>
         <button type="submit" class="button button-main" disabled=${state.isAsking}>

@@ -1,17 +1,17 @@
-// One session, and the answer to "why was this person logged out?": how it ended in one sentence, and everything that led to
+// One session, and the response to "why was this person logged out?": how it ended in one sentence, and everything that led to
 // it, oldest first. While it lives, it can be ended here.
 import { useEffect } from 'preact/hooks'
-import { readSession, readTimeline } from '../gateway.js'
 import { html } from '../html.js'
-import { onEvent } from '../live.js'
-import { useLoaded } from '../loading.js'
 import { EndSessionButton } from '../parts/ending.js'
 import { SubjectLink } from '../parts/links.js'
 import { Moment } from '../parts/moment.js'
 import { Empty, Failure, WhenLoaded } from '../parts/notice.js'
 import { ReasonTag, Tag } from '../parts/tag.js'
-import { wordsOf } from '../reasons.js'
 import { linkTo } from '../route.js'
+import { readSession, readTimeline } from '../state/gateway.js'
+import { onEvent } from '../state/live.js'
+import { useLoaded } from '../state/loading.js'
+import { wordsOf } from '../words/reasons.js'
 
 /** @param {{ sid: string }} props */
 export function SessionView({ sid }) {
@@ -34,18 +34,18 @@ export function SessionView({ sid }) {
     </section>`
 }
 
-/** @typedef {import('../wire.ts').SessionRecord} SessionRecord */
-/** @typedef {import('../wire.ts').Timeline} Timeline */
+/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
+/** @typedef {import('../state/wire.ts').Timeline} Timeline */
 
 /** @param {{ record: SessionRecord, timeline: Timeline | undefined, reload: () => void }} props */
 function Head({ record, timeline, reload }) {
   const endedAt = record.ended_at ?? timeline?.ended?.at
   const reason = timeline?.ended?.reason ?? record.end_reason
-  return html`<section class=${`panel verdict verdict-${endedAt ? toneOf(reason) : 'good'}`}>
+  return html`<section class=${`panel result result-${endedAt ? toneOf(reason) : 'good'}`}>
     <div class="bar">
-      <p class="verdict-text">
+      <p class="result-text">
         ${endedAt ? sentenceOf(timeline, reason) : 'This session is alive.'}
-        ${endedAt && html` <span class="verdict-time"><${Moment} at=${endedAt} /></span>`}
+        ${endedAt && html` <span class="result-time"><${Moment} at=${endedAt} /></span>`}
       </p>
       ${
         endedAt
@@ -90,7 +90,7 @@ function drawTimeline({ entries }) {
   </ol>`
 }
 
-/** @param {{ entry: import('../wire.ts').TimelineEntry }} props */
+/** @param {{ entry: import('../state/wire.ts').TimelineEntryView }} props */
 function Entry({ entry }) {
   const { at, until, count, reason, sentence } = entry
   return html`<li class=${`entry entry-${toneOf(reason)}`}>
@@ -106,7 +106,7 @@ function Entry({ entry }) {
   </li>`
 }
 
-/** @param {import('../wire.ts').TimelineEntry} entry */
+/** @param {import('../state/wire.ts').TimelineEntryView} entry */
 function moreOf({ reason, generation, client, network, node }) {
   const parts = [wordsOf(reason).title]
   if (generation !== undefined) parts.push(`generation ${generation}`)
@@ -114,7 +114,7 @@ function moreOf({ reason, generation, client, network, node }) {
   return parts.join(' · ')
 }
 
-/** @param {{ sid: string, timeline: import('../loading.js').Loaded<Timeline> }} props */
+/** @param {{ sid: string, timeline: import('../state/loading.js').Loaded<Timeline> }} props */
 function NoSession({ sid, timeline }) {
   const remembered = timeline.value?.entries.length ? drawTimeline(timeline.value) : null
   return html`<section class="panel">

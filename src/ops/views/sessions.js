@@ -1,9 +1,7 @@
 // Finding a session: by subject, by session identifier, among those that were seen last, or page by page. The gateway is
 // asked for one subject's sessions, or for a page, never for all: it may hold a million.
 import { useState } from 'preact/hooks'
-import { readEvents, readSessionsOf } from '../gateway.js'
 import { html } from '../html.js'
-import { useLoaded } from '../loading.js'
 import { EndSubjectButton } from '../parts/ending.js'
 import { canonicalName, SessionLink, SubjectLink } from '../parts/links.js'
 import { Moment } from '../parts/moment.js'
@@ -11,6 +9,8 @@ import { Empty, WhenLoaded } from '../parts/notice.js'
 import { SessionTable } from '../parts/session-table.js'
 import { ReasonTag } from '../parts/tag.js'
 import { go, linkTo } from '../route.js'
+import { readEvents, readSessionsOf } from '../state/gateway.js'
+import { useLoaded } from '../state/loading.js'
 import { AllSessions } from './all-sessions.js'
 
 const sidPattern = /^[A-Za-z0-9_-]{32}$/
@@ -64,7 +64,7 @@ function SubjectSessions({ sub }) {
   </section>`
 }
 
-/** @typedef {import('../wire.ts').SessionRecord} SessionRecord */
+/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
 
 /** @param {{ sessions: SessionRecord[] }} props */
 function PagedSessions({ sessions }) {
@@ -94,7 +94,7 @@ function RecentSessions() {
   </section>`
 }
 
-/** @param {import('../wire.ts').EventPage} page */
+/** @param {import('../state/wire.ts').EventPageView} page */
 function drawRecent({ events }) {
   const newest = new Map(events.toReversed().flatMap((event) => (event.sid ? [[event.sid, event]] : [])))
   const rows = [...newest.values()].sort((one, other) => (one.at < other.at ? 1 : -1)).slice(0, recentRows)

@@ -1,9 +1,9 @@
 // The list of keys, and the switch that turns them off.
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { html } from '../html.js'
-import { useObservable } from '../observable.js'
 import { showUntilGone } from '../parts/confirm.js'
 import { setShortcuts, shortcutsOn, shortcutsShown, viewKeys } from '../shortcuts.js'
+import { useObservable } from '../state/observable.js'
 
 /** @type {[keys: string[], meaning: string][]} */
 const keys = [

@@ -1,11 +1,11 @@
 // The page's own door: user name and password, what went wrong, and nothing else. The password is not kept anywhere.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { html } from '../html.js'
-import { signIn } from '../operator.js'
+import { signIn } from '../state/operator.js'
 
 /** @param {{ note: string | undefined }} props why the operator is here again */
 export function SignIn({ note }) {
-  const [state, setState] = useState({ isAsking: false, refusal: note })
+  const [state, setState] = useState({ isAsking: false, problem: note })
   const name = useRef(/** @type {HTMLInputElement | null} */ (null))
   useEffect(() => name.current?.focus(), [])
 
@@ -13,9 +13,9 @@ export function SignIn({ note }) {
     event.preventDefault()
     if (!(event.currentTarget instanceof HTMLFormElement)) return
     const fields = new FormData(event.currentTarget)
-    setState({ isAsking: true, refusal: undefined })
-    const refusal = await signIn(String(fields.get('username')), String(fields.get('password')))
-    setState({ isAsking: false, refusal })
+    setState({ isAsking: true, problem: undefined })
+    const problem = await signIn(String(fields.get('username')), String(fields.get('password')))
+    setState({ isAsking: false, problem })
   }
   return html`<main class="door" id="content">
     <form class="door-form" onSubmit=${submit}>
@@ -29,7 +29,7 @@ export function SignIn({ note }) {
         ><span>Password</span>
         <input name="password" type="password" autocomplete="current-password" required />
       </label>
-      <p class="door-refusal" role="alert">${state.refusal}</p>
+      <p class="door-refusal" role="alert">${state.problem}</p>
       <button type="submit" class="button button-main" disabled=${state.isAsking}>
         ${state.isAsking ? 'Signing in…' : 'Sign in'}
       </button>

@@ -1,20 +1,20 @@
-// Which sessions are suspicious and why: every signal with its numbers, newest first, by severity, a page
-// at a time.
+// The view of signals, which sessions are suspicious and why: every signal with its numbers, newest first, by severity, a
+// page at a time.
 import { useEffect } from 'preact/hooks'
-import { readSignals } from '../gateway.js'
 import { html } from '../html.js'
-import { onEvent } from '../live.js'
-import { useLoaded } from '../loading.js'
 import { useFocusAtTurn } from '../page-turns.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
 import { SignalCard } from '../parts/signal-card.js'
 import { go, linkTo } from '../route.js'
+import { readSignals } from '../state/gateway.js'
+import { onEvent } from '../state/live.js'
+import { useLoaded } from '../state/loading.js'
 
 const pageSize = '50'
 const reloadEveryMs = 15_000
 const severities = ['alarm', 'warning', 'info']
 
-/** @typedef {import('../wire.ts').SignalPage} SignalPage */
+/** @typedef {import('../state/wire.ts').SignalPageView} SignalPageView */
 /** @typedef {{ severity: string | undefined, before: string | undefined }} Filter */
 
 /** @param {{ query: Record<string, string> }} props */
@@ -39,7 +39,7 @@ export function SignalsView({ query: { severity, before } }) {
       </p>
       ${!isNewest && html`<a class="button" href=${linkTo(['signals'], { ...filter, before: undefined })}>Back to now</a>`}
     </div>
-    <${WhenLoaded} loaded=${page} rows=${5} draw=${(/** @type {SignalPage} */ value) => drawPage(value, filter)} />`
+    <${WhenLoaded} loaded=${page} rows=${5} draw=${(/** @type {SignalPageView} */ value) => drawPage(value, filter)} />`
 }
 
 /** @param {{ chosen: string | undefined }} props */
@@ -59,7 +59,7 @@ function SeverityChoice({ chosen }) {
 }
 
 /**
- * @param {SignalPage} page
+ * @param {SignalPageView} page
  * @param {Filter} filter
  */
 function drawPage({ signals, next }, filter) {

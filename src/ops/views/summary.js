@@ -1,30 +1,31 @@
 // The first line of the page: whether anything needs an operator, in one sentence, and the few numbers that go with it. It
 // says the worst thing it knows.
-import { clock } from '../clock.js'
-import { countsOf, sum } from '../history.js'
+
 import { html } from '../html.js'
-import { lagOf } from '../nodes.js'
-import { useObservable } from '../observable.js'
 import { linkTo } from '../route.js'
+import { clock } from '../state/clock.js'
+import { countsOf, sum } from '../state/history.js'
+import { lagOf } from '../state/nodes.js'
+import { useObservable } from '../state/observable.js'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
 /**
  * @template T
- * @typedef {import('../loading.js').Loaded<T>} Loaded
+ * @typedef {import('../state/loading.js').Loaded<T>} Loaded
  */
 
 /**
  * @param {object} props
- * @param {Loaded<import('../wire.ts').History>} props.history
- * @param {Loaded<import('../wire.ts').Overview>} props.overview
- * @param {Loaded<import('../wire.ts').Signal[]>} props.worst the newest alarm and the newest warning
+ * @param {Loaded<import('../state/wire.ts').CountHistoryView>} props.history
+ * @param {Loaded<import('../state/wire.ts').Overview>} props.overview
+ * @param {Loaded<import('../state/wire.ts').SignalView[]>} props.worst the newest alarm and the newest warning
  * @param {string} props.window
  */
 export function Summary({ history, overview, worst, window }) {
   const nowMs = useObservable(clock)
-  const { tone, text, link } = judge(history.value, overview.value, worst.value ?? [], window, nowMs)
+  const { tone, text, link } = check(history.value, overview.value, worst.value ?? [], window, nowMs)
   const { active_sessions: active, nodes = [], store } = overview.value ?? {}
   return html`<section class=${`summary summary-${tone}`}>
     <p class="summary-text">${text} ${link && html`<a href=${link.to}>${link.text}</a>`}</p>
@@ -38,13 +39,13 @@ export function Summary({ history, overview, worst, window }) {
 }
 
 /**
- * @param {import('../wire.ts').History | undefined} history
- * @param {import('../wire.ts').Overview | undefined} overview
- * @param {import('../wire.ts').Signal[]} worst
+ * @param {import('../state/wire.ts').CountHistoryView | undefined} history
+ * @param {import('../state/wire.ts').Overview | undefined} overview
+ * @param {import('../state/wire.ts').SignalView[]} worst
  * @param {string} window
  * @param {number} nowMs
  */
-function judge(history, overview, worst, window, nowMs) {
+function check(history, overview, worst, window, nowMs) {
   const lagging = (overview?.nodes ?? []).filter((node) => lagOf(node, nowMs) !== undefined)
   if (lagging.length > 0) {
     const names = lagging.map(({ node }) => node).join(', ')

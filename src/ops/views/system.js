@@ -1,19 +1,19 @@
-// What the gateway stands on: its nodes, how fresh each one's knowledge of revocations is, and the keys that sign access
-// tokens. A node that is behind says what that means.
+// The view of the system: its nodes, how fresh each one's knowledge of revocations is, and the keys that sign access tokens.
+// A node that is behind says what that means.
 
-import { clock } from '../clock.js'
-import { readOverview } from '../gateway.js'
 import { html } from '../html.js'
-import { useLoaded } from '../loading.js'
-import { preciseLength } from '../moments.js'
-import { lagOf } from '../nodes.js'
-import { useObservable } from '../observable.js'
 import { Moment } from '../parts/moment.js'
 import { Empty, WhenLoaded } from '../parts/notice.js'
 import { Tag } from '../parts/tag.js'
+import { clock } from '../state/clock.js'
+import { readOverview } from '../state/gateway.js'
+import { useLoaded } from '../state/loading.js'
+import { lagOf } from '../state/nodes.js'
+import { useObservable } from '../state/observable.js'
+import { preciseLength } from '../words/moments.js'
 
-/** @typedef {import('../wire.ts').Overview} Overview */
-/** @typedef {import('../wire.ts').GatewayNode} GatewayNode */
+/** @typedef {import('../state/wire.ts').Overview} Overview */
+/** @typedef {import('../state/wire.ts').GatewayNode} GatewayNode */
 
 const reloadEveryMs = 5000
 
@@ -22,7 +22,7 @@ const lagWords = {
   unseen: 'It has not reported for a while: it was stopped, or it cannot reach the store.',
 }
 
-/** @type {Record<string, import('../reasons.js').Tone>} */
+/** @type {Record<string, import('../words/reasons.js').Tone>} */
 const keyTones = { next: 'notice', current: 'good', retiring: 'plain' }
 
 /** @type {Record<string, string>} */
@@ -103,7 +103,7 @@ function NodeRow({ node, nowMs }) {
   </tr>`
 }
 
-/** @param {{ keys: import('../wire.ts').SigningKey[] }} props */
+/** @param {{ keys: import('../state/wire.ts').SigningKeyView[] }} props */
 function KeyTable({ keys }) {
   return html`<div class="table-frame" role="region" aria-label="Signing keys" tabindex="0">
     <table class="table">

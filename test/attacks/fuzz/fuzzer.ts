@@ -3,12 +3,12 @@
 // again, byte by byte; when its parts arrive is the machine's affair.
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
-import { randomOf } from '../../../src/simulator/random.ts'
+import { randomOf } from '../../../simulator/random.ts'
 import { oddMessage, oneOf, type Speaker } from './odd-messages.ts'
-import { type Scene, whatIsHeld } from './rough-scene.ts'
+import { type FuzzScene, whatIsHeld } from './rough-scene.ts'
 
 export interface FuzzOptions {
-  scene: Scene
+  scene: FuzzScene
   seed: number
   /** Begins no further connection when it says so. @param made connections so far */
   isOver: (made: number) => boolean
@@ -29,14 +29,14 @@ const responseMs = 5000
 /** What it waits for the rest when it has ended its side, or stays without a word. */
 const leaveMs = 300
 const probeEvery = 250
-const mostFindings = 20
+const maxFindings = 20
 
 /** Runs until it is over or has found enough. */
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const { scene, onProgress } = options
   const before = scene.descriptors()
   const report: FuzzReport = { connections: 0, statuses: {}, findings: [] }
-  const isOver = () => !scene.isAlive() || report.findings.length >= mostFindings || options.isOver(report.connections)
+  const isOver = () => !scene.isAlive() || report.findings.length >= maxFindings || options.isOver(report.connections)
   const work = async () => {
     while (!isOver()) {
       const number = report.connections++

@@ -1,6 +1,6 @@
 // Messages that a client might send, from honest to senseless: what the fuzzer's connections are made of. The same random numbers
 // make the same bytes.
-import type { Random } from '../../../src/simulator/random.ts'
+import type { Random } from '../../../simulator/random.ts'
 import { rudeBehaviours } from './rude-service.ts'
 
 /** Who speaks: an access token, for some of the requests. */

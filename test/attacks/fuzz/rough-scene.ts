@@ -1,18 +1,18 @@
-// The scene of rough connections: a gateway that is a process of its own, a rude service and a good one behind it, and what must
-// not be seen in the process whatever is done to it. Used by the fuzzer and by the tests of hang-ups.
+// The scene of rough connections: a gateway that is a process of its own, a rude service and a good one behind it, and what
+// must not be seen in the process whatever is done to it.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { eventually } from '../../eventually.ts'
-import { freePort } from '../../free-port.ts'
-import { GatewayProcess } from '../../gateway-process.ts'
-import { startFakeUpstream } from '../../upstream.ts'
+import { eventually } from '../../support/eventually.ts'
+import { freePort } from '../../support/processes/free-port.ts'
+import { GatewayProcess } from '../../support/processes/gateway-process.ts'
+import { startFakeUpstream } from '../../support/upstream.ts'
 import { startRudeService } from './rude-service.ts'
 
 const errorLevel = 50
 /** Lines of the banner, which are for people. */
 const banner = /^(Cardea|Swagger UI|operators|first admin|\s*$)/
 
-export interface Scene {
+export interface FuzzScene {
   gateway: GatewayProcess
   port: number
   metricsPort: number
@@ -33,9 +33,9 @@ export interface Scene {
 /**
  * Starts everything. `/x` and `/private` lead to the rude service, `/well` and `/guarded` to the good one.
  * @param folder for the config and the data
- * @param env more knobs
+ * @param env more settings
  */
-export async function openScene(folder: string, env: Record<string, string> = {}): Promise<Scene> {
+export async function openScene(folder: string, env: Record<string, string> = {}): Promise<FuzzScene> {
   const rude = await startRudeService()
   const good = await startFakeUpstream((_request, response) => response.end('well'))
   const metricsPort = await freePort()
@@ -135,15 +135,15 @@ async function probe({ url, pid }: GatewayProcess, metricsPort: number, token: s
   return wrong
 }
 
-const mostTries = 10
+const maxAttempts = 10
 
 // Asked again where others had the processor for most of the time: a gateway that may not run is not one that hangs.
 async function patientStatusOf(pid: number | undefined, target: string, headers: Record<string, string>) {
-  for (let tries = 1; ; tries += 1) {
+  for (let attempts = 1; ; attempts += 1) {
     const [startedAt, starved] = [performance.now(), starvedMs(pid)]
     const said = await statusOf(target, headers).catch(String)
     const isStarved = starvedMs(pid) - starved > (performance.now() - startedAt) / 2
-    if (said === 200 || !isStarved || tries === mostTries) return said
+    if (said === 200 || !isStarved || attempts === maxAttempts) return said
   }
 }
 
@@ -163,7 +163,7 @@ async function statusOf(target: string, headers: Record<string, string>): Promis
 }
 
 /** Waits until nothing of what was done is held any more. @returns what is */
-export async function whatIsHeld(scene: Scene, before: number): Promise<string[]> {
+export async function whatIsHeld(scene: FuzzScene, before: number): Promise<string[]> {
   // Connections that are kept for the next request, on both sides.
   const spare = 16
   const isFree = () => scene.descriptors() <= before + spare

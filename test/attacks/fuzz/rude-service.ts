@@ -1,14 +1,14 @@
-// A service that does to the gateway whatever a service can do: it answers well, late, halfway, twice, as garbage, or not at all,
-// and ends connections in every way. What it does is said by the last segment of the path. Used by the fuzzer and its siblings.
+// A service that does to the gateway whatever a service can do: it answers well, late, halfway, twice, as garbage, or not at
+// all, and ends connections in every way. What it does is said by the last segment of the path.
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { later, startRawUpstream } from '../../upstream.ts'
+import { later, startRawUpstream } from '../../support/upstream.ts'
 
 type Behaviour = (socket: Socket, head: string) => void
 
 const whole = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi'
 const big = 'x'.repeat(2 * 1024 * 1024)
-const switchingSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+const upgradeSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 /** What it can do, by the name that stands in the path. */
 const behaviours: Record<string, Behaviour> = {
@@ -33,11 +33,11 @@ const behaviours: Record<string, Behaviour> = {
   ends: (socket) => socket.end(),
   resets: (socket) => socket.resetAndDestroy(),
   garbage: (socket) => socket.end('\x16\x03\x01\x00\r\n\r\n\0 nothing that anybody reads'),
-  switches: (socket, head) => socket.write(switching(head)),
+  switches: (socket, head) => socket.write(websocketUpgrade(head)),
   'switches-and-resets': (socket, head) => {
-    socket.write(switching(head), () => later(2, () => socket.resetAndDestroy()))
+    socket.write(websocketUpgrade(head), () => later(2, () => socket.resetAndDestroy()))
   },
-  'switches-and-ends': (socket, head) => socket.end(switching(head)),
+  'switches-and-ends': (socket, head) => socket.end(websocketUpgrade(head)),
   refuses: (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n'),
 }
 
@@ -63,9 +63,9 @@ function drip(socket: Socket, left: number): void {
   later(5, () => drip(socket, left - 1))
 }
 
-function switching(head: string): string {
+function websocketUpgrade(head: string): string {
   const [, key = ''] = /^sec-websocket-key: *(\S*)/im.exec(head) ?? []
-  const accept = createHash('sha1').update(`${key}${switchingSuffix}`).digest('base64')
+  const accept = createHash('sha1').update(`${key}${upgradeSuffix}`).digest('base64')
   const fields = ['Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${accept}`]
   return `HTTP/1.1 101 Switching Protocols\r\n${fields.join('\r\n')}\r\n\r\n`
 }

@@ -1,0 +1,180 @@
+// Finds signals in the events of this node, as they come. It must stay cheap for the thousands of ordinary refreshes, and
+// bounded in memory whatever comes. What it finds is only found: the events plugin acts.
+import { createHash } from 'node:crypto'
+import { LruMap } from '../collections/lru-map.ts'
+import { type Signal, signalRepeatMs } from '../session-store/port/events.ts'
+import type { Session } from '../session-store/port/store.ts'
+import { type Action, type RuleName, ruleTable } from './rules.ts'
+import type { RecordedEvent } from './usage.ts'
+
+export interface DetectorOptions {
+  node: string
+  accessTtlSeconds: number
+  actions: Partial<Record<RuleName, Action>>
+  thresholds: Partial<Record<RuleName, number>>
+  networkOf: (address: string) => string
+  onSignal: (signal: Signal) => void
+}
+
+/** Where a session was last seen, and how often of late. */
+interface Trail {
+  client: string
+  network: string
+  since: number
+  rotations: number
+}
+
+interface Tally {
+  since: number
+  count: number
+}
+
+const sessionsRemembered = 50_000
+const talliesRemembered = 20_000
+const burstMs = 10 * 60_000
+const hourMs = 60 * 60_000
+const dayMs = 24 * hourMs
+
+export class Detector {
+  readonly #options: DetectorOptions
+  readonly #trails = new LruMap<Trail>(sessionsRemembered)
+  readonly #tallies = new LruMap<Tally>(talliesRemembered)
+  readonly #raised = new LruMap<true>(talliesRemembered)
+
+  constructor(options: DetectorOptions) {
+    this.#options = options
+  }
+
+  /** Sessions and counts that are remembered. */
+  get size(): number {
+    return this.#trails.size + this.#tallies.size + this.#raised.size
+  }
+
+  /** Looks at one event. @param session as it is afterwards, where there is one */
+  see(event: RecordedEvent, session?: Session): void {
+    const { reason, sid } = event
+    if (reason === 'rotated') this.#seeRotation(event, session)
+    else if (reason === 'retried_concurrent' || reason === 'retried_lost_answer') this.#seeRetry(event, session)
+    else if (reason === 'login_ok') this.#seeLogin(event, session)
+    else if (reason === 'login_failed' || reason === 'login_limited') this.#seeFailedLogin(event)
+    else if (reason === 'login_slowed') this.#seeRowOfFailures(event)
+    else if (reason === 'reused') this.#seeReuse(event, session)
+    else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, presentedIn(event, session))
+    else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
+  }
+
+  #seeRotation(event: RecordedEvent, session: Session | undefined): void {
+    const { sid, at, tokenAgeSeconds = 0 } = event
+    if (sid === undefined) return
+    const trail = this.#trailOf(event, sid, session)
+    const seen = whereabouts(event)
+    if (seen.client !== trail.client) this.#raise('client_changed', event, sid, { ...seen, before: trail.client })
+    if (seen.network !== trail.network) this.#raise('network_changed', event, sid, { ...seen, before: trail.network })
+    trail.client = seen.client
+    trail.network = seen.network
+    if (at - trail.since >= this.#options.accessTtlSeconds * 1000) [trail.since, trail.rotations] = [at, 0]
+    trail.rotations += 1
+    // Once in each window: a session in a loop gets as far as here each time.
+    if (trail.rotations === this.#threshold('refresh_rate') + 1) {
+      this.#raise('refresh_rate', event, sid, {
+        refreshes: trail.rotations,
+        window_seconds: this.#options.accessTtlSeconds,
+      })
+    }
+    const days = (tokenAgeSeconds * 1000) / dayMs
+    if (days >= this.#threshold('dormant_woke')) this.#raise('dormant_woke', event, sid, { days: Math.floor(days) })
+  }
+
+  #seeReuse(event: RecordedEvent, session: Session | undefined): void {
+    const { sid } = event
+    if (sid === undefined) return
+    this.#raise('reuse', event, sid, { ...presentedIn(event, session), ...this.#elsewhere(event, sid, session) })
+  }
+
+  #seeRetry(event: RecordedEvent, session: Session | undefined): void {
+    const { sid } = event
+    if (sid === undefined) return
+    const seen = this.#elsewhere(event, sid, session)
+    if (seen.client === seen.client_before && seen.network === seen.network_before) return
+    this.#raise('retry_elsewhere', event, sid, seen)
+  }
+
+  #seeFailedLogin(event: RecordedEvent): void {
+    const { network } = whereabouts(event)
+    if (event.sub !== undefined) this.#countUp('login_failures_subject', event, event.sub, burstMs)
+    // It is about the network, not about whoever came last.
+    if (network !== '') this.#countUp('login_failures_address', { ...event, sub: undefined }, network, burstMs)
+  }
+
+  #seeRowOfFailures(event: RecordedEvent): void {
+    const { sub } = event
+    if (sub === undefined) return
+    const tally = this.#tallies.touch(`failures_in_a_row ${sub}`, () => ({ since: event.at, count: 0 }))
+    tally.count += 1
+    if (tally.count >= this.#threshold('failures_in_a_row'))
+      this.#raise('failures_in_a_row', event, sub, { hundreds: tally.count, of: sub })
+  }
+
+  #seeLogin(event: RecordedEvent, session: Session | undefined): void {
+    if (event.sid !== undefined) this.#trailOf(event, event.sid, session)
+    if (event.sub !== undefined) this.#countUp('many_sessions', event, event.sub, hourMs)
+  }
+
+  #countUp(rule: RuleName, event: RecordedEvent, key: string, windowMs: number): void {
+    const tally = this.#tallies.touch(`${rule} ${key}`, () => ({ since: event.at, count: 0 }))
+    if (event.at - tally.since >= windowMs) [tally.since, tally.count] = [event.at, 0]
+    tally.count += 1
+    if (tally.count < this.#threshold(rule)) return
+    this.#raise(rule, event, key, { count: tally.count, window_seconds: windowMs / 1000, of: key })
+  }
+
+  // Of a session that this node has not seen, its login says where it was.
+  #trailOf(event: RecordedEvent, sid: string, session: Session | undefined): Trail {
+    return this.#trails.touch(sid, () => {
+      const here = whereabouts(event)
+      if (!session) return { ...here, since: event.at, rotations: 0 }
+      return { client: session.device, network: this.#options.networkOf(session.ip), since: event.at, rotations: 0 }
+    })
+  }
+
+  /** Where it came from, and where its session was last. */
+  #elsewhere(event: RecordedEvent, sid: string, session: Session | undefined) {
+    const { client, network } = this.#trailOf(event, sid, session)
+    return { ...whereabouts(event), client_before: client, network_before: network }
+  }
+
+  #threshold(rule: RuleName): number {
+    return this.#options.thresholds[rule] ?? ruleTable[rule].threshold
+  }
+
+  #raise(rule: RuleName, event: RecordedEvent, key: string | undefined, numbers: Signal['numbers']): void {
+    const { at, sub, sid } = event
+    // The same on every node that finds the same within the same hour.
+    const finding = `${rule}\n${key ?? ''}\n${Math.floor(at / signalRepeatMs)}`
+    if (this.#raised.get(finding)) return
+    this.#raised.set(finding, true)
+    // Hashed only now: most findings are repeated.
+    const id = createHash('sha256').update(finding).digest('base64url').slice(0, 22)
+    const { severity, what, why, ends } = ruleTable[rule]
+    this.#options.onSignal({
+      ...{ id, rule, at, node: this.#options.node, severity, what, why, numbers },
+      threshold: this.#threshold(rule),
+      action: ends === 'nothing' ? 'report' : (this.#options.actions[rule] ?? 'report'),
+      ...(sub !== undefined && { sub }),
+      ...(sid !== undefined && { sid }),
+    })
+  }
+}
+
+function whereabouts({ client = '', network = '' }: RecordedEvent): { client: string; network: string } {
+  return { client, network }
+}
+
+// Which refresh token was presented, and which is the newest of its session, as far as it is known.
+function presentedIn({ generation, tokenAgeSeconds }: RecordedEvent, session: Session | undefined): Signal['numbers'] {
+  return {
+    ...(generation !== undefined && { generation_presented: generation }),
+    ...(session && { generation_newest: session.generation }),
+    ...(tokenAgeSeconds !== undefined && { token_age_seconds: tokenAgeSeconds }),
+  }
+}

@@ -1,0 +1,114 @@
+// POST /auth/token: a refresh token for a new pair (RFC 6749 section 6, rotation by RFC 9700 section 4.14.2). It must never
+// use up a refresh token for a request that is wrong otherwise, and never clear a cookie: a late response may meet a newer one.
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isScope, narrowScope } from '../access-tokens/scope.ts'
+import formBody, { isForm } from '../body-parsers/form.ts'
+import { readRefreshCookie } from '../browser/cookies.ts'
+import { sameOriginOnly } from '../browser/origin.ts'
+import { errorResponses, problem } from '../errors/index.ts'
+import { audienceOf, type Delivery, type TokenRouteOptions, tokenResponse } from './token-response.ts'
+import { noQuery } from './wire/fields.ts'
+import { type TokenBody, type TokenResponse, tokenBody, tokenResponse as tokenResponseSchema } from './wire/tokens.ts'
+
+export const token: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, options) => {
+  await app.register(formBody)
+  app.post('/token', {
+    bodyLimit: options.bodyLimitBytes,
+    config: { oauthErrors: true },
+    onRequest: sameOriginOnly,
+    preValidation: keepKnownParameters,
+    schema: {
+      operationId: 'token',
+      tags: ['auth'],
+      summary: 'Refresh',
+      description:
+        'Gives a new access token and the next refresh token of the session, in the same delivery the refresh token came ' +
+        'by: the cookie, or `refresh_token` in the body. A superseded refresh token that is presented again ends the ' +
+        'session, unless the response that superseded it can have been lost or it was superseded a moment ago.',
+      security: [{ refreshCookie: [] }, {}],
+      consumes: ['application/x-www-form-urlencoded', 'application/json'],
+      querystring: noQuery,
+      body: tokenBody,
+      response: {
+        200: tokenResponseSchema,
+        ...errorResponses(
+          'invalid_request',
+          'invalid_grant',
+          'unsupported_grant_type',
+          'invalid_scope',
+          'invalid_target',
+          'origin_refused',
+          'body_too_large',
+          'unsupported_media_type',
+          'too_many_requests',
+          'store_unavailable',
+        ),
+      },
+    },
+    handler: (request, reply) => refresh(app, options, request, reply, request.body),
+  })
+}
+
+async function refresh(
+  app: FastifyInstance,
+  options: TokenRouteOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  body: TokenBody,
+): Promise<TokenResponse> {
+  if (body.grant_type !== 'refresh_token') throw problem('unsupported_grant_type')
+  const { refreshToken, delivery } = presentedToken(request, body)
+  const audience = audienceOf(app, body.resource, delivery)
+  await requireScope(app, refreshToken, body.scope)
+  const refreshed = await app.sessions.refresh(refreshToken, request, delivery === 'cookie')
+  if (refreshed.outcome === 'limited') {
+    const headers = { 'retry-after': String(Math.ceil(refreshed.retryAfterMs / 1000)) }
+    throw problem('too_many_requests', { reason: 'refresh_limited', headers })
+  }
+  if (refreshed.outcome === 'refused') {
+    // No cookie is cleared: the browser may hold that of a newer sign-in by now, and it clears by name.
+    throw problem('invalid_grant', { reason: refreshed.reason })
+  }
+  const { grant } = refreshed
+  // Seen before the rotation already, and a session's scope never changes.
+  const scope = narrowScope(grant.session.scope, body.scope) ?? ''
+  return tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+}
+
+function presentedToken(request: FastifyRequest, body: TokenBody): { refreshToken: string; delivery: Delivery } {
+  const inCookie = readRefreshCookie(request)
+  const inBody = body.refresh_token
+  if (inCookie !== undefined && inBody !== undefined && inCookie !== inBody) {
+    throw problem('invalid_request', { reason: 'refresh_tokens_differ' })
+  }
+  if (inCookie !== undefined) return { refreshToken: inCookie, delivery: 'cookie' }
+  if (inBody !== undefined) return { refreshToken: inBody, delivery: 'body' }
+  throw problem('invalid_request', {
+    reason: 'refresh_token_missing',
+    errors: [{ in: 'body', path: '/refresh_token', message: 'is neither in the body nor in the cookie' }],
+  })
+}
+
+// RFC 6749 section 6: the scope MUST NOT include any scope not originally granted. Looked at before the rotation, for the few
+// requests that ask for one: a refusal must leave the refresh token as it was.
+async function requireScope(app: FastifyInstance, refreshToken: string, wanted: string | undefined): Promise<void> {
+  if (wanted === undefined) return
+  if (!isScope(wanted)) throw problem('invalid_scope', { reason: 'scope_malformed' })
+  const sid = app.sessions.sidOf(refreshToken)
+  const session = sid === undefined ? undefined : await app.sessions.read(sid)
+  if (!session || session.revokedAt !== undefined) return
+  if (narrowScope(session.scope, wanted) === undefined)
+    throw problem('invalid_scope', { reason: 'scope_exceeds_grant' })
+}
+
+const knownParameters = Object.keys(tokenBody.properties)
+
+// RFC 6749 section 3.2: unrecognized request parameters MUST be ignored. That is about forms; JSON is ours, and strict.
+async function keepKnownParameters(request: FastifyRequest): Promise<void> {
+  if (!isForm(request)) return
+  const form = new Map(Object.entries(request.body ?? {}))
+  request.body = Object.fromEntries(
+    knownParameters.filter((name) => form.has(name)).map((name) => [name, form.get(name)]),
+  )
+}

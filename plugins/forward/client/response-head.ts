@@ -1,0 +1,142 @@
+// The head of a response and the fields of a trailer section, read from text, strictly: what RFC 9112 lets a recipient repair
+// is refused here, since a service that needs it is broken or worse. Pure.
+
+import { hasMember } from '../headers/names.ts'
+
+/** A response that is not valid HTTP/1, or more than a gateway takes; `message` is a word for the log. */
+export class ResponseError extends Error {}
+
+export interface ResponseHead {
+  /** 100 to 599. */
+  statusCode: number
+  /** Names in lower case and values in turn, as received. */
+  fields: string[]
+  /** All Connection fields, joined; undefined without one. */
+  connection: string | undefined
+  /** -1 where it was not said. */
+  contentLength: number
+  isChunked: boolean
+  /** Whether the service will take another request on this connection (RFC 9112 section 9.3). */
+  keepsAlive: boolean
+  /** How long it says it waits for one, s; -1 where it was not said. */
+  keepAliveSeconds: number
+}
+
+const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/
+
+/**
+ * Reads a head.
+ * @param text latin1, from the status line to its last field, without the blank line
+ * @throws AnswerFault
+ */
+export function parseHead(text: string): ResponseHead {
+  const end = endOfLine(text, 0)
+  const [, minorVersion, statusCode] = statusLine.exec(text.slice(0, end)) ?? []
+  if (statusCode === undefined) throw new ResponseError('status_line')
+  const head: ResponseHead = {
+    statusCode: Number(statusCode),
+    fields: parseFields(text, end + 2),
+    connection: undefined,
+    contentLength: -1,
+    isChunked: false,
+    keepsAlive: minorVersion === '1',
+    keepAliveSeconds: -1,
+  }
+  checkFields(head)
+  // RFC 9112 section 6.1: a coding in HTTP/1.0 is faulty framing. With a length beside it, two parsers could disagree.
+  if (head.isChunked && (minorVersion === '0' || head.contentLength !== -1)) throw new ResponseError('framing')
+  return head
+}
+
+/**
+ * Reads field lines (RFC 9112 section 5).
+ * @param text latin1, each line but the last ended by CRLF
+ * @returns names in lower case and values in turn
+ * @throws AnswerFault
+ */
+export function parseFields(text: string, from = 0): string[] {
+  const fields: string[] = []
+  for (let at = from; at < text.length; ) {
+    const end = endOfLine(text, at)
+    const colon = text.indexOf(':', at)
+    if (colon === -1 || colon > end) throw new ResponseError('field_line')
+    fields.push(fieldName(text.slice(at, colon)), fieldValue(text, colon + 1, end))
+    at = end + 2
+  }
+  return fields
+}
+
+/** The values of a field, in their order. @param fields names in lower case and values in turn */
+export function fieldValues(fields: readonly string[], name: string): string[] {
+  return fields.filter((_field, i) => i % 2 === 1 && fields[i - 1] === name)
+}
+
+/** Whether a text may stand as a field's value (RFC 9110 section 5.5), a character a byte. */
+export function isFieldValue(text: string): boolean {
+  return !/[^\t\x20-\x7e\x80-\xff]/.test(text)
+}
+
+function endOfLine(text: string, from: number): number {
+  const end = text.indexOf('\r\n', from)
+  return end === -1 ? text.length : end
+}
+
+// Services send the same few names in the same spelling; the bound is for those who invent them.
+const rememberedLimit = 512
+const lowerNames = new Map<string, string>()
+
+// A line that is folded begins with a blank and so has no name: RFC 9112 section 5.2 lets a proxy refuse it.
+function fieldName(name: string): string {
+  const known = lowerNames.get(name)
+  if (known !== undefined) return known
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) throw new ResponseError('field_name')
+  const lower = name.toLowerCase()
+  if (lowerNames.size >= rememberedLimit) lowerNames.clear()
+  lowerNames.set(name, lower)
+  return lower
+}
+
+function fieldValue(text: string, from: number, to: number): string {
+  let start = from
+  let end = to
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1
+  // A tab at the end stays: parsers differ about it, and where it would matter the value is then refused.
+  while (end > start && text.charCodeAt(end - 1) === 0x20) end -= 1
+  const value = text.slice(start, end)
+  if (!isFieldValue(value)) throw new ResponseError('field_value')
+  return value
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
+
+function checkFields(head: ResponseHead): void {
+  const { fields } = head
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const value = fields[i + 1] ?? ''
+    switch (fields[i]) {
+      case 'content-length':
+        head.contentLength = lengthOf(value, head.contentLength)
+        break
+      case 'transfer-encoding':
+        // A coding we did not ask for and do not undo would reach the client as a body of unknown framing.
+        if (head.isChunked || value.toLowerCase() !== 'chunked') throw new ResponseError('transfer_encoding')
+        head.isChunked = true
+        break
+      case 'connection':
+        head.connection = head.connection === undefined ? value : `${head.connection},${value}`
+        if (value !== 'keep-alive' && hasMember(value, 'close')) head.keepsAlive = false
+        break
+      case 'keep-alive':
+        head.keepAliveSeconds = Number(/(?:^|[,\s])timeout=(\d{1,5})/i.exec(value)?.[1] ?? -1)
+        break
+    }
+  }
+}
+
+// Twice is refused even where both say the same: RFC 9112 section 6.3 lets nobody send that.
+function lengthOf(value: string, known: number): number {
+  if (known !== -1 || !/^[0-9]{1,15}$/.test(value)) throw new ResponseError('content_length')
+  return Number(value)
+}

@@ -1,0 +1,57 @@
+// References (`$ref`, RFC 3986 and RFC 6901): where one leads in the files of a document.
+import { isObject, memberOf } from './json.ts'
+import { DocumentError, type SourceDocument } from './source.ts'
+
+/** A value of a document, and the file that its own references are relative to. */
+export interface DocumentPlace {
+  node: unknown
+  /** URL of the file. */
+  file: string
+  /** Names the place; equal for every spelling of a reference to it. */
+  id: string
+}
+
+const maxChain = 50
+
+/**
+ * Follows a reference to a value that is none itself.
+ * @param reference relative to the file
+ * @throws DocumentError when it leads nowhere, or in a circle
+ */
+export function follow(document: SourceDocument, reference: string, file: string): DocumentPlace {
+  let place = step(document, reference, file)
+  for (let steps = 0; isReference(place.node); steps += 1) {
+    // In 3.1 a schema may add to what it refers to; then it is a value of its own.
+    if (Object.keys(place.node).length > 1) return place
+    if (steps === maxChain) throw new DocumentError(`${reference} in ${file} refers to itself.`)
+    place = step(document, place.node.$ref, place.file)
+  }
+  return place
+}
+
+/** Whether a value stands for another one. */
+export function isReference(node: unknown): node is { $ref: string } {
+  return isObject(node) && typeof memberOf(node, '$ref') === 'string'
+}
+
+function step({ files }: SourceDocument, reference: string, base: string): DocumentPlace {
+  const url = new URL(reference, base)
+  const pointer = url.hash.slice(1)
+  url.hash = ''
+  let node = files.get(url.href)
+  for (const name of stepsOf(pointer)) {
+    node = Array.isArray(node) ? node[Number(name)] : memberOf(node, name)
+    if (node === undefined) throw new DocumentError(`${reference} in ${base} leads nowhere.`)
+  }
+  if (node === undefined) throw new DocumentError(`${reference} in ${base} leads nowhere.`)
+  return { node, file: url.href, id: `${url.href}#${pointer}` }
+}
+
+// RFC 6901 sections 4 and 6. An anchor (`#name`) is no pointer: what it names is not looked for.
+function stepsOf(pointer: string): string[] {
+  if (pointer === '') return []
+  return decodeURIComponent(pointer)
+    .split('/')
+    .slice(pointer.startsWith('/') ? 1 : 0)
+    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+}

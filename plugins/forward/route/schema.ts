@@ -1,0 +1,288 @@
+// One route of the config file as it is written: its schema, which editors read too (docs/cardea.config.schema.json). A
+// member without a description is not finished.
+import Type, { type Static } from 'typebox'
+import { openapiSchema } from './openapi-schema.ts'
+import { pageMembers } from './page-schema.ts'
+
+/** Methods that can be forwarded; a route answers each, under its policy. */
+export const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+export type ForwardedMethod = (typeof forwardedMethods)[number]
+
+const nameSchema = Type.String({ minLength: 1, maxLength: 128, pattern: '^[!#-\\[\\]-~]+$' })
+
+const policySchema = Type.Union(
+  [
+    Type.Literal('public'),
+    Type.Literal('authenticated'),
+    Type.Object(
+      {
+        roles: Type.Optional(
+          Type.Array(nameSchema, {
+            minItems: 1,
+            maxItems: 50,
+            description: 'The caller needs any one of these roles.',
+          }),
+        ),
+        scopes: Type.Optional(
+          Type.Array(nameSchema, { minItems: 1, maxItems: 50, description: 'The token needs all of these scopes.' }),
+        ),
+      },
+      { additionalProperties: false, minProperties: 1 },
+    ),
+  ],
+  { description: 'What the route demands: public, authenticated, { roles: […] } or { scopes: […] }.' },
+)
+
+export type PolicyConfig = Static<typeof policySchema>
+
+const upstreamSchema = Type.String({
+  minLength: 8,
+  maxLength: 512,
+  // Scheme, host (name, IPv4 or [IPv6]), port, and a base path of unreserved characters: nothing that needs a parser.
+  pattern: '^https?://(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?$',
+  description: 'http(s)://host[:port][/base]',
+})
+
+const prefixPattern = '^/$|^(?:/[A-Za-z0-9._~-]+)+$'
+const dayMs = 86_400_000
+
+const milliseconds = (description: string, standard: number) =>
+  Type.Integer({ minimum: 1, maximum: dayMs, default: standard, description: `${description} Milliseconds.` })
+
+const ejectionSchema = Type.Object(
+  {
+    failures: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        default: 5,
+        description: 'Failures in a row that take an instance out.',
+      }),
+    ),
+    firstMs: Type.Optional(milliseconds('How long it is out at first; doubled each time it happens again.', 1000)),
+    maxMs: Type.Optional(milliseconds('How long it is out at most.', 60_000)),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'When an instance gets no requests for a while: it cannot be reached, or responds with 502, 503, 504 or not at all. The ' +
+      'last one is taken out only if it cannot be reached; then requests get 503 at once.',
+  },
+)
+
+const healthSchema = Type.Object(
+  {
+    path: Type.String({
+      maxLength: 512,
+      pattern: '^/[!-~]*$',
+      description: 'The path that is asked for by GET; 2xx means healthy.',
+    }),
+    intervalMs: Type.Optional(milliseconds('Pause between two checks.', 5000)),
+    timeoutMs: Type.Optional(milliseconds('How long the response to a check may take.', 2000)),
+    failures: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 100,
+        default: 2,
+        description: 'Failed checks in a row after which an instance gets no requests.',
+      }),
+    ),
+  },
+  { additionalProperties: false, description: 'Asks each instance at intervals whether it is healthy.' },
+)
+
+const tlsSchema = Type.Object(
+  {
+    caFile: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      description:
+        'PEM file with the authorities that are trusted for this service, in the place of the public ones; a path relative to ' +
+        'this file.',
+    }),
+    serverName: Type.Optional(
+      Type.String({
+        maxLength: 253,
+        pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$',
+        description: 'The name that the certificate must be for; the host of the upstream when absent.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'For https upstreams, and for a document whose URL is one of theirs; certificates are always verified. A document from ' +
+      'elsewhere is verified by the public authorities.',
+  },
+)
+
+const rateLimitSchema = Type.Object(
+  {
+    max: Type.Integer({ minimum: 1, maximum: 1_000_000_000, description: 'Requests of one caller in a window.' }),
+    windowSeconds: Type.Integer({ minimum: 1, maximum: 86_400, description: 'Length of a window.' }),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'Beyond it 429. The caller is the subject of the access token; without one the address, of IPv6 the /64. Counted over ' +
+      'all nodes; while Redis is away, by each node for itself.',
+  },
+)
+
+const assertionSchema = Type.Object(
+  {
+    audience: Type.String({ minLength: 1, maxLength: 512, description: '`aud` of the assertion: this service.' }),
+    ttlSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 5,
+        maximum: 3600,
+        default: 60,
+        description: 'How long one lives; never longer than the access token.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'Whether the service gets `x-auth-assertion`: who is calling, as a JWT (typ `assertion+jwt`) to be verified with our JWKS.',
+  },
+)
+
+/** One entry of `routes` in the config file. Unknown members are mistakes. */
+export const routeSchema = Type.Object(
+  {
+    prefix: Type.String({
+      maxLength: 256,
+      pattern: prefixPattern,
+      description: 'Path prefix by whole segments, canonical, without a slash at the end. The longest wins.',
+    }),
+    upstream: Type.Union([upstreamSchema, Type.Array(upstreamSchema, { minItems: 1, maxItems: 64 })], {
+      description: 'The service, or a list of its instances, taken in turn.',
+    }),
+    rewrite: Type.Optional(
+      Type.String({ maxLength: 256, pattern: prefixPattern, description: 'What is sent in the place of the prefix.' }),
+    ),
+    policy: Type.Optional(Type.Unsafe<PolicyConfig>({ ...policySchema, default: 'authenticated' })),
+    methods: Type.Optional(
+      Type.Object(
+        {
+          GET: Type.Optional(policySchema),
+          HEAD: Type.Optional(policySchema),
+          POST: Type.Optional(policySchema),
+          PUT: Type.Optional(policySchema),
+          PATCH: Type.Optional(policySchema),
+          DELETE: Type.Optional(policySchema),
+          OPTIONS: Type.Optional(policySchema),
+        },
+        { additionalProperties: false, description: 'A policy for single methods; beats `policy`.' },
+      ),
+    ),
+    audience: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 512, description: 'The audience that access tokens must name.' }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          connectMs: Type.Optional(milliseconds('How long connecting to the service may take; then 502.', 2000)),
+          headersMs: Type.Optional(
+            milliseconds('From the last byte sent to the first byte of the response; then 504.', 30_000),
+          ),
+          bodyIdleMs: Type.Optional(
+            milliseconds('How long a body may pause, in either direction; then the message is cut.', 30_000),
+          ),
+          websocketIdleMs: Type.Optional(
+            milliseconds('How long a WebSocket may be silent in both directions; then it is cut.', 300_000),
+          ),
+        },
+        { additionalProperties: false, description: 'How long the parts of a forwarded request may take.' },
+      ),
+    ),
+    bodyLimitBytes: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 2 ** 40,
+        default: 10_485_760,
+        description: 'Largest request body; then 413.',
+      }),
+    ),
+    maxConcurrent: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000,
+        default: 256,
+        description: 'Requests at once to one instance, streams apart; then 503.',
+      }),
+    ),
+    maxStreams: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 100_000,
+        default: 1024,
+        description: 'WebSockets and event streams at once to one instance; then 503.',
+      }),
+    ),
+    callerShare: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        default: 0.25,
+        description:
+          'How much of maxConcurrent and of maxStreams one caller may hold, over all instances; then 503. The caller is the ' +
+          'subject of the access token; without one the address, of IPv6 the /64. Two at least.',
+      }),
+    ),
+    minBodyRate: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 2 ** 30,
+        default: 500,
+        description:
+          'Bytes a second that a client sends of a body at the least, on average and after a first `bodyIdleMs`; while the ' +
+          'service holds it back no time counts. Then 408. 0 takes any.',
+      }),
+    ),
+    balance: Type.Optional(
+      Type.Enum(['round-robin', 'least-pending'], {
+        type: 'string',
+        default: 'round-robin',
+        description: 'Which instance is next: each in turn, or the one with the fewest requests under way.',
+      }),
+    ),
+    retries: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 5,
+        default: 1,
+        description: 'Further instances that are tried, for idempotent requests of which no body was sent.',
+      }),
+    ),
+    ejection: Type.Optional(ejectionSchema),
+    health: Type.Optional(healthSchema),
+    tls: Type.Optional(tlsSchema),
+    assertion: Type.Optional(assertionSchema),
+    openapi: Type.Optional(openapiSchema),
+    onExpiry: Type.Optional(
+      Type.Enum(['keep', 'cut'], {
+        type: 'string',
+        default: 'keep',
+        description: 'What becomes of an open response or connection when its access token expires.',
+      }),
+    ),
+    rateLimit: Type.Optional(rateLimitSchema),
+    websocket: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Whether WebSockets are let in, under the same policy, from our own and allowed origins. Each is one stream of its ' +
+          'instance while it is open.',
+      }),
+    ),
+    forwardAuthorization: Type.Optional(
+      Type.Boolean({ default: false, description: 'Whether the service gets the client’s Authorization field.' }),
+    ),
+    ...pageMembers,
+  },
+  { additionalProperties: false },
+)
+
+export type RouteConfig = Static<typeof routeSchema>

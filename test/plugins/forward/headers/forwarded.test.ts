@@ -1,0 +1,392 @@
+// The fields that go to a service and come back, as pure functions. What caches are told is in answer-caching.test.ts.
+import t from 'tap'
+import {
+  fieldValue,
+  foreignCookies,
+  type Origin,
+  publicLocation,
+  type ResponseContext,
+  requestFields,
+  responseFields,
+} from '../../../../plugins/forward/headers/forwarded.ts'
+import { compileRoutes, type RouteConfig } from '../../../../plugins/forward/route/compile.ts'
+
+const origin: Origin = {
+  host: 'orders.internal:4000',
+  addresses: ['192.0.2.7'],
+  protocol: 'https',
+  forwardedHost: 'gateway.example',
+  requestId: 'r-1',
+  httpVersionMinor: 1,
+  identity: { sub: 'alice', sid: 's-1', roles: ['clerk', 'admin'], scope: 'read write' },
+}
+
+function route(config: Partial<RouteConfig> = {}) {
+  const [compiled] = compileRoutes([{ prefix: '/orders', upstream: 'http://orders.internal:4000', ...config }])
+  if (compiled === undefined) throw new Error('one route in, one route out')
+  return compiled
+}
+
+function sent(
+  rawHeaders: string[],
+  {
+    config = {},
+    connection,
+    from = {},
+  }: { config?: Partial<RouteConfig>; connection?: string; from?: Partial<Origin> } = {},
+) {
+  return pairs(requestFields(route(config), rawHeaders, connection, { ...origin, ...from }))
+}
+
+function responded(received: Record<string, string | string[]>, context: Partial<ResponseContext> = {}) {
+  const fields = Object.entries(received).flatMap(([name, value]) => [value].flat().flatMap((one) => [name, one]))
+  const connection = received['connection'] === undefined ? undefined : [received['connection']].flat().join(',')
+  return pairs(
+    responseFields(
+      { fields, connection },
+      {
+        route: route(),
+        statusCode: 200,
+        requestId: 'r-1',
+        authenticated: false,
+        byCookie: false,
+        allowOrigin: undefined,
+        ...context,
+      },
+    ),
+  )
+}
+
+function pairs(fields: string[]): [string, string][] {
+  const list: [string, string][] = []
+  for (let i = 0; i < fields.length; i += 2) list.push([fields[i]?.toLowerCase() ?? '', fields[i + 1] ?? ''])
+  return list
+}
+
+function valuesOf(list: [string, string][], name: string): string[] {
+  return list.filter(([one]) => one === name).map(([, value]) => value)
+}
+
+t.test('a service gets the client’s own fields and the gateway’s, and nothing else', async (t) => {
+  t.same(
+    sent([
+      'Host',
+      'gateway.example',
+      'Accept',
+      'a/b',
+      'accept-encoding',
+      'gzip',
+      'X-Mine',
+      '1',
+      'x-mine',
+      '2',
+      'Content-Type',
+      'c/d',
+    ]),
+    [
+      ['host', 'orders.internal:4000'],
+      ['accept', 'a/b'],
+      ['accept-encoding', 'gzip'],
+      ['x-mine', '1'],
+      ['x-mine', '2'],
+      ['content-type', 'c/d'],
+      ['via', '1.1 cardea'],
+      ['x-forwarded-for', '192.0.2.7'],
+      ['x-forwarded-proto', 'https'],
+      ['x-forwarded-host', 'gateway.example'],
+      ['x-request-id', 'r-1'],
+      ['x-auth-subject', 'alice'],
+      ['x-auth-session', 's-1'],
+      ['x-auth-roles', 'clerk,admin'],
+      ['x-auth-scope', 'read write'],
+    ],
+  )
+})
+
+t.test('no spelling of a field that the gateway sets passes', async (t) => {
+  const bases = [
+    'X-Auth-Subject',
+    'X-Auth-Session',
+    'X-Auth-Roles',
+    'X-Auth-Scope',
+    'X-Auth-Anything',
+    'X-Forwarded-For',
+    'X-Forwarded-Proto',
+    'X-Forwarded-Host',
+    'X-Forwarded-Prefix',
+    'X-Forwarded-Port',
+    'X-Forwarded',
+    'Forwarded',
+    'X-Real-Ip',
+    'X-Request-Id',
+  ]
+  const spellings = (name: string) => [
+    name,
+    name.toLowerCase(),
+    name.toUpperCase(),
+    name.replaceAll('-', '_'),
+    name.replaceAll('-', '.'),
+    name.replace('-', '_'),
+    name.replace('-', '.'),
+    name.replaceAll('-', '!'),
+    name.replaceAll('-', '~'),
+  ]
+  for (const name of bases.flatMap(spellings)) {
+    t.notOk(
+      sent([name, 'evil', name, 'evil']).some(([, value]) => value === 'evil'),
+      name,
+    )
+    t.notOk(
+      sent([name, 'evil'], { from: { identity: null } }).some(([, value]) => value === 'evil'),
+      `${name}, public`,
+    )
+  }
+})
+
+t.test('every name with an underscore is dropped', async (t) => {
+  t.same(valuesOf(sent(['My_Field', '1', '_', '2', 'Content_Length', '3']), 'my_field'), [])
+  t.notOk(sent(['My_Field', '1', '_', '2', 'content_length', '3']).some(([name]) => name.includes('_')))
+})
+
+t.test('fields of the connection are consumed, in other spellings too', async (t) => {
+  const names = [
+    'Connection',
+    'Keep-Alive',
+    'Proxy-Authorization',
+    'Proxy-Connection',
+    'Proxy-Anything',
+    'TE',
+    'Trailer',
+    'Transfer-Encoding',
+    'Upgrade',
+    'HTTP2-Settings',
+    'Expect',
+    'Proxy',
+    'transfer.encoding',
+    'content.length',
+  ]
+  for (const name of names)
+    t.notOk(
+      sent([name, 'v']).some(([, value]) => value === 'v'),
+      name,
+    )
+})
+
+t.test('a nominated field is removed from the client’s, in any case and list form', async (t) => {
+  t.same(valuesOf(sent(['X-Secret', '1', 'X-Kept', '2'], { connection: 'close, X-SECRET ,' }), 'x-secret'), [])
+  t.same(valuesOf(sent(['X-Secret', '1', 'X-Kept', '2'], { connection: 'x-secret' }), 'x-kept'), ['2'])
+})
+
+t.test('CVE-2026-33805: nominating a field of the gateway’s does not remove it', async (t) => {
+  const names = [
+    'x-auth-subject',
+    'x-auth-session',
+    'x-auth-roles',
+    'x-auth-scope',
+    'via',
+    'x-forwarded-for',
+    'x-request-id',
+    'host',
+  ]
+  const list = sent(['X-Auth-Subject', 'evil', 'Via', '1.0 evil'], { connection: names.join(',') })
+  for (const name of names) t.equal(valuesOf(list, name).length, 1, name)
+  t.same(valuesOf(list, 'x-auth-subject'), ['alice'])
+})
+
+t.test('a length is not passed on: the framing is made from the body that is sent', async (t) => {
+  t.same(valuesOf(sent(['Content-Length', '3']), 'content-length'), [])
+})
+
+t.test('method and path override fields are stripped', async (t) => {
+  for (const name of [
+    'X-HTTP-Method-Override',
+    'X-Http-Method',
+    'X-Method-Override',
+    'X-Original-URL',
+    'X-Rewrite-Url',
+    'X.HTTP.Method.Override',
+  ]) {
+    t.notOk(
+      sent([name, 'DELETE']).some(([, value]) => value === 'DELETE'),
+      name,
+    )
+  }
+})
+
+t.test('Authorization goes on only where the route says so', async (t) => {
+  t.same(valuesOf(sent(['Authorization', 'Bearer x']), 'authorization'), [])
+  t.same(valuesOf(sent(['Authorization', 'Bearer x'], { config: { forwardAuthorization: true } }), 'authorization'), [
+    'Bearer x',
+  ])
+})
+
+t.test('the gateway’s cookies never go on, the other cookies do', async (t) => {
+  const cases: [string, string | undefined][] = [
+    ['a=1; b=2', 'a=1; b=2'],
+    ['a=1; __Host-cardea_refresh=T; b=2', 'a=1; b=2'],
+    ['__Host-cardea_refresh=T', undefined],
+    ['__Host-cardea_refresh=T; a=1', 'a=1'],
+    ['a=1;__HOST-CARDEA_REFRESH=T', 'a=1'],
+    ['a=1;  __Host-cardea_refresh  =T', 'a=1'],
+    ['a=1, __Host-cardea_refresh=T', undefined],
+    ['"__Host-cardea_refresh"=T;a=1', 'a=1'],
+    ['__Host-cardea_refresh=T; __Host-cardea_refresh=U', undefined],
+    ['__Secure-cardea_refresh=T', undefined],
+    ['a=1; __Host-cardea_access=T; b=2; __Host-cardea_refresh=U', 'a=1; b=2'],
+    ['__host-Cardea_Access=T', undefined],
+    ['"__Host-cardea_access"=T', undefined],
+    ['__Secure-cardea_access=T', undefined],
+    ['cardea=1', 'cardea=1'],
+    ['', ''],
+    [';;', ';;'],
+  ]
+  for (const [value, kept] of cases) t.equal(foreignCookies(value), kept, value)
+  t.same(valuesOf(sent(['Cookie', '__Host-cardea_refresh=T', 'cookie', 'a=1; __Host-cardea_refresh=T']), 'cookie'), [
+    'a=1',
+  ])
+})
+
+t.test('no identity goes to a public route, or where the route wants none', async (t) => {
+  for (const list of [sent([], { from: { identity: null } }), sent([], { config: { identityHeaders: false } })]) {
+    t.notOk(list.some(([name]) => name.startsWith('x-auth-')))
+  }
+})
+
+t.test(
+  'identity that is no field value is percent-encoded, and can be told apart from text that looks so',
+  async (t) => {
+    t.equal(fieldValue('alice@example.com'), 'alice@example.com')
+    t.equal(fieldValue('a\r\nX-Auth-Roles: admin'), 'a%0D%0AX-Auth-Roles%3A%20admin')
+    t.equal(fieldValue('Zoë'), 'Zo%C3%AB')
+    t.equal(fieldValue('100%'), '100%25')
+    t.equal(fieldValue('\ud800'), '%EF%BF%BD')
+    const list = sent([], {
+      from: { identity: { sub: 'a b', sid: 's', roles: ['x,admin', 'ok', 'ö'], scope: 'read ü' } },
+    })
+    t.same(valuesOf(list, 'x-auth-subject'), ['a%20b'])
+    t.same(valuesOf(list, 'x-auth-roles'), ['x%2Cadmin,ok,%C3%B6'])
+    t.same(valuesOf(list, 'x-auth-scope'), ['read %C3%BC'])
+  },
+)
+
+t.test('Via is added with the version received, after what was there', async (t) => {
+  t.same(valuesOf(sent(['Via', '1.1 edge']), 'via'), ['1.1 edge', '1.1 cardea'])
+  t.same(valuesOf(sent([], { from: { httpVersionMinor: 0 } }), 'via'), ['1.0 cardea'])
+})
+
+t.test('all addresses that are known are given, from the client to the peer', async (t) => {
+  t.same(valuesOf(sent([], { from: { addresses: ['203.0.113.9', '10.0.0.1'] } }), 'x-forwarded-for'), [
+    '203.0.113.9, 10.0.0.1',
+  ])
+})
+
+t.test('a changed path is announced as x-forwarded-prefix', async (t) => {
+  t.same(valuesOf(sent([], { config: { rewrite: '/v1' } }), 'x-forwarded-prefix'), ['/orders'])
+  t.same(valuesOf(sent([]), 'x-forwarded-prefix'), [])
+})
+
+t.test('names out of the language change nothing', async (t) => {
+  const list = sent(['__proto__', 'x', 'constructor', 'y', 'hasOwnProperty', 'z', 'toString', 'w'])
+  t.same(valuesOf(list, 'constructor'), ['y'])
+  t.same(valuesOf(list, 'x-auth-subject'), ['alice'])
+  const received = Object.fromEntries([
+    ['constructor', 'y'],
+    ['content-length', '2'],
+  ])
+  Object.defineProperty(received, '__proto__', { value: 'x', enumerable: true })
+  t.same(valuesOf(responded(received), 'constructor'), ['y'])
+})
+
+t.test('a response keeps its fields, less those of the connection and those it nominates', async (t) => {
+  const list = responded({
+    'content-type': 'a/b',
+    'set-cookie': ['a=1', 'b=2'],
+    connection: 'X-Secret, content-length',
+    'x-secret': '1',
+    'keep-alive': 'timeout=5',
+    'proxy-authenticate': 'Basic',
+    'transfer-encoding': 'chunked',
+    trailer: 'x',
+    upgrade: 'h2c',
+    'alt-svc': 'h3=":443"',
+    'x-request-id': 'theirs',
+    'content-length': '2',
+    via: '1.1 inner',
+  })
+  t.same(list, [
+    ['content-type', 'a/b'],
+    ['set-cookie', 'a=1'],
+    ['set-cookie', 'b=2'],
+    ['content-length', '2'],
+    ['via', '1.1 inner'],
+    ['via', '1.1 cardea'],
+    ['x-request-id', 'r-1'],
+  ])
+})
+
+t.test('a service cannot set a cookie of the gateway’s', async (t) => {
+  const evil = [
+    '__Host-cardea_refresh=x',
+    '__host-CARDEA_refresh=x; Path=/',
+    ' __Host-cardea_refresh=x',
+    '=__Host-cardea_refresh=x',
+    ' = __Host-cardea_refresh=x',
+    '__Secure-cardea_x=1',
+    '__Host-cardea_access=x; Path=/; Secure',
+    '=__HOST-CARDEA_ACCESS=x',
+  ]
+  t.same(valuesOf(responded({ 'set-cookie': [...evil, '__Host-theirs=1'] }), 'set-cookie'), ['__Host-theirs=1'])
+  for (const value of evil) t.same(valuesOf(responded({ 'set-cookie': value }), 'set-cookie'), [], value)
+})
+
+t.test('the gateway’s CORS decision stands in the place of the service’s', async (t) => {
+  const theirs = { 'access-control-allow-origin': '*', 'access-control-allow-credentials': 'true' }
+  const list = responded(theirs, { allowOrigin: 'https://app.example' })
+  t.same(valuesOf(list, 'access-control-allow-origin'), ['https://app.example'])
+  t.same(valuesOf(list, 'vary'), ['Origin'])
+  t.same(valuesOf(responded(theirs), 'access-control-allow-origin'), ['*'])
+})
+
+t.test('a 204 has no Content-Length', async (t) => {
+  t.same(valuesOf(responded({ 'content-length': '0' }, { statusCode: 204 }), 'content-length'), [])
+})
+
+t.test('a Location at the service’s own origin becomes a path of the route', async (t) => {
+  const plain = route()
+  const cases: [string, string][] = [
+    ['http://orders.internal:4000/orders/7?x#y', '/orders/7?x#y'],
+    ['HTTP://ORDERS.INTERNAL:4000/orders', '/orders'],
+    ['//orders.internal:4000/orders', '/orders'],
+    ['http://orders.internal:4000', '/'],
+    ['http://orders.internal:4000?x', '/?x'],
+    ['http://orders.internal:4000//evil.example/x', '/.//evil.example/x'],
+    ['http://orders.internal:4000@evil.example/', 'http://orders.internal:4000@evil.example/'],
+    ['http://orders.internal:40001/', 'http://orders.internal:40001/'],
+    ['https://elsewhere.example/', 'https://elsewhere.example/'],
+    ['/orders/7', '/orders/7'],
+    ['7', '7'],
+  ]
+  for (const [location, expected] of cases) t.equal(publicLocation(location, plain), expected, location)
+  const rewritten = route({ upstream: 'http://orders.internal/base', rewrite: '/v1' })
+  t.equal(publicLocation('http://orders.internal:80/base/v1/7', rewritten), '/orders/7')
+  t.equal(publicLocation('/base/v1?x', rewritten), '/orders?x')
+  t.equal(publicLocation('/base/v10', rewritten), '/base/v10')
+  const based = route({ prefix: '/', upstream: 'http://orders.internal/base' })
+  for (const [location, expected] of [
+    ['/base/7', '/7'],
+    ['/base//evil.example', '/.//evil.example'],
+    ['http://orders.internal/base//evil.example', '/.//evil.example'],
+    ['/base/\\evil.example', '/./\\evil.example'],
+    ['/base/\t/evil.example', '/./\t/evil.example'],
+  ] as const) {
+    t.equal(publicLocation(location, based), expected, `${location}: a path of the service names no host`)
+  }
+  t.equal(publicLocation('http://orders.internal:4000/\\evil.example', plain), '/./\\evil.example')
+  t.same(
+    valuesOf(
+      responded({ location: 'http://orders.internal:4000/x', 'content-location': 'http://orders.internal:4000/y' }),
+      'content-location',
+    ),
+    ['/y'],
+  )
+})
