@@ -87,7 +87,7 @@ t.test(
       const startedAt = performance.now()
       await t.rejects(open({ url, startTimeoutMs: 300 }), {
         name: 'StoreUnavailable',
-        message: /^Redis: no answer within/,
+        message: /^Redis: no response within/,
       })
       t.ok(performance.now() - startedAt < 1300, 'a second more is for a busy machine')
     }
@@ -106,7 +106,7 @@ t.test(
     const hopeless = await startFatefulPath(t, port, () => 'reset')
     await t.rejects(open({ url: hopeless.url, startTimeoutMs: 300 }), {
       name: 'StoreUnavailable',
-      message: /^Redis: (the connection was lost each time the server was checked|no answer within)/,
+      message: /^Redis: (the connection was lost each time the server was checked|no response within)/,
     })
   },
 )

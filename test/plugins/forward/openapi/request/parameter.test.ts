@@ -78,7 +78,7 @@ t.test('what cannot be checked, or could never arrive, leaves its operation out'
   const { ask, document: compiled } = await documentedGateway(t, document)
   t.equal((await ask('GET', '/api/packed')).status, 404)
   t.equal((await ask('GET', '/api/taken', { headers: { api_key: 'one' } })).status, 404)
-  t.match(compiled.warnings.join('\n'), /GET \/packed .*application\/xml, which is not judged/)
+  t.match(compiled.warnings.join('\n'), /GET \/packed .*application\/xml, which is not checked/)
   t.match(compiled.warnings.join('\n'), /GET \/taken .*api_key that it requires does not pass/)
 })
 
