@@ -102,7 +102,7 @@ async function startWith(t: Ending, url: string, entries: number, env: Record<st
   return { ...target, entries, readyMs, residentBytes: residentBytesOf(gateway.pid) }
 }
 
-// As lua/session.lua writes them; a million ends would take minutes.
+// As sessions/session.lua writes them; a million ends would take minutes.
 async function fillLog(url: string, entries: number): Promise<void> {
   const redis = new Redis(url, { protocol: 2 })
   for (let written = 0; written < entries; written += batch) {

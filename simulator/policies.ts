@@ -141,7 +141,8 @@ function endedNow(session: Session, revokedAt: number): Session {
 const lostWithinMs = 10_000
 const lostGenerationsLimit = 8
 
-// Design 2.3, as the Redis store does it in lua/rotate.lua: what was issued shortly before a failover may have been lost with it.
+// Healing (docs/architecture.md#the-life-of-a-failover), as sessions/rotate.lua does it: what was issued shortly before a
+// failover may have been lost with it.
 function healed(state: CardeaState, token: Token): CardeaState {
   const { session, failedOverAtMs = 0 } = state
   const lost = token.number - session.generation

@@ -54,7 +54,7 @@ export interface AppOptions {
   /** An open store; the app closes it, unless it is only lent. */
   store: Store
   storeIsLent?: boolean
-  /** The documents of services, by the prefix of their route; see documents.ts. */
+  /** The documents of services, by the prefix of their route; see openapi-documents.ts. */
   documents?: ReadonlyMap<string, CompiledDocument>
   /** What apps that follow one another in a process count together; by default the app has its own. */
   totals?: Totals

@@ -273,7 +273,7 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
     host: instance.host,
     addresses: request.clientPath ?? [request.clientAddress],
     protocol: request.protocol === 'https' ? 'https' : 'http',
-    // One of ours (request-guard.ts). A trusted proxy's X-Forwarded-Host is its client's Host field.
+    // One of ours (http-edge/own-hosts.ts). A trusted proxy's X-Forwarded-Host is its client's Host field.
     forwardedHost: request.host,
     requestId: request.id,
     httpVersionMinor: request.raw.httpVersionMinor,

@@ -60,7 +60,7 @@ export class RevocationList {
 
   /**
    * Whether an access token is revoked. `auth_time` has only seconds: sessions that began in the very second a subject's were
-   * ended are named one by one, and everybody's not-before is a full second (session-store/not-before.ts).
+   * ended are named one by one, and everybody's not-before is a full second (port/not-before.ts).
    */
   isRevoked({ sid, sub, jti, auth_time }: Refusable): boolean {
     if (auth_time < this.#notBefore || this.#sessions.has(sid)) return true

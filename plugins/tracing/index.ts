@@ -47,7 +47,7 @@ function begin(spans: Spans, request: FastifyRequest): RequestSpan {
 }
 
 // Not the hook onResponse: it passes over a response whose client has left, which closes and never finishes. The response that
-// refuses a WebSocket finishes and never closes; a tunnel's does neither, and its own end ends the span (forward/switching.ts).
+// refuses a WebSocket finishes and never closes; a tunnel's does neither, and its own end ends the span (websocket/upgrade.ts).
 function endWith(span: RequestSpan, { raw }: FastifyReply): void {
   const end = () => {
     raw.off('finish', end).off('close', end)

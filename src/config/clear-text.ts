@@ -45,7 +45,7 @@ function clearHostOf(url: string): string | undefined {
   return protocol === 'http:' && !isPrivate(hostname) ? hostname : undefined
 }
 
-/** Ranges of ipaddr.js that no public route leads to (RFC 1918, 4193, 6598, 3927). */
+/** Ranges, as `ipaddr.js` names them, that no public route leads to (RFC 1918, 4193, 6598, 3927). */
 const privateRanges = new Set(['loopback', 'private', 'uniqueLocal', 'linkLocal', 'carrierGradeNat'])
 // Names without a dot are those of a container's or a machine's own network; RFC 6762, 8375, 9476 and Kubernetes have the others.
 const privateName = /^[^.]+$|\.(local|localhost|internal|lan|home\.arpa|svc)$/i

@@ -1,5 +1,5 @@
 // A config that was read and not yet checked: what the loader makes of its sources and the rules look at.
-// It is data only; `config.ts` turns a draft without mistakes into the config.
+// It is data only; config/index.ts turns a draft without mistakes into the config.
 import type { RouteConfig } from '../../plugins/forward/route/compile.ts'
 import type { Path } from './file.ts'
 import type { SettingMember, SettingValues } from './settings/index.ts'

@@ -27,7 +27,7 @@ export interface Config extends MonitoringConfig, ReachConfig {
   /** The first one is the default. */
   audiences: string[]
   clientId: string
-  /** Newest first. Empty in development when none is given: `development.ts` makes one. */
+  /** Newest first. Empty in development when none is given: first-start.ts makes one. */
   secrets: string[]
   dataDir: string
   /** Undefined: the embedded store in `dataDir`. */

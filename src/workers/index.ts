@@ -76,7 +76,7 @@ export async function serveAsWorker(open: (config: Config, socket: Server) => Pr
   process.on('SIGHUP', () => undefined)
   // What arrives while the gateway opens waits here.
   const messages = on(process, 'message')
-  // Boundary: the primary sends configs and, later, the questions of worker-metrics.ts.
+  // Boundary: the primary sends configs and, later, the questions of workers/metrics.ts.
   const configs = messages as AsyncIterableIterator<[{ config: Config }, Server]>
   const { value: first } = await configs.next()
   const gateway = await open(first[0].config, first[1])

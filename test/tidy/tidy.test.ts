@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { anchorsOf } from '../documents/page.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { findLayoutOffences, layoutRules } from './layout.ts'
-import { pointersOf } from './pointers.ts'
+import { pointersOf, sourcesNamedIn } from './pointers.ts'
 import { findOffences, rules } from './rules.ts'
 import { listFiles, readSources } from './source.ts'
 
@@ -93,6 +93,39 @@ function leadsSomewhere(folder: string, path: string, target: string): boolean {
 
 t.test('no file points to a document that is not there', async (t) => {
   t.strictSame(lostPointers(root), [])
+})
+
+/**
+ * Sources that comments of a folder's files name and that are not there. The end of a path is enough, and packages are no files.
+ * @returns `path:line: target`
+ */
+function lostSources(folder: string): string[] {
+  const files = listFiles(folder)
+  const isThere = (target: string) =>
+    files.some((file) => file === target || file.endsWith(`/${target}`)) ||
+    existsSync(join(folder, 'node_modules', target))
+  return files
+    .filter((path) => /\.(ts|js|lua)$/.test(path) && !brokenOnPurpose.test(path))
+    .flatMap((path) =>
+      sourcesNamedIn(readFileSync(join(folder, path), 'utf8'))
+        .filter(({ target }) => !isThere(target))
+        .map(({ line, target }) => `${path}:${line}: ${target}`),
+    )
+}
+
+t.test('no comment names a source that is not there', async (t) => {
+  t.strictSame(lostSources(root), [])
+})
+
+t.test('a comment that names a source that is not there is found', async (t) => {
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'lua/sessions'), { recursive: true })
+  writeFileSync(join(folder, 'lua/sessions/end.lua'), '-- Ends; sessions/end.lua, end.lua and gone.lua.\n')
+  writeFileSync(
+    join(folder, 'a.ts'),
+    "// See b.ts.\nimport './c.ts' // d.ts is gone\n/** ../a.ts */\nconst a = 'e.ts'\n",
+  )
+  t.strictSame(lostSources(folder), ['a.ts:1: b.ts', 'a.ts:2: d.ts', 'lua/sessions/end.lua:1: gone.lua'])
 })
 
 t.test('a pointer to a document that is not there is found', async (t) => {

@@ -1,4 +1,4 @@
-// The tables of what happened, in the embedded store: steps of its migrations (embedded-schema.ts), and nothing else.
+// The tables of what happened, in the embedded store: steps of its migrations (embedded/schema.ts), and nothing else.
 
 /** The step that adds them. */
 export const eventTables = `

@@ -248,7 +248,7 @@ function isLive(session: Session, now: number): boolean {
   return session.revokedAt === undefined && expiryOf(session, now) === undefined
 }
 
-// The table checks that a tombstone has its reason (embedded-schema.ts).
+// The table checks that a tombstone has its reason (embedded/schema.ts).
 function reasonOf(tombstone: Session): EndReason {
   if (tombstone.endReason === undefined) throw new Error(`session ${tombstone.sid} ended without a reason`)
   return tombstone.endReason

@@ -1,5 +1,5 @@
 // The budget of attempts, pure: what one attempt costs, whether it may be made, and what is left behind. The embedded store calls it;
-// take-attempts.lua and give-back.lua are the same in Lua. No wait that comes out of it is longer than the budget's window,
+// attempts/take.lua and give-back.lua are the same in Lua. No wait that comes out of it is longer than the budget's window,
 // whatever a clock did.
 import type { AttemptLimit } from './attempts.ts'
 

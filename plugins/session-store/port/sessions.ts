@@ -171,7 +171,7 @@ export interface SessionStore {
   read(sid: string): Promise<Session | undefined>
   /** The subject's live sessions (not ended, not expired), newest login first. */
   list(sub: string): Promise<Session[]>
-  /** All live sessions in the order of session-list.ts, at most `limit` of them behind `after`; bounded work whatever there is. */
+  /** All live sessions in the order of session-page.ts, at most `limit` of them behind `after`; bounded work whatever there is. */
   listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage>
   /** Marks generations as delivered where they are still the newest; anything else is ignored. Idempotent. */
   markDelivered(marks: readonly DeliveredGeneration[]): Promise<void>

@@ -1,5 +1,5 @@
 // A timeline as one short text: what both adapters keep for a session, and how a step is added to it. The embedded store calls
-// `appendStep`; lua/mark.lua does the same in Redis and is held to it by the contract. Its size is bounded, whatever happens.
+// `appendStep`; append-timeline.lua does the same in Redis and is held to it by the contract. Its size is bounded, whatever happens.
 //
 // One line an entry, the newest first, so that the one a step may be folded into is found without looking at the others:
 // when it began (s) | how long it went on (s) | how often | generation | reason | node | client | network

@@ -21,7 +21,7 @@ export class RedisAttempts implements AttemptStore {
   async take(owner: string, budgets: readonly Budget[]): Promise<TakeOutcome> {
     const limits = budgets.flatMap(({ limit }) => [limit.max, limit.windowMs, limit.slowsAfter ?? 0])
     const keys = budgets.map(({ name }) => this.#names.attempts(owner, name))
-    // Boundary: take-attempts.lua answers whole numbers and, in even places, costs as text.
+    // Boundary: attempts/take.lua answers whole numbers and, in even places, costs as text.
     const [isTaken, ...rest] = (await this.#link.run(scripts.takeAttempt, keys, [this.#now(), ...limits])) as (
       | number
       | Buffer

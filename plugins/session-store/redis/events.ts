@@ -35,7 +35,7 @@ const hourMs = 3_600_000
 /** Events fetched at once while a filter looks for its own. */
 const scanStep = 500
 
-/** A step of a timeline: its key, and what mark.lua reads. */
+/** A step of a timeline: its key, and what append-timeline.lua reads. */
 interface Step {
   key: string
   step: string
@@ -194,7 +194,7 @@ export class RedisEvents implements EventStore {
   }
 }
 
-// As mark.lua reads it.
+// As append-timeline.lua reads it.
 function stepOf(mark: TimelineStep): string {
   const keepMs = mark.keepUntil === 0 ? 0 : Math.max(1, Math.ceil(mark.keepUntil - mark.at))
   return `${Math.floor(mark.at / 1000)} ${mark.generation} ${keepMs} ${signatureOf(mark)}`

@@ -29,7 +29,7 @@ import { permissionError } from './start/permissions.ts'
 import { RedisUsers } from './users/index.ts'
 
 export interface RedisStoreOptions {
-  /** REDIS_URL; its forms are in redis-address.ts. */
+  /** REDIS_URL; its forms are in connection/address.ts. */
   url: string
   /**
    * Gives the function from a subject to the 8 characters every sid of it begins with (subject-tag.ts: `subjectTagOf`), and with

@@ -11,7 +11,7 @@ export interface Entry extends RevocationFields {
 
 /** The entries of XREAD's reply: [[stream, [[position, [name, value, ...]], ...]]], or null when there is nothing. */
 export function readEntries(reply: unknown): Entry[] {
-  // Boundary: XREAD of one stream; publish in lua/session.lua writes its entries.
+  // Boundary: XREAD of one stream; publish in sessions/session.lua writes its entries.
   const streams = reply as [Buffer, [Buffer, Buffer[]][]][] | null
   return (streams?.[0]?.[1] ?? []).map(([position, flat]) => ({
     position: position.toString(),

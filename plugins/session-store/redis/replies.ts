@@ -24,7 +24,7 @@ export function assertThere(reply: unknown): void {
   if (String(reply) === 'elsewhere') throw new StoreUnavailable('Redis: another primary answers by now')
 }
 
-/** Whether a script refused because the session that it is about cannot be read (lua/session.lua: find). */
+/** Whether a script refused because the session that it is about cannot be read (sessions/session.lua: find). */
 export function saysUnreadable(error: unknown): boolean {
   return error instanceof StoreUnavailable && error.message.includes('this session is in a layout that')
 }

@@ -20,7 +20,7 @@ const session = ['nodes/clock', 'sessions/session']
 const sessionOfPrimary = ['nodes/clock', 'nodes/primary', 'sessions/session']
 const attempts = ['nodes/clock', 'attempts/budget']
 
-// The last argument is the name of the call, which the response begins with (redis-calls.ts); the verb does not see it.
+// The last argument is the name of the call, which the response begins with (redis/calls.ts); the verb does not see it.
 const beforeVerb = 'local call = table.remove(ARGV)\nlocal function verb()\n'
 const afterVerb = 'end\nreturn { call, verb() }\n'
 

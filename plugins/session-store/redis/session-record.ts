@@ -1,4 +1,4 @@
-// A session as the Redis scripts keep it, and back. The state is written by the scripts alone (layout in lua/session.lua);
+// A session as the Redis scripts keep it, and back. The state is written by the scripts alone (layout in sessions/session.lua);
 // the details, which never change, are written here and read here.
 import { isIPv4 } from 'node:net'
 import type { RecordSeals } from '../../keys/record-seal.ts'
@@ -6,7 +6,7 @@ import type { EndReason, NewSession, Session, SessionRevocation } from '../port/
 import { rememberedRotations } from '../rotation.ts'
 
 const stateBytes = 35
-// One byte less than where a listpack entry costs a longer head; four at most (lua/session.lua).
+// One byte less than where a listpack entry costs a longer head; four at most (sessions/session.lua).
 const pieceBytes = 63
 const maxPieces = 4
 const subBytes = 255
@@ -173,7 +173,7 @@ class DetailsReader {
   }
 }
 
-// One byte for as good as every user; it must be read without ambiguity by the scripts (lua/session.lua).
+// One byte for as good as every user; it must be read without ambiguity by the scripts (sessions/session.lua).
 function revision(value: number): Buffer {
   if (value < longRevision) return Buffer.of(value)
   const bytes = Buffer.of(longRevision, 0, 0, 0, 0)

@@ -47,7 +47,7 @@ export interface RedisSessionsOptions extends RedisVerbsOptions {
   barrier: ReplicationBarrier
 }
 
-/** Design 2.3: a token that is further ahead of the store than this is not adopted. */
+/** A token that is further ahead of the store than this is not adopted (docs/architecture.md#the-life-of-a-failover). */
 const maxLostGenerations = 8
 const rotateWords = ['rotated', 'healed', 'ahead', 'retried', 'expired', 'revoked', 'reused', 'user_changed'] as const
 export class RedisSessions implements SessionStore {

@@ -121,7 +121,7 @@ t.test('not a byte of what is constant in a session can be changed: rights, devi
 t.test('nor can how long it may be idle or live, and a forged session can still be ended', async (t) => {
   const writing = await openWriting(t)
   const key = `${writing.prefix}{AAAAAAAA}`
-  // Places of lua/session.lua: absolute expiry 12, idle time-to-live 16.
+  // Places of sessions/session.lua: absolute expiry 12, idle time-to-live 16.
   for (const place of [12, 16]) {
     const session = await writing.scene.login()
     const [name, state] = (await fieldsOf(writing)).find(([field]) => field.length === 18) ?? []

@@ -1,4 +1,4 @@
-// The form parser by itself; what the routes make of forms is in `routes/token.test.ts`.
+// The form parser by itself; what the routes make of forms is in `auth-routes/token.test.ts`.
 import t from 'tap'
 import { formParameterLimit, formTextLimit, parseForm } from '../../../plugins/body-parsers/form.ts'
 import { Problem } from '../../../plugins/errors/index.ts'

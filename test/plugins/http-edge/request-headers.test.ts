@@ -1,5 +1,5 @@
 // The fields that decide about framing and way, as the gateway itself reads them: Node's parser refuses most of what is refused
-// here, so over the wire (attacks/framing.test.ts) nobody can tell whose rule it was. A later parser may be milder.
+// here, so over the wire (transport/framing.test.ts) nobody can tell whose rule it was. A later parser may be milder.
 import type { IncomingMessage } from 'node:http'
 import t from 'tap'
 import { checkFields, isHost } from '../../../plugins/http-edge/request-headers.ts'

@@ -16,7 +16,7 @@ const maxRetryDelayMs = 250
 const disconnectTimeoutMs = 50
 
 // ioredis attempts again for ever; how soon is bounded, so that a store that is back is used, and a new
-// primary is told what was ended (redis-epochs.ts), within a quarter of a second.
+// primary is told what was ended (failover/epochs.ts), within a quarter of a second.
 function retryDelay(times: number): number {
   return Math.min(5 * 2 ** Math.min(times, 10), maxRetryDelayMs)
 }

@@ -2,7 +2,7 @@
 // then (docs/architecture.md#the-life-of-a-failover). It must never call a primary prepared that was not told.
 //
 // What keeps a rotation from a primary that is not prepared is the primary itself: every rotation names those that this node
-// has prepared, and the script looks whether it runs on one of them (lua/primary.lua). So it does not matter over which
+// has prepared, and the script looks whether it runs on one of them (nodes/primary.lua). So it does not matter over which
 // connection, or after how many redirections, it came there; and a Cluster is prepared shard by shard.
 //
 // The other nodes tell the new primary what they know as well. So this one waits a moment after it was first seen, by the

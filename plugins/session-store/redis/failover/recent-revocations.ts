@@ -1,5 +1,5 @@
 // The recent revocations and changes of users, as this node knows them: what it did itself and what it read in the log. A new
-// primary that lacks some of it is told all of it before this node lets it rotate anything (redis-epochs.ts). It must never
+// primary that lacks some of it is told all of it before this node lets it rotate anything (failover/epochs.ts). It must never
 // end a session that was not ended before: it repeats, it decides nothing.
 import { notBeforeKeptMs } from '../../port/not-before.ts'
 import { toEntry } from '../../port/revocation-entry.ts'

@@ -1,5 +1,5 @@
 // Waits until a replica has what this node wrote, so that a failover does not lose it. Rotations do not wait, they heal. It
-// never fails a verb: what no replica acknowledged in time, every node's journal remembers (redis-journal.ts).
+// never fails a verb: what no replica acknowledged in time, every node's journal remembers (failover/recent-revocations.ts).
 //
 // WAIT speaks of what its own connection wrote, and blocks that connection. So the verb goes over the link that all share,
 // and when it has answered, a write of no meaning, the replication barrier, goes over a connection of its own, with WAIT behind it. A

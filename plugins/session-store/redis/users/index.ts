@@ -1,8 +1,9 @@
 // Local identities in Redis. It never sees a password. A record lies in its subject's slot, because a login checks it in the
 // same step; it has no time-to-live: it belongs to no session.
 //
-// A change that a failover loses would let somebody back in. So it is answered when a replica has it (redis-fence.ts), every node
-// hears of it by the log and remembers it for a while, and a new primary is told (redis-journal.ts): the newest revision wins.
+// A change that a failover loses would let somebody back in. So the response waits for a replica (replication-barrier.ts), every
+// node hears of the change by the log and remembers it for a while, and a new primary is told (recent-revocations.ts): the
+// newest revision wins.
 
 import type { RecordSeals } from '../../../keys/record-seal.ts'
 import { canTakeAway, isAdministrator } from '../../port/administrators.ts'

@@ -104,7 +104,7 @@ async function assertServesAgain(t: Test, store: Store, deadlineMs = 3000): Prom
   await t.resolves(eventually('the store serves again', serves, deadlineMs))
 }
 
-/** Rotates as soon as a primary that is new, or was started anew, has heard what was ended (redis-epochs.ts). */
+/** Rotates as soon as a primary that is new, or was started anew, has heard what was ended (failover/epochs.ts). */
 async function rotateAgain(store: Store): Promise<RotateOutcome> {
   let outcome: RotateOutcome | undefined
   await eventually('it rotates again', async () => {

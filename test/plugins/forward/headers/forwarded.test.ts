@@ -1,4 +1,4 @@
-// The fields that go to a service and come back, as pure functions. What caches are told is in answer-caching.test.ts.
+// The fields that go to a service and come back, as pure functions. What caches are told is in response-caching.test.ts.
 import t from 'tap'
 import {
   fieldValue,

@@ -1,4 +1,4 @@
--- The budget of attempts, for both verbs on it. try-budget.ts is the same in TypeScript, with the reasons.
+-- The budget of attempts, for both verbs on it. port/attempt-budget.ts is the same in TypeScript, with the reasons.
 
 -- when the budget is full again, ms, with a fraction | failures in a row
 local layout = '>dI4'

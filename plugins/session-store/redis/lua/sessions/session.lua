@@ -99,7 +99,7 @@ local function granted_by(s)
   return string.sub(details, 2, 1 + length), revision
 end
 
--- The name of a user's record, in the slot of the subject's sessions (redis-names.ts: user).
+-- The name of a user's record, in the slot of the subject's sessions (redis/key-names.ts: user).
 local function user_key(subject, sub)
   return subject .. ':' .. sub
 end

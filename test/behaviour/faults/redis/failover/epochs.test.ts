@@ -1,5 +1,5 @@
 // New primaries under attack: a server that is killed and comes back with an older snapshot stands for every failover that loses
-// writes, because that is all a node sees of one. The test on real replicas is redis-lost-writes.test.ts.
+// writes, because that is all a node sees of one. The test on real replicas is failover/lost-writes.test.ts.
 import t, { type Test } from 'tap'
 import { StoreUnavailable } from '../../../../../plugins/session-store/port/store.ts'
 import { parseRedisUrl } from '../../../../../plugins/session-store/redis/connection/address.ts'

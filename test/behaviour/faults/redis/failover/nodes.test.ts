@@ -1,4 +1,4 @@
-// Lost writes once more, where redis-lost-writes.test.ts has stores only: with real gateway processes, down to what their
+// Lost writes once more, where failover/lost-writes.test.ts has stores only: with real gateway processes, down to what their
 // clients and their logs see; and in a Cluster, where one shard of three loses what it had acknowledged.
 import t, { type Test } from 'tap'
 import { eventually } from '../../../../support/eventually.ts'

@@ -1,4 +1,4 @@
-// Tests of what the store notes about its primaries (lua/begin-epoch.lua), asked directly: between which times lost writes
+// Tests of what the store notes about its primaries (nodes/begin-epoch.lua), asked directly: between which times lost writes
 // were made, who of several nodes counts, and how many are noted. New primaries under attack are in
 // test/behaviour/faults/redis/failover/epochs.test.ts.
 import t, { type Test } from 'tap'
