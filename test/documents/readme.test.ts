@@ -19,6 +19,13 @@ t.test('README is short, and its first two commands start the gateway and run al
   t.strictSame(commands, ['npm start', 'npm test'])
 })
 
+t.test('the browser snippet imports what the token code exports', async (t) => {
+  const snippet = blockOf(sectionOf(readme, 'Use it from a browser'), 'js')
+  const [, names = ''] = /import \{ (.*?) \} from '\.\/token\.js'/.exec(snippet) ?? []
+  const code = await readFile(new URL('docs/examples/token.js', root), 'utf8')
+  for (const name of names.split(', ')) t.match(code, new RegExp(`^export (async )?function ${name}\\(`, 'm'), name)
+})
+
 t.test('the example of a config file is a config file', async (t) => {
   const folder = temporaryFolder(t)
   const file = join(folder, 'cardea.config.yaml')
