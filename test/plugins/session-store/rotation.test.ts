@@ -93,6 +93,21 @@ t.test('the table of the rotation decision, row by row', async (t) => {
   }
 })
 
+t.test('a session rotates only while its user is as at the sign-in', async (t) => {
+  const users = [
+    [1, user, 'rotated'],
+    [1, { revision: 2, disabled: false }, 'user_changed'],
+    [1, { revision: 1, disabled: true }, 'user_changed'],
+    [1, undefined, 'user_changed'],
+    [0, undefined, 'rotated'],
+    [0, user, 'user_changed'],
+  ] as const
+  for (const [userRevision, now, outcome] of users) {
+    const found = decide({ ...login, userRevision }, present(1, loginMs), loginMs, 0, now)
+    t.equal(found.outcome, outcome, `${userRevision} and ${JSON.stringify(now)}`)
+  }
+})
+
 t.test('a session lives until exactly its limits; the absolute one is named when both have passed', async (t) => {
   const idleMs = loginMs + idleTtlSeconds * 1000
   const absoluteMs = absoluteExpirySeconds * 1000

@@ -91,7 +91,7 @@ t.test(
     await eventually('the timeline is there', async () => (await timeline.count()) >= 3)
     t.match(await timeline.first().innerText(), /Signed in/)
     t.match(await timeline.last().innerText(), /reuse/i)
-    t.match(await page.locator('.verdict').innerText(), /Firefox 146 on Linux/)
+    t.match(await page.locator('.result').innerText(), /Firefox 146 on Linux/)
     t.equal(await page.getByRole('button', { name: 'End session' }).count(), 0, 'what has ended cannot be ended')
 
     await page.getByRole('link', { name: 'Sessions' }).click()
