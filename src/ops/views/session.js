@@ -1,4 +1,4 @@
-// One session, and the response to "why was this person logged out?": how it ended in one sentence, and everything that led to
+// One session, and why its person was logged out: how it ended in one sentence, and everything that led to
 // it, oldest first. While it lives, it can be ended here.
 import { useEffect } from 'preact/hooks'
 import { html } from '../html.js'

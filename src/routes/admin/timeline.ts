@@ -1,5 +1,5 @@
-// GET /admin/sessions/:sid/timeline: what happened to a session from its login to its end: the response to "why was I logged
-// out?".
+// GET /admin/sessions/:sid/timeline: what happened to a session from its login to its end, so that a person can be told why they
+// were logged out.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'

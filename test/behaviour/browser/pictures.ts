@@ -1,5 +1,5 @@
 // Draws the pictures of the operators' page that README shows, on lifelike made-up data: `node test/behaviour/browser/pictures.ts`.
-// Run by hand when the page changes. The first view in light; in dark, the response to "why was this person logged out?".
+// Run by hand when the page changes. The first view in light; in dark, why a person was logged out.
 import { mkdir } from 'node:fs/promises'
 import { openPage, startBrowser } from './chromium.ts'
 import { reusedSid } from './sample/data.ts'
