@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Session } from '../../../plugins/session-store/port/store.ts'
 import {
   decide,
+  endsAt,
   expiryOf,
   newestRotation,
   rememberedRotations,
@@ -114,9 +115,11 @@ t.test('a session lives until exactly its limits; the absolute one is named when
   t.equal(expiryOf(login, idleMs - 1), undefined)
   t.equal(expiryOf(login, idleMs), 'idle')
   t.equal(expiryOf(login, absoluteMs), 'absolute')
+  t.equal(endsAt(login), idleMs)
   const late = succeed(login, absoluteMs - 1)
   t.equal(expiryOf(late, absoluteMs - 1), undefined)
   t.equal(expiryOf(late, absoluteMs), 'absolute')
+  t.equal(endsAt(late), absoluteMs)
 })
 
 /**
