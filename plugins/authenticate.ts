@@ -67,11 +67,12 @@ async function authenticate(app: FastifyInstance): Promise<void> {
 /**
  * The hook that guards one of our own routes.
  * @param policy what the route demands
+ * @param options whom the token must be for, how lately the password was checked, whether it may come in its cookie
  * @returns an `onRequest` hook; it refuses before a body is read
  */
-export function requires(policy: Policy): onRequestHookHandler {
+export function requires(policy: Policy, options?: AuthorizeOptions): onRequestHookHandler {
   return (request, _reply, done) => {
-    request.server.authorize(request, policy)
+    request.server.authorize(request, policy, options)
     done()
   }
 }

@@ -7,20 +7,15 @@ import Fastify, {
   type FastifyServerFactory,
   LogController,
 } from 'fastify'
-import accessTokens, { adminAudience, toleratedClockMs } from '../plugins/access-tokens/index.ts'
-import events from '../plugins/audit/index.ts'
+import { adminAudience } from '../plugins/access-tokens/index.ts'
 import audit from '../plugins/audit/usage.ts'
 import authRoutes from '../plugins/auth-routes/index.ts'
-import authenticate from '../plugins/authenticate.ts'
 import jsonBody from '../plugins/body-parsers/json.ts'
 import bodyMemory from '../plugins/body-parsers/memory.ts'
 import cookies, { accessCookieName, refreshCookieName } from '../plugins/browser/cookies.ts'
 import browserOrigin from '../plugins/browser/origin.ts'
+import { registerIdentity } from '../plugins/cardea/identity.ts'
 import clientAddress from '../plugins/clients/address.ts'
-import { monotonicOf } from '../plugins/clocks/clock-watch.ts'
-import clocks from '../plugins/clocks/index.ts'
-import credentials from '../plugins/credentials/index.ts'
-import loginLimit from '../plugins/credentials/login-limit.ts'
 import type { HashingCost } from '../plugins/credentials/password.ts'
 import errors from '../plugins/errors/index.ts'
 import forward from '../plugins/forward/index.ts'
@@ -30,10 +25,7 @@ import { OwnHosts } from '../plugins/http-edge/own-hosts.ts'
 import securityFields from '../plugins/http-edge/security-headers.ts'
 import { deriveSecrets } from '../plugins/keys/secrets.ts'
 import metrics from '../plugins/metrics/index.ts'
-import { timed } from '../plugins/metrics/timed-store.ts'
 import { Totals } from '../plugins/metrics/totals.ts'
-import revocation, { clockMarginMs } from '../plugins/revocation/index.ts'
-import sessionStore from '../plugins/session-store/index.ts'
 import type { Store } from '../plugins/session-store/port/store.ts'
 import swagger from '../plugins/swagger.ts'
 import tracing from '../plugins/tracing/index.ts'
@@ -160,59 +152,15 @@ async function registerHttp(
   })
 }
 
-// Who may do what: sessions and their tokens, from the store up.
+// Who may do what, what is forwarded, and what is told of it.
 async function registerTokens(app: FastifyInstance, config: Config, options: CountingOptions): Promise<void> {
-  const { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding, clockToleranceSeconds } = config
-  const secrets = deriveSecrets(config.secrets)
-  const clock = options.clock ?? Date.now
-  const { totals } = options
-  const store = timed(options.store, totals.storeLatency)
-  await app.register(sessionStore, {
-    store,
-    storeIsLent: options.storeIsLent === true,
-    secrets,
-    policy: { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding },
-    refreshLimit: config.refreshLimit === 'off' ? undefined : { ...config.refreshLimit, clock },
-  })
-  const tokenLifeSeconds = config.accessTtlSeconds + clockToleranceSeconds
-  await app.register(clocks, {
-    clock,
-    monotonic: options.monotonic ?? monotonicOf(clock),
-    toleranceMs: toleratedClockMs(clockToleranceSeconds),
-    tokenLifeMs: tokenLifeSeconds * 1000 + clockMarginMs,
-    before: () => options.before?.()?.clocks,
-  })
-  await app.register(revocation, {
-    keepForSeconds: tokenLifeSeconds,
-    before: () => options.before?.()?.revocation,
-    maxStalenessMs: config.maxStalenessMs,
-    onStale: config.onStale,
-    onLearned: (one, isFresh) => totals.propagation.learn(app, one, isFresh, clock()),
-  })
-  await app.register(accessTokens, {
-    secrets,
-    issuer: config.issuer,
+  const { clock = Date.now, totals } = options
+  await registerIdentity(app, {
+    ...config,
+    ...options,
     audiences: [...config.audiences, adminAudience],
-    clientId: config.clientId,
-    alg: config.signing.alg,
-    ttlSeconds: config.accessTtlSeconds,
-    rotateEverySeconds: config.signing.rotateEverySeconds,
-    clockToleranceSeconds,
-    clock,
-  })
-  await app.register(authenticate)
-  const cost = options.hashingCost && { cost: options.hashingCost }
-  await app.register(credentials, { ...config.hashing, ...cost, issuer: config.issuer, clock })
-  const { loginLimit: perSubject, addressLimit: perAddress } = config
-  await app.register(loginLimit, { perSubject, perAddress, secrets, clock })
-  await app.register(events, {
+    secrets: deriveSecrets(config.secrets),
     version: apiInfo.version,
-    limits: { events: config.events.kept, timelineEntries: config.events.timelineEntries },
-    accessTtlSeconds: config.accessTtlSeconds,
-    signals: config.signals,
-    totals,
-    webhook: config.webhook,
-    clock,
   })
   await app.register(forward, { clock })
   await app.register(metrics, { totals, droppedLogLines })

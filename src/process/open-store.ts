@@ -1,13 +1,10 @@
-// The store that the config names: Redis where there is a REDIS_URL, the embedded file otherwise. Nothing else knows that
-// there are two. It makes nothing up: a store that must not be used is refused.
+// The store that the config names: Redis where there is a REDIS_URL, the embedded file in the data folder otherwise. It makes
+// nothing up: a store that must not be used is refused.
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { deriveSecrets } from '../../plugins/keys/secrets.ts'
-import { loadSubjectTagKey, type SubjectTag, subjectTagOf } from '../../plugins/keys/subject-tag.ts'
-import { clockMarginMs } from '../../plugins/revocation/index.ts'
-import { openEmbeddedStore } from '../../plugins/session-store/embedded/index.ts'
-import type { KeyStore, Store } from '../../plugins/session-store/port/store.ts'
-import { openRedisStore } from '../../plugins/session-store/redis/index.ts'
+import { openStore as open } from '../../plugins/session-store/open-store.ts'
+import type { Store } from '../../plugins/session-store/port/store.ts'
 import type { Config } from '../config/index.ts'
 
 /** The store answers, and must not be used as it is; the message says what to change. */
@@ -27,13 +24,19 @@ export interface OpenStoreOptions {
 /**
  * Opens the store.
  * @param config its secrets open the key that a store on Redis needs for its own keys' names
- * @throws StoreUnavailable when it cannot be reached or opened; StoreRefusal when it must not be used
+ * @throws StoreUnavailable when it cannot be reached or opened; StoreRejected when it must not be used
  */
 export async function openStore(config: Config, options: OpenStoreOptions = {}): Promise<Store> {
+  const { redisUrl, secrets, accessTtlSeconds, clockToleranceSeconds, storeTimeoutMs } = config
   try {
-    return config.redisUrl === undefined
-      ? openEmbeddedStore({ file: shortest(embeddedFile(config)), isToServe: options.isToServe ?? false })
-      : await openRedis(config, config.redisUrl, options)
+    return await open({
+      ...options,
+      redisUrl,
+      file: shortest(embeddedFile(config)),
+      secrets: deriveSecrets(secrets),
+      tokenLifeSeconds: accessTtlSeconds + clockToleranceSeconds,
+      timeoutMs: storeTimeoutMs,
+    })
   } catch (error) {
     // The adapters say in a plain Error what a person can mend; every other kind is a fault of ours.
     throw error instanceof Error && error.name === 'Error' ? new StoreRejected(error.message, { cause: error }) : error
@@ -58,24 +61,4 @@ function embeddedFile({ dataDir }: Config): string {
 function shortest(path: string): string {
   const fromHere = relative(process.cwd(), path)
   return fromHere.startsWith('..') ? path : fromHere
-}
-
-// A node that starts loads what an hour and the life of a token have brought; it may be read late, and by clocks that differ.
-const shortestLogMs = 3 * 60 * 60 * 1000
-
-function openRedis(config: Config, url: string, { onWarning, onWait, keepLogMs }: OpenStoreOptions): Promise<Store> {
-  // Twice, for nodes that were away; and as much more as clocks are reckoned with to differ.
-  const twiceTokenLifeMs = 2 * 1000 * (config.accessTtlSeconds + config.clockToleranceSeconds) + clockMarginMs
-  return openRedisStore({
-    url,
-    deadlineMs: config.storeTimeoutMs,
-    keepLogMs: keepLogMs ?? Math.max(shortestLogMs, twiceTokenLifeMs),
-    loadSubjectTag: (keys) => loadSubjectTag(keys, config.secrets),
-    onWait,
-    ...(onWarning && { onWarning }),
-  })
-}
-
-async function loadSubjectTag(keys: KeyStore, secrets: readonly string[]): Promise<SubjectTag> {
-  return subjectTagOf(await loadSubjectTagKey(keys, deriveSecrets(secrets)))
 }
