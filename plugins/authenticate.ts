@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { type AccessClaims, isFor } from './access-tokens/index.ts'
-import type { Reason } from './audit/usage.ts'
+import type { Reason } from './audit/reasons/index.ts'
 import { readAccessCookie } from './browser/cookies.ts'
 import { isReadMethod, requireOrigin } from './browser/origin.ts'
 import { bearerChallenge, type ErrorCode, type Problem, problem } from './errors/index.ts'
@@ -240,6 +240,6 @@ function denied(
 export default fp(authenticate, {
   name: 'authenticate',
   fastify: '5.x',
-  dependencies: ['access-tokens', 'browser-origin', 'revocation', 'session-store', 'usage'],
+  dependencies: ['access-tokens', 'browser-origin', 'revocation', 'session-store', 'audit'],
   decorators: { fastify: ['accessTokens', 'revocation', 'delivery', 'audit'] },
 })

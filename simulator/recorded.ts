@@ -4,7 +4,7 @@ import { isSameClient } from '../plugins/session-store/device-label.ts'
 import { aligned, type Columns } from './figures.ts'
 import type { HeldSession, Start, Token } from './policies.ts'
 
-/** What is needed of a log line (`event` and the rest as plugins/audit/usage.ts logs them). */
+/** What is needed of a log line (`event` and the rest as plugins/audit/index.ts logs them). */
 interface RecordedEvent {
   event: keyof typeof replayed
   sid: string

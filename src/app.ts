@@ -8,7 +8,7 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import { adminAudience } from '../plugins/access-tokens/index.ts'
-import audit from '../plugins/audit/usage.ts'
+import audit from '../plugins/audit/index.ts'
 import authRoutes from '../plugins/auth-routes/index.ts'
 import jsonBody from '../plugins/body-parsers/json.ts'
 import bodyMemory from '../plugins/body-parsers/memory.ts'

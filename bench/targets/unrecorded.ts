@@ -1,7 +1,7 @@
 // Takes recording out of the process that imports it: no events, counters, timelines, signals or log lines of events, and no
 // meters of routes or of the store; until it is switched on. For gateways that others, or they themselves, are measured against.
 
-import { Audit } from '../../plugins/audit/usage.ts'
+import { Audit } from '../../plugins/audit/index.ts'
 import { RouteMeter } from '../../plugins/forward/route/meter.ts'
 import { Histogram } from '../../plugins/metrics/histogram.ts'
 

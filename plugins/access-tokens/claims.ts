@@ -1,6 +1,6 @@
 // The claims of an access token (RFC 9068 section 2.2, and `sid`, `gen`), and their strict reading. Types are checked, never
 // converted: a claim of another type is a refusal.
-import type { Reason } from '../audit/usage.ts'
+import type { Reason } from '../audit/reasons/index.ts'
 
 /** What a verified access token says. Frozen, and shared by all requests that present the same token. */
 export interface AccessClaims {

@@ -109,6 +109,6 @@ async function openJwt({ kid, alg, secret }: KeyMaterial, typ: TokenType): Promi
 export default fp(accessTokens, {
   name: 'access-tokens',
   fastify: '5.x',
-  dependencies: ['session-store', 'usage'],
+  dependencies: ['session-store', 'audit'],
   decorators: { fastify: ['store', 'audit'] },
 })

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 import { LruMap } from '../collections/lru-map.ts'
 import { type Signal, signalRepeatMs } from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
+import type { RecordedEvent } from './index.ts'
 import { type Action, type RuleName, ruleTable } from './rules.ts'
-import type { RecordedEvent } from './usage.ts'
 
 export interface DetectorOptions {
   node: string

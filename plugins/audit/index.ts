@@ -1,111 +1,164 @@
-// The plugin `events`: keeps what `app.audit` records in the store, for all nodes together, and finds what somebody should look
-// at. Nothing here stands between a request and its response: recording is a few pushes, everything else happens beside.
-import type { FastifyInstance } from 'fastify'
+// The plugin `audit`: what happens to sessions and tokens, as events with one reason each from a closed list; here a log line
+// and a counter. It needs no store, so that the store can be registered after it and record, too: what is kept for all nodes is
+// the plugin `audit-trail`. Nothing here ever holds a token, a cookie or a password.
+import { hostname } from 'node:os'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { EventStore, EventStoreLimits, NodeReport, Signal } from '../session-store/port/events.ts'
-import { type Counts, countUp } from './counts.ts'
-import { Detector } from './detector.ts'
-import { FollowUp } from './follow-up.ts'
-import { startHeartbeat } from './heartbeat.ts'
-import { LiveEvents } from './live.ts'
-import { Recorder, type RecorderOptions } from './recorder.ts'
-import type { Action, RuleName } from './rules.ts'
-import { eventView } from './view.ts'
-import { Webhook } from './webhook.ts'
-
-export { sentenceOf } from './sentences.ts'
-export { eventView } from './view.ts'
+import { type NetworkBits, networkNames } from '../clients/network.ts'
+import { rememberedLabel } from '../session-store/device-label.ts'
+import type { NewEvent } from '../session-store/port/events.ts'
+import type { Session } from '../session-store/port/store.ts'
+import { type Counts, countUp, newCounts } from './counts.ts'
+import { type Reason, reasons, reasonTable } from './reasons/index.ts'
+import type { ReasonRow } from './reasons/row.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    events: Events
+    audit: Audit
   }
 }
 
-export interface EventsOptions {
-  version: string
-  limits: EventStoreLimits
-  accessTtlSeconds: number
-  /** By rule; the others report, at the thresholds of the table of rules. */
-  signals: { actions: Partial<Record<RuleName, Action>>; thresholds: Partial<Record<RuleName, number>> }
-  /** Each goes on counting: what the recorder loses, and signals by rule that nobody had found before. */
-  totals: { readonly lost: RecorderOptions['lost']; readonly signals: Counts }
-  /** Who is told of signals. */
-  webhook?: { url: string; secret: string; firstPauseMs?: number } | undefined
-  /** ms */
-  clock: () => number
+/** What is recorded of an event. */
+export interface AuditEvent {
+  reason: Reason
+  /** Whether what was asked for was given. */
+  granted: boolean
+  sub?: string | undefined
+  sid?: string | undefined
+  generation?: number | undefined
+  /** A short phrase for operators; never input of a client. */
+  detail?: string | undefined
+  /** When the refresh token was issued that was presented. */
+  issuedAtSeconds?: number | undefined
+  /** The session as it is afterwards, for those who listen; it is neither logged nor kept. */
+  session?: Session | undefined
 }
 
-/** What the rest of the gateway may ask. */
-export interface Events {
+/** An event and where it came from, as it is stored. Thousands wait for that, so it holds on to neither request nor session. */
+export interface RecordedEvent extends NewEvent {
+  reason: Reason
+}
+
+/** Levels of a log that writes ordinary events. */
+const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
+
+export interface AuditOptions {
+  /** This node in events; made of host and process when absent. */
+  node?: string | undefined
+  /** How much of an address events keep; 24 and 48 bits when absent. */
+  network?: NetworkBits
+  /** Of this node, ms. */
+  clock?: () => number
+  /** Goes on counting. */
+  counts?: Counts
+}
+
+type Listener = (event: RecordedEvent, session: Session | undefined) => void
+
+/** Counts and logs events. Recording never fails and never waits. */
+export class Audit {
+  /** This node, as operators know it. */
   readonly node: string
-  readonly store: EventStore
-  readonly live: LiveEvents
-  readonly recorder: Recorder
-  /** ms, of this node */
-  readonly clock: () => number
-}
+  /** As much of an address as events keep. */
+  readonly networkOf: (address: string) => string
+  readonly #counts: Counts
+  readonly #log: FastifyBaseLogger
+  readonly #clock: () => number
+  readonly #listeners: Listener[] = []
 
-async function events(app: FastifyInstance, options: EventsOptions): Promise<void> {
-  const { clock, limits } = options
-  const store = app.store.events
-  const { node, networkOf } = app.audit
-  const followed = followSignals(app, options)
-  const recorder = new Recorder({ store, limits, clock, lost: options.totals.lost, ...followed.hears })
-  const live = new LiveEvents({ store, clock, view: eventView })
-  const onSignal = (signal: Signal) => recorder.signal(signal)
-  const { accessTtlSeconds, signals } = options
-  const detector = new Detector({ node, accessTtlSeconds, ...signals, networkOf, onSignal })
-  app.decorate('events', { node, store, live, recorder, clock })
-  app.audit.onRecorded((event, session) => {
-    recorder.record(event, session)
-    detector.see(event, session)
-  })
-  recorder.start()
-  const stopHeartbeat = startHeartbeat(store, reporting(app, node, options))
-  app.addHook('preClose', async () => live.close())
-  app.addHook('onClose', async () => {
-    stopHeartbeat()
-    await recorder.stop()
-    followed.stop()
-  })
-}
+  constructor(log: FastifyBaseLogger, options: AuditOptions) {
+    const { node = ownName(), network = { ipv4: 24, ipv6: 48 }, clock = Date.now } = options
+    this.node = node
+    this.networkOf = networkNames(network)
+    this.#counts = options.counts ?? newCounts(reasons)
+    this.#log = log
+    this.#clock = clock
+  }
 
-// What follows when the store has taken a signal that was not there before: so it happens once, whichever nodes found it.
-function followSignals(app: FastifyInstance, { webhook: told, clock, totals }: EventsOptions) {
-  const lost = (what: string) => (signal: Signal) => app.log.error({ signal: signal.id, rule: signal.rule }, what)
-  const followUp = new FollowUp(app.sessions, lost('the action of a signal could not be done'))
-  const webhook = told && new Webhook({ ...told, clock, onLost: lost('the webhook did not take a signal') })
-  const onNewSignals = (signals: readonly Signal[]) => {
-    for (const signal of signals) {
-      countUp(totals.signals, signal.rule)
-      app.log.warn({ signal }, 'signal')
-      followUp.add(signal)
-      webhook?.send(signal)
+  /**
+   * Records one event. Whatever is wrong with what it is given, or with who listens, the one who records goes on.
+   * @param request where it came from; undefined when the gateway itself acted
+   */
+  record(request: FastifyRequest | undefined, event: AuditEvent): void {
+    try {
+      this.#record(request, event)
+    } catch (err) {
+      this.#complain(err)
     }
   }
-  const onFailure = (err: unknown) => app.outages.note('events', { err })
-  const stop = () => {
-    followUp.stop()
-    webhook?.stop()
+
+  #record(request: FastifyRequest | undefined, event: AuditEvent): void {
+    countUp(this.#counts, event.reason)
+    const recorded = this.#complete(request, event)
+    const log = request?.log ?? this.#log
+    // A line that is not written anyway shall not be made: there is one for each refresh.
+    const { level }: ReasonRow = reasonTable[event.reason]
+    if (level === 'warn') log.warn(this.#lineOf(recorded), 'alarm')
+    else if (level === 'debug') log.debug(this.#lineOf(recorded), 'event')
+    else if (talkative.has(log.level)) log.info(this.#lineOf(recorded), 'event')
+    for (const listener of this.#listeners) this.#tell(listener, recorded, event.session)
   }
-  return { hears: { onNewSignals, onFailure }, stop }
+
+  /** Calls `listener` with each event from now on; it must neither throw nor wait. */
+  onRecorded(listener: Listener): void {
+    this.#listeners.push(listener)
+  }
+
+  #complain(err: unknown): void {
+    try {
+      this.#log.error({ err }, 'an event could not be recorded')
+    } catch {
+      // A log that fails has nobody left to tell.
+    }
+  }
+
+  // One who fails keeps the event from nobody else.
+  #tell(listener: Listener, event: RecordedEvent, session: Session | undefined): void {
+    try {
+      listener(event, session)
+    } catch (err) {
+      this.#complain(err)
+    }
+  }
+
+  // Every member by name: there is one of these for each refresh, and a spread would cost more than all that is done with it.
+  #complete(request: FastifyRequest | undefined, event: AuditEvent): RecordedEvent {
+    const at = this.#clock()
+    const { reason, granted, sub, sid, generation, detail, issuedAtSeconds } = event
+    const tokenAgeSeconds =
+      issuedAtSeconds === undefined ? undefined : Math.max(0, Math.floor(at / 1000) - issuedAtSeconds)
+    const client = request && (rememberedLabel(request.headers['user-agent'] ?? '') || undefined)
+    const network = request && (this.networkOf(request.clientAddress) || undefined)
+    const actor = request && actorOf(request, event)
+    const { node } = this
+    return { at, node, reason, granted, sub, sid, generation, client, network, tokenAgeSeconds, actor, detail }
+  }
+
+  // The actor stands in the request's own log already.
+  #lineOf({ reason, at: _, actor: __, ...rest }: RecordedEvent): object {
+    return { event: reason, ...rest }
+  }
+
+  /** How often each reason was recorded since this process started. */
+  counts(): Record<string, number> {
+    return Object.fromEntries(this.#counts)
+  }
 }
 
-function reporting(app: FastifyInstance, node: string, { clock, version }: EventsOptions): () => NodeReport {
-  const startedAt = clock()
-  return () => {
-    const { ageMs, entries } = app.revocation.status()
-    const revocationLogAgeMs = Math.min(Math.round(ageMs), Number.MAX_SAFE_INTEGER)
-    const { storeAheadMs } = app.clocks
-    return { node, seenAt: clock(), startedAt, version, revocationLogAgeMs, revocationEntries: entries, storeAheadMs }
-  }
+function actorOf(request: FastifyRequest, { sub }: AuditEvent): string | undefined {
+  const caller = request.access?.sub
+  return caller === sub ? undefined : caller
 }
 
-/** Fastify plugin: decorates `app.events`. */
-export default fp(events, {
-  name: 'events',
-  fastify: '5.x',
-  dependencies: ['session-store', 'usage', 'clocks', 'revocation'],
-  decorators: { fastify: ['store', 'audit', 'sessions', 'clocks', 'revocation'] },
-})
+/** Host and process: two workers of one machine are two nodes. */
+function ownName(): string {
+  const host = hostname().replace(/[^A-Za-z0-9.-]/g, '-')
+  return `${host.slice(0, 24)}-${process.pid}`
+}
+
+async function audit(app: FastifyInstance, options: AuditOptions): Promise<void> {
+  app.decorate('audit', new Audit(app.log, options))
+}
+
+/** Fastify plugin: decorates `app.audit`. */
+export default fp(audit, { name: 'audit', fastify: '5.x', dependencies: ['client-address'] })

@@ -4,9 +4,8 @@ import { EvenLimit } from '../collections/even-limit.ts'
 import type { EventBatch, EventStore, EventStoreLimits, Signal, TimelineStep } from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
 import { endsAt } from '../session-store/rotation.ts'
-import { lastingReasons } from './lasting.ts'
-import { isStep } from './sentences.ts'
-import type { RecordedEvent } from './usage.ts'
+import type { RecordedEvent } from './index.ts'
+import { rowOf } from './reasons/index.ts'
 
 export interface RecorderOptions {
   store: EventStore
@@ -35,16 +34,9 @@ const signalLimit = 200
 /** Of each reason that refuses, so many a second are kept as events; all are counted. A flood then displaces little. */
 const refusalsPerSecond = 20
 /**
- * What one session can bring about again and again: so much of it is kept as events, a third at once; all of it is counted. Whoever
- * refreshes as access tokens expire stays far below.
+ * Of reasons that repeat, so much of one session is kept as events, a third at once; all of it is counted. Whoever refreshes as
+ * access tokens expire stays far below.
  */
-const repeatable: ReadonlySet<string> = new Set([
-  'rotated',
-  'retried_concurrent',
-  'retried_lost_answer',
-  'refresh_limited',
-  'ahead_refused',
-])
 const repeatsKept = { max: 30, windowMs: 10 * 60_000 }
 /** What lasts of what one person brings about alone, by signing in and out: it must not push out what administrators do. */
 const lastingKept = { max: 300, windowMs: 30 * 60_000 }
@@ -106,7 +98,7 @@ export class Recorder {
     if (events > 0 && this.#mayKeep(event)) this.#push(this.#events, event)
     if (sid === undefined) return
     if (granted && session && this.#active.size < queueLimit) this.#active.add(sid)
-    if (timelineEntries === 0 || !isStep(reason)) return
+    if (timelineEntries === 0 || rowOf(reason)?.sentence === undefined) return
     this.#push(this.#steps, { event, sid, keepUntil: session ? endsAt(session) + keepTimelineMs : 0 })
   }
 
@@ -202,16 +194,16 @@ export class Recorder {
   }
 
   #lasts({ reason, sub, actor }: RecordedEvent): boolean {
-    if (!lastingReasons.has(reason)) return false
+    if (!rowOf(reason)?.lasts) return false
     return sub === undefined || actor !== undefined || this.#lasting.take(sub)
   }
 
   #mayKeep({ reason, at, granted, sid }: RecordedEvent): boolean {
-    if (sid !== undefined && repeatable.has(reason) && !this.#repeats.take(sid)) {
+    if (sid !== undefined && rowOf(reason)?.repeats && !this.#repeats.take(sid)) {
       this.#options.lost.sampled += 1
       return false
     }
-    if (granted || lastingReasons.has(reason)) return true
+    if (granted || rowOf(reason)?.lasts) return true
     const second = Math.floor(at / 1000)
     const budget = this.#errorResponses.get(reason)
     if (budget?.second !== second) {

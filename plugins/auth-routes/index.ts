@@ -49,12 +49,12 @@ export default fp(authRoutes, {
     'browser-origin',
     'cookies',
     'credentials',
-    'events',
+    'audit-trail',
     'login-limit',
     'session-store',
-    'usage',
+    'audit',
   ],
   decorators: {
-    fastify: ['accessTokens', 'credentials', 'events', 'loginLimit', 'sessions', 'audit'],
+    fastify: ['accessTokens', 'credentials', 'auditTrail', 'loginLimit', 'sessions', 'audit'],
   },
 })

@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AccessClaims } from '../access-tokens/claims.ts'
-import { sentenceOf } from '../audit/index.ts'
+import { sentenceOf } from '../audit/reasons/index.ts'
 import { accessOf, requires } from '../authenticate.ts'
 import { errorResponses, problem } from '../errors/index.ts'
 import { timelineBatchLimit } from '../session-store/port/events.ts'
@@ -81,8 +81,8 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
 async function listOwn(app: FastifyInstance, access: AccessClaims) {
   const own = await app.sessions.list(access.sub)
   // What this node knows and has not handed over yet belongs to the response. Of very many sessions, the newest say what happened.
-  await app.events.recorder.flushForReader()
-  const timelines = await app.events.store.timelines(own.slice(0, timelineBatchLimit).map(({ sid }) => sid))
+  await app.auditTrail.recorder.flushForReader()
+  const timelines = await app.auditTrail.store.timelines(own.slice(0, timelineBatchLimit).map(({ sid }) => sid))
   const sessions = own.map((session, i) => ({
     ...sessionView(session, access.sid),
     events: (timelines[i] ?? []).map(ownEntryView),
@@ -92,9 +92,9 @@ async function listOwn(app: FastifyInstance, access: AccessClaims) {
 
 async function readOwn(app: FastifyInstance, access: AccessClaims, sid: string) {
   const session = await findOwn(app, access, sid)
-  await app.events.recorder.flushForReader()
-  const [entries = []] = await app.events.store.timelines([sid])
-  const end = endOf(session, entries, app.events.clock())
+  await app.auditTrail.recorder.flushForReader()
+  const [entries = []] = await app.auditTrail.store.timelines([sid])
+  const end = endOf(session, entries, app.auditTrail.clock())
   return {
     ...sessionView(session, access.sid),
     ...(end && { ended: { at: end.at, sentence: sentenceOf(end.reason) } }),

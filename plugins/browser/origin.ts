@@ -118,6 +118,6 @@ async function browserOrigin(app: FastifyInstance, options: BrowserOriginOptions
 export default fp(browserOrigin, {
   name: 'browser-origin',
   fastify: '5.x',
-  dependencies: ['usage', 'cookies'],
+  dependencies: ['audit', 'cookies'],
   decorators: { fastify: ['audit'] },
 })

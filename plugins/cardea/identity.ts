@@ -3,7 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import accessTokens, { toleratedClockMs } from '../access-tokens/index.ts'
 import type { SigningAlgorithm } from '../access-tokens/key-material.ts'
-import events, { type EventsOptions } from '../audit/index.ts'
+import auditTrail, { type AuditTrailOptions } from '../audit/trail.ts'
 import authenticate from '../authenticate.ts'
 import { monotonicOf } from '../clocks/clock-watch.ts'
 import clocks from '../clocks/index.ts'
@@ -47,9 +47,9 @@ export interface IdentitySettings extends SessionPolicy {
   /** Events that are kept, and steps of a session's timeline. */
   events: { kept: number; timelineEntries: number }
   /** What follows a signal, by rule, and from where on it is one; the rules' own when they are not named. */
-  signals: EventsOptions['signals']
+  signals: AuditTrailOptions['signals']
   /** Who is told of signals; nobody when absent. */
-  webhook?: EventsOptions['webhook']
+  webhook?: AuditTrailOptions['webhook']
 }
 
 export interface IdentityOptions extends IdentitySettings {
@@ -73,7 +73,7 @@ export interface IdentityOptions extends IdentitySettings {
 }
 
 /**
- * Registers session-store, clocks, revocation, access-tokens, authenticate, credentials, login-limit and events.
+ * Registers session-store, clocks, revocation, access-tokens, authenticate, credentials, login-limit and audit-trail.
  * @throws StoreUnavailable when the store does not answer; Error when its keys are sealed under another secret
  */
 export async function registerIdentity(app: FastifyInstance, options: IdentityOptions): Promise<void> {
@@ -116,7 +116,7 @@ export async function registerIdentity(app: FastifyInstance, options: IdentityOp
   const cost = options.hashingCost && { cost: options.hashingCost }
   await app.register(credentials, { ...options.hashing, ...cost, issuer, clock })
   await app.register(loginLimit, { perSubject: options.loginLimit, perAddress: options.addressLimit, secrets, clock })
-  await app.register(events, {
+  await app.register(auditTrail, {
     version: options.version,
     limits: { events: options.events.kept, timelineEntries: options.events.timelineEntries },
     accessTtlSeconds,

@@ -3,7 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import manifest from '../../package.json' with { type: 'json' }
-import audit, { type AuditOptions } from '../audit/usage.ts'
+import audit, { type AuditOptions } from '../audit/index.ts'
 import authRoutes from '../auth-routes/index.ts'
 import bodyMemory from '../body-parsers/memory.ts'
 import cookies from '../browser/cookies.ts'

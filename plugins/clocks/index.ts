@@ -155,6 +155,6 @@ async function clocks(app: FastifyInstance, options: ClocksOptions): Promise<voi
 export default fp(clocks, {
   name: 'clocks',
   fastify: '5.x',
-  dependencies: ['session-store', 'usage'],
+  dependencies: ['session-store', 'audit'],
   decorators: { fastify: ['store', 'audit'] },
 })

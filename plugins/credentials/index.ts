@@ -214,6 +214,6 @@ async function credentials(app: FastifyInstance, options: CredentialsOptions): P
 export default fp(credentials, {
   name: 'credentials',
   fastify: '5.x',
-  dependencies: ['session-store', 'usage'],
+  dependencies: ['session-store', 'audit'],
   decorators: { fastify: ['store', 'audit'] },
 })

@@ -139,6 +139,6 @@ async function loginLimit(app: FastifyInstance, options: LoginLimitOptions): Pro
 export default fp(loginLimit, {
   name: 'login-limit',
   fastify: '5.x',
-  dependencies: ['client-address', 'cookies', 'session-store', 'usage'],
+  dependencies: ['client-address', 'cookies', 'session-store', 'audit'],
   decorators: { fastify: ['store', 'audit'] },
 })

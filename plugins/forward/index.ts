@@ -285,6 +285,6 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
 export default fp(forward, {
   name: 'forward',
   fastify: '5.x',
-  dependencies: ['body-memory', 'client-address', 'request-guard', 'authenticate', 'usage'],
+  dependencies: ['body-memory', 'client-address', 'request-guard', 'authenticate', 'audit'],
   decorators: { fastify: ['authorize', 'browserOrigins', 'tokenStatus', 'audit'], request: ['access'] },
 })

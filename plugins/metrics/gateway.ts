@@ -13,10 +13,10 @@ export function addGateway(
 ): void {
   const add = (type: 'gauge' | 'counter', name: string, help: string, read: () => number) =>
     addRead(registry, { name, help, type }, () => [{ labels: {}, value: read() }])
-  const { credentials, events } = app
+  const { credentials, auditTrail } = app
   add('gauge', 'cardea_hashing_running', 'Password hashes being computed.', () => credentials.hashing.running)
   add('gauge', 'cardea_hashing_waiting', 'Password hashes that wait.', () => credentials.hashing.waiting)
-  add('gauge', 'cardea_events_waiting', 'Events that wait to be stored.', () => events.recorder.waiting)
+  add('gauge', 'cardea_events_waiting', 'Events that wait to be stored.', () => auditTrail.recorder.waiting)
   add('counter', 'cardea_events_dropped_total', 'Events that were lost.', () => lost.dropped)
   add(
     'counter',
@@ -36,5 +36,5 @@ export function addGateway(
     type: 'counter',
   } as const
   addRead(registry, found, () => [...signals].map(([rule, value]) => ({ labels: { rule }, value })))
-  add('gauge', 'cardea_live_readers', 'Who watches the events of this node.', () => events.live.size)
+  add('gauge', 'cardea_live_readers', 'Who watches the events of this node.', () => auditTrail.live.size)
 }

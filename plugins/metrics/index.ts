@@ -53,6 +53,6 @@ function metricsOfProcess(): Metric[] {
 export default fp(metrics, {
   name: 'metrics',
   fastify: '5.x',
-  dependencies: ['usage', 'events', 'revocation', 'credentials', 'forward'],
-  decorators: { fastify: ['audit', 'events', 'sessions', 'revocation', 'credentials', 'routeMeters'] },
+  dependencies: ['audit', 'audit-trail', 'revocation', 'credentials', 'forward'],
+  decorators: { fastify: ['audit', 'auditTrail', 'sessions', 'revocation', 'credentials', 'routeMeters'] },
 })

@@ -2,27 +2,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { countUp } from '../audit/counts.ts'
-import type { RecordedEvent } from '../audit/usage.ts'
+import type { RecordedEvent } from '../audit/index.ts'
+import { givesToken, reasonsWhere, rowOf } from '../audit/reasons/index.ts'
 import { addRead, histogramValues } from './counted.ts'
 import type { Totals } from './totals.ts'
 
-// What a refresh can come to.
-const refreshed = ['rotated', 'retried_lost_answer', 'retried_concurrent', 'ahead_healed'] as const
-const refused = [
-  'reused',
-  'ahead_refused',
-  'expired_idle',
-  'expired_absolute',
-  'session_ended',
-  'unknown_session',
-  'forged',
-] as const
-const logins = {
-  login_ok: 'ok',
-  login_failed: 'failed',
-  login_limited: 'limited',
-  hashing_overloaded: 'overloaded',
-} as const
+// What a refresh and a sign-in can come to.
+const granted = reasonsWhere(givesToken)
+const refused = reasonsWhere((row) => row.refresh !== undefined && !givesToken(row))
+const logins = reasonsWhere(({ login }) => login !== undefined)
 
 /** Adds them. */
 export function addSessions(app: FastifyInstance, registry: Registry, totals: Totals): void {
@@ -39,12 +27,12 @@ function addCounts(registry: Registry, { events }: Totals): void {
   )
   addRead(registry, { name: 'cardea_refreshes_total', help: 'Refreshes by outcome and reason.', type: 'counter' }, () =>
     [
-      ...refreshed.map((reason) => ({ outcome: 'granted', reason })),
+      ...granted.map((reason) => ({ outcome: 'granted', reason })),
       ...refused.map((reason) => ({ outcome: 'refused', reason })),
     ].map((labels) => ({ labels, value: countOf(labels.reason) })),
   )
   addRead(registry, { name: 'cardea_logins_total', help: 'Logins by outcome.', type: 'counter' }, () =>
-    Object.entries(logins).map(([reason, outcome]) => ({ labels: { outcome }, value: countOf(reason) })),
+    logins.map((reason) => ({ labels: { outcome: rowOf(reason)?.login ?? '' }, value: countOf(reason) })),
   )
 }
 
@@ -99,7 +87,7 @@ function addActive(app: FastifyInstance, registry: Registry): void {
   const name = 'cardea_active_sessions'
   const help = 'Sessions that began or were refreshed in a window, of all nodes, about.'
   addRead(registry, { name, help, type: 'gauge', aggregator: 'max' }, async () => {
-    const active = await app.events.store.countActive(app.events.clock())
+    const active = await app.auditTrail.store.countActive(app.auditTrail.clock())
     return Object.entries(active).map(([window, value]) => ({ labels: { window }, value }))
   })
 }

@@ -1,8 +1,8 @@
 // The totals of a process since it started, whichever app counted: a reload builds a new app, and a counter that falls would
 // be read as a restart. Each app adds to it, the metrics plugin reads it.
 import { newCounts } from '../audit/counts.ts'
+import { reasons } from '../audit/reasons/index.ts'
 import { ruleTable } from '../audit/rules.ts'
-import { reasonTable } from '../audit/usage.ts'
 import type { RouteMeter } from '../forward/route/meter.ts'
 import { Histogram } from './histogram.ts'
 import { Propagation } from './propagation.ts'
@@ -15,7 +15,7 @@ const revocationKinds = ['session', 'subject', 'everyone', 'token', 'signing_key
 
 export class Totals {
   /** Events by reason. */
-  readonly events = newCounts(Object.keys(reasonTable))
+  readonly events = newCounts(reasons)
   /** Events and refusals that were not kept. */
   readonly lost = { dropped: 0, sampled: 0 }
   /** Signals that this node was the first to find, by rule. */

@@ -78,6 +78,6 @@ function refuseWhenReplaced(app: FastifyInstance, condition: StoreCondition): vo
 export default fp(sessionStore, {
   name: 'session-store',
   fastify: '5.x',
-  dependencies: ['client-address', 'usage'],
+  dependencies: ['client-address', 'audit'],
   decorators: { fastify: ['audit'] },
 })

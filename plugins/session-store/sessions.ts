@@ -1,7 +1,8 @@
 // Sessions as the routes see them: tokens in, tokens out. Between the routes and the store port; it reads and writes refresh
 // tokens, records what happened, and tells listeners what ended. It never decides: `decide` and the store do.
 import type { FastifyRequest } from 'fastify'
-import type { Audit, AuditEvent, Reason } from '../audit/usage.ts'
+import type { Audit, AuditEvent } from '../audit/index.ts'
+import { givesToken, type Reason, reasonTable } from '../audit/reasons/index.ts'
 import type { EvenLimit } from '../collections/even-limit.ts'
 import { LruMap } from '../collections/lru-map.ts'
 import type { Secret } from '../keys/secrets.ts'
@@ -125,15 +126,14 @@ export class Sessions {
     // A token says when its session ends at the latest, and nothing changes that: a record that says otherwise is not ours.
     const isForged = session !== undefined && session.absoluteExpirySeconds !== presented.absoluteExpirySeconds
     const reason = isForged ? 'record_forged' : reasonOf(rotated)
-    const isGrant = rotated.outcome === 'rotated' || rotated.outcome === 'retried' || rotated.outcome === 'healed'
-    const granted = !isForged && isGrant
+    const granted = givesToken(reasonTable[reason])
     if (rotated.outcome === 'rotated' || rotated.outcome === 'healed') refreshLimit?.count(sid)
     const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
     const revocations = 'revocations' in rotated ? rotated.revocations : []
     this.#announce(revocations)
     audit.record(request, { ...event, reason, granted, detail })
     this.#recordEnds(revocations, request)
-    return granted ? { outcome: 'granted', grant: this.#grant(rotated.session) } : { outcome: 'refused', reason }
+    return granted && session ? { outcome: 'granted', grant: this.#grant(session) } : { outcome: 'refused', reason }
   }
 
   // Only the newest generation rotates, or one that the store has lost. A superseded one that comes again is a retry or reuse,

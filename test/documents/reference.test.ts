@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import t, { type Test } from 'tap'
-import { reasonTable } from '../../plugins/audit/usage.ts'
+import { reasons, reasonTable } from '../../plugins/audit/reasons/index.ts'
 import { errorTable } from '../../plugins/errors/table.ts'
 import { compileRoutes } from '../../plugins/forward/route/compile.ts'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded/index.ts'
@@ -84,7 +84,7 @@ t.test('the table of errors is the error table', async (t) => {
 t.test('the table of reasons is the closed list', async (t) => {
   t.strictSame(
     rows('Reasons'),
-    Object.entries(reasonTable).map(([name, meaning]) => [codeText(name), meaning]),
+    reasons.map((name) => [codeText(name), reasonTable[name].meaning]),
   )
 })
 

@@ -1,7 +1,7 @@
 // A session's timeline as people see it: for an administrator with every particular, for its owner in plain words.
-import { sentenceOf } from '../../audit/index.ts'
+import { rowOf, sentenceOf } from '../../audit/reasons/index.ts'
 import type { TimelineEntry } from '../../session-store/port/events.ts'
-import type { EndReason, Session } from '../../session-store/port/store.ts'
+import type { Session } from '../../session-store/port/store.ts'
 import { endsAt, expiryOf } from '../../session-store/rotation.ts'
 import { timestamp } from './session-view.ts'
 
@@ -34,21 +34,6 @@ function when({ at, until, count }: TimelineEntry) {
   return { at: timestamp(at), ...(count > 1 && { until: timestamp(until) }), count }
 }
 
-/** Reasons that end a session, for one whose record is gone. */
-const endings: Record<EndReason | 'expired_idle' | 'expired_absolute', true> = {
-  logout: true,
-  revoked_by_user: true,
-  revoked_by_admin: true,
-  revoked_by_reuse: true,
-  revoked_by_signal: true,
-  session_limit: true,
-  password_changed: true,
-  user_disabled: true,
-  login_demanded: true,
-  expired_idle: true,
-  expired_absolute: true,
-}
-
 /**
  * How a session ended: by its tombstone, by its limits, or by what its timeline still says.
  * @param now ms
@@ -60,6 +45,6 @@ export function endOf(session: Session | undefined, entries: readonly TimelineEn
   }
   const expired = session && expiryOf(session, now)
   if (session && expired) return { at: timestamp(endsAt(session)), reason: `expired_${expired}` }
-  const last = session ? undefined : entries.find(({ reason }) => Object.hasOwn(endings, reason))
+  const last = session ? undefined : entries.find(({ reason }) => rowOf(reason)?.ends)
   return last && { at: timestamp(last.at), reason: last.reason }
 }

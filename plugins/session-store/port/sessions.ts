@@ -1,17 +1,6 @@
 // The part of the store port about sessions and the revocation log: what is kept, what a verb is given, what comes of it. Times are
 // milliseconds of the store's own clock unless a name ends in `Seconds`.
-
-/** Why a session ended. Kept in its tombstone until the session's absolute expiry. */
-export type EndReason =
-  | 'logout'
-  | 'revoked_by_user'
-  | 'revoked_by_admin'
-  | 'revoked_by_reuse'
-  | 'session_limit'
-  | 'password_changed'
-  | 'user_disabled'
-  | 'revoked_by_signal'
-  | 'login_demanded'
+import type { EndReason } from '../../audit/reasons/index.ts'
 
 /** One login on one device. Constant in size, however often it is rotated. */
 export interface Session {

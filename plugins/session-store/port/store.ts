@@ -9,6 +9,7 @@ import type { KeyStore } from './keys.ts'
 import type { SessionStore } from './sessions.ts'
 import type { UserStore } from './users.ts'
 
+export type { EndReason } from '../../audit/reasons/index.ts'
 export type * from './attempts.ts'
 export type * from './keys.ts'
 export type * from './sessions.ts'

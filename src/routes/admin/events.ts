@@ -3,8 +3,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
-import { eventView } from '../../../plugins/audit/index.ts'
-import { type Reason, reasonTable } from '../../../plugins/audit/usage.ts'
+import { reasons } from '../../../plugins/audit/reasons/index.ts'
+import { eventView } from '../../../plugins/audit/view.ts'
 import { closed, noQuery, sid, subject, time } from '../../../plugins/auth-routes/wire/fields.ts'
 import { timestamp } from '../../../plugins/auth-routes/wire/session-view.ts'
 import { accessOf } from '../../../plugins/authenticate.ts'
@@ -23,9 +23,7 @@ const eventsQuery = Type.Object(
     sid: Type.Optional(sid),
     sub: Type.Optional(subject),
     // Object.keys forgets that the keys are the reasons.
-    reason: Type.Optional(
-      Type.Enum(Object.keys(reasonTable) as Reason[], { description: 'A word of the closed list.' }),
-    ),
+    reason: Type.Optional(Type.Enum([...reasons], { description: 'A word of the closed list.' })),
     before: Type.Optional(place),
     limit: Type.Optional(pageLimit),
   },
@@ -143,12 +141,12 @@ export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 async function listEvents(app: FastifyInstance, { before, limit, ...filter }: Static<typeof eventsQuery>) {
-  const page = await app.events.store.page(filter, { before, limit: Number(limit ?? defaultPageLimit) })
+  const page = await app.auditTrail.store.page(filter, { before, limit: Number(limit ?? defaultPageLimit) })
   return { events: page.events.map(eventView), next: page.next ?? null }
 }
 
 async function listSignals(app: FastifyInstance, { before, limit, ...filter }: Static<typeof signalsQuery>) {
-  const page = await app.events.store.signals(filter, { before, limit: Number(limit ?? defaultPageLimit) })
+  const page = await app.auditTrail.store.signals(filter, { before, limit: Number(limit ?? defaultPageLimit) })
   return { signals: page.signals.map(signalView), next: page.next ?? null }
 }
 
@@ -158,8 +156,8 @@ function signalView({ at, ...signal }: Signal) {
 
 function watchEvents(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply) {
   const access = accessOf(request)
-  const isOver = () => access.exp * 1000 <= app.events.clock() || app.revocation.isRevoked(access)
-  const reader = app.events.live.open(isOver)
+  const isOver = () => access.exp * 1000 <= app.auditTrail.clock() || app.revocation.isRevoked(access)
+  const reader = app.auditTrail.live.open(isOver)
   if (!reader) throw problem('overloaded', { reason: 'too_many_watch', headers: { 'Retry-After': '5' } })
   reply.header('content-type', 'text/event-stream').header('cache-control', 'no-store')
   // A proxy in between must not gather them (nginx).

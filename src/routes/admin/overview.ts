@@ -108,12 +108,12 @@ export const adminOverview: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 async function readHistory(app: FastifyInstance, window: CountWindow) {
-  const { from, reasons } = await app.events.store.history(window, app.events.clock())
+  const { from, reasons } = await app.auditTrail.store.history(window, app.auditTrail.clock())
   return { step_seconds: windows[window].stepSeconds, from: timestamp(from), reasons }
 }
 
 async function readOverview(app: FastifyInstance) {
-  const { store, clock } = app.events
+  const { store, clock } = app.auditTrail
   const now = clock()
   const [active, nodes, keys] = await Promise.all([store.countActive(now), store.nodes(now), app.store.keys.list()])
   return {

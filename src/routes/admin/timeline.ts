@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { sentenceOf } from '../../../plugins/audit/index.ts'
+import { sentenceOf } from '../../../plugins/audit/reasons/index.ts'
 import { closed, noQuery, sidParams, time } from '../../../plugins/auth-routes/wire/fields.ts'
 import { endOf, timelineEntryView } from '../../../plugins/auth-routes/wire/timeline-view.ts'
 import { errorResponses, problem } from '../../../plugins/errors/index.ts'
@@ -57,10 +57,10 @@ export const adminTimeline: FastifyPluginAsyncTypebox = async (app) => {
 
 async function readTimeline(app: FastifyInstance, sid: string) {
   // What this node knows and has not handed over yet belongs to the response.
-  await app.events.recorder.flushForReader()
-  const [session, [entries = []]] = await Promise.all([app.sessions.read(sid), app.events.store.timelines([sid])])
+  await app.auditTrail.recorder.flushForReader()
+  const [session, [entries = []]] = await Promise.all([app.sessions.read(sid), app.auditTrail.store.timelines([sid])])
   if (!session && entries.length === 0) throw problem('not_found', { reason: 'unknown_session' })
-  const ended = endOf(session, entries, app.events.clock())
+  const ended = endOf(session, entries, app.auditTrail.clock())
   return {
     sid,
     ...(session && { sub: session.sub }),

@@ -1,11 +1,13 @@
-// GET /ops: the operators' page, as files: its modules as they stand in src/ops, and the three libraries they import, from
-// node_modules. Nothing is built. The files are public; what the page shows comes from /admin, for operators only.
+// GET /ops: the operators' page, as files: its modules as they stand in src/ops, the three libraries they import, from
+// node_modules, and what the page needs of the table of reasons, as a module. Nothing is built. The files are public; what the page shows comes from /admin, for operators only.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { fileAt, filesOf, type KeptFile } from '../../../plugins/files/kept-files.ts'
+import { reasons, reasonTable } from '../../../plugins/audit/reasons/index.ts'
+import type { ReasonRow } from '../../../plugins/audit/reasons/row.ts'
+import { fileAt, filesOf, KeptFile } from '../../../plugins/files/kept-files.ts'
 
 export interface OpsOptions {
   /** Whether the page is served. */
@@ -37,12 +39,22 @@ export default async function ops(app: FastifyInstance, { enabled }: OpsOptions)
   }
   const packages = packageFolder()
   for (const [name, path] of Object.entries(modules)) serve(app, `modules/${name}`, fileAt(join(packages, path)))
+  serve(app, 'modules/reasons.js', new KeptFile('reasons.js', async () => Buffer.from(reasonModule())))
   // The page's own paths are relative to /ops/. A relative target: a proxy may have taken a prefix off.
   app.get('/ops', { schema: { hide: true } }, (_request, reply) => reply.redirect('ops/', 308))
 }
 
 function serve(app: FastifyInstance, path: string, file: KeptFile): void {
   app.get(`/ops/${path}`, { schema: { hide: true } }, (request, reply) => file.send(request, reply))
+}
+
+// What `#reasons` is in a browser: the columns of the table that the page shows. In Node, package.json names the table itself.
+function reasonModule(): string {
+  const shown = reasons.map((reason) => {
+    const { title, tone, refresh }: ReasonRow = reasonTable[reason]
+    return [reason, { title, tone, refresh }]
+  })
+  return `export const reasonTable = ${JSON.stringify(Object.fromEntries(shown))}\n`
 }
 
 // Packages may stand in a folder further up; where the page's first one is, the others are.

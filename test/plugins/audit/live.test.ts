@@ -11,7 +11,7 @@ async function withListening(t: Test) {
   const gateway = await startGateway(t)
   const { port } = new URL(await gateway.app.listen({ host: '127.0.0.1', port: 0 }))
   const admin = await gateway.signIn('root')
-  const { live, recorder } = gateway.app.events
+  const { live, recorder } = gateway.app.auditTrail
   const step = async () => {
     await recorder.flush()
     await live.look()
@@ -107,7 +107,7 @@ t.test('a reader that does not read is dropped, not buffered for', async (t) => 
 
 t.test('so many may watch, and no more', async (t) => {
   const { app, admin } = await withListening(t)
-  const readers = Array.from({ length: 100 }, () => app.events.live.open(() => false))
+  const readers = Array.from({ length: 100 }, () => app.auditTrail.live.open(() => false))
   t.ok(readers.every(Boolean))
   const refused = await app.inject({ url: '/admin/events/stream', headers: bearer(admin) })
   t.match(refused.json(), { code: 'overloaded' })
@@ -118,7 +118,7 @@ t.test('a HEAD request watches nothing', async (t) => {
   const { app, admin } = await withListening(t)
   const response = await app.inject({ method: 'HEAD', url: '/admin/events/stream', headers: bearer(admin) })
   t.ok(response.statusCode >= 400)
-  t.equal(app.events.live.size, 0)
+  t.equal(app.auditTrail.live.size, 0)
 })
 
 t.test('a reader that leaves is forgotten', async (t) => {
@@ -134,14 +134,14 @@ t.test('while the store is away, those who watch are told, and see again when it
   const scene = await withListening(t)
   const seen = await watch(t, scene)
   await scene.step()
-  const { page } = scene.app.events.store
-  scene.app.events.store.page = () => Promise.reject(new Error('away'))
+  const { page } = scene.app.auditTrail.store
+  scene.app.auditTrail.store.page = () => Promise.reject(new Error('away'))
   await until(
     () => scene.live.look(),
     'it is told',
     () => seen.text.includes(': the store is away'),
   )
-  scene.app.events.store.page = page
+  scene.app.auditTrail.store.page = page
   await scene.post('/auth/login', { username: 'alice', password: 'wrong' })
   await until(scene.step, 'the event', () => seen.text.includes('login_failed'))
 })

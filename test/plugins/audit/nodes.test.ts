@@ -31,7 +31,7 @@ async function startTwo(t: Test, config = {}): Promise<[TestGateway & { prefix: 
   return [{ ...one, prefix }, two]
 }
 
-const flush = (...gateways: TestGateway[]) => Promise.all(gateways.map(({ app }) => app.events.recorder.flush()))
+const flush = (...gateways: TestGateway[]) => Promise.all(gateways.map(({ app }) => app.auditTrail.recorder.flush()))
 const refresh = ({ post }: TestGateway, refresh_token: string, options = {}) =>
   post('/auth/token', { grant_type: 'refresh_token', refresh_token }, options)
 
@@ -69,19 +69,19 @@ t.test('either node tells the events, counts, nodes and timelines of both', asyn
 
 t.test('a live reader on one node sees what happens on the other', async (t) => {
   const [one, two] = await startTwo(t)
-  const reader = two.app.events.live.open(() => false)
+  const reader = two.app.auditTrail.live.open(() => false)
   let seen = ''
   reader?.on('data', (part) => {
     seen += part
   })
   await eventually('a first look', async () => {
-    await two.app.events.live.look()
+    await two.app.auditTrail.live.look()
     return seen.includes('live')
   })
   await one.post('/auth/login', { username: 'alice', password: 'wrong' })
   await flush(one)
   await eventually('the event', async () => {
-    await two.app.events.live.look()
+    await two.app.auditTrail.live.look()
     return seen.includes('"node":"one","at"') || seen.includes('login_failed')
   })
   t.match(seen, /"node":"one"/)
@@ -107,7 +107,7 @@ t.test('what both nodes find is one signal, told once', async (t) => {
   }
   await flush(one, two)
   for (const { app } of [one, two]) {
-    const { signals } = await app.events.store.signals({}, { limit: 10 })
+    const { signals } = await app.auditTrail.store.signals({}, { limit: 10 })
     t.match(signals, [{ rule: 'login_failures_subject', sub: 'alice' }])
     t.equal(signals.length, 1)
   }
@@ -140,7 +140,7 @@ t.test('while Redis is away recording drops and counts, and what was gathered ar
   )
   await eventually('they arrive', async () => {
     await flush(gateway)
-    return (await app.events.store.page({ reason: 'forged' }, { limit: 50 })).events.length === 10
+    return (await app.auditTrail.store.page({ reason: 'forged' }, { limit: 50 })).events.length === 10
   })
-  t.equal((await app.events.store.history('hour', gateway.clock.nowMs)).reasons['forged']?.at(-1), 10)
+  t.equal((await app.auditTrail.store.history('hour', gateway.clock.nowMs)).reasons['forged']?.at(-1), 10)
 })

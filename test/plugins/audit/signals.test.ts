@@ -20,8 +20,8 @@ async function withSignals(t: Test, config: Partial<Config> = {}) {
   const refresh = (token: string, options = {}) =>
     gateway.post('/auth/token', { grant_type: 'refresh_token', refresh_token: token }, options)
   const signals = async (): Promise<Signal[]> => {
-    await gateway.app.events.recorder.flush()
-    return (await gateway.app.events.store.signals({}, { limit: 200 })).signals.reverse()
+    await gateway.app.auditTrail.recorder.flush()
+    return (await gateway.app.auditTrail.store.signals({}, { limit: 200 })).signals.reverse()
   }
   const rules = async () => (await signals()).map(({ rule }) => rule)
   return { ...gateway, refresh, signals, rules }

@@ -3,7 +3,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Test } from 'tap'
-import audit from '../../../plugins/audit/usage.ts'
+import audit from '../../../plugins/audit/index.ts'
 import bodyMemory from '../../../plugins/body-parsers/memory.ts'
 import clientAddress from '../../../plugins/clients/address.ts'
 import errors, { problem } from '../../../plugins/errors/index.ts'

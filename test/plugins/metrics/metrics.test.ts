@@ -58,7 +58,7 @@ t.test('refreshes, logins, ages, rotations and sessions alive are counted', asyn
   const refresh = (refresh_token: string) => post('/auth/token', { grant_type: 'refresh_token', refresh_token })
   await refresh(refresh_token)
   await refresh('junk')
-  await app.events.recorder.flush()
+  await app.auditTrail.recorder.flush()
   const text = await scrape()
   const expected = {
     'cardea_logins_total{outcome="ok"}': 1,

@@ -1,6 +1,6 @@
 // A lifelike day of a gateway, the same in every run but for its times: who signed in from where, what became of it, what was
 // suspicious.
-import { sentenceOf } from '../../../../plugins/audit/index.ts'
+import { sentenceOf } from '../../../../plugins/audit/reasons/index.ts'
 import { type RuleName, ruleTable } from '../../../../plugins/audit/rules.ts'
 import type {
   CountHistoryView,

@@ -12,7 +12,7 @@ async function withAdmin(t: Test) {
   const read = async (url: string) => (await gateway.app.inject({ url, headers: admin })).json()
   const refresh = (token: string, options = {}) =>
     gateway.post('/auth/token', { grant_type: 'refresh_token', refresh_token: token }, options)
-  return { ...gateway, admin, read, refresh, flush: () => gateway.app.events.recorder.flush() }
+  return { ...gateway, admin, read, refresh, flush: () => gateway.app.auditTrail.recorder.flush() }
 }
 
 t.test('every outcome is an event with its one reason and where it came from', async (t) => {
@@ -24,7 +24,7 @@ t.test('every outcome is an event with its one reason and where it came from', a
   await flush()
   const { events, next } = await read('/admin/events?limit=3')
   t.match(events, [
-    { reason: 'forged', granted: false, network: '127.0.0.0/24', node: app.events.node, sub: undefined },
+    { reason: 'forged', granted: false, network: '127.0.0.0/24', node: app.auditTrail.node, sub: undefined },
     {
       reason: 'rotated',
       granted: true,
@@ -145,7 +145,7 @@ t.test('the overview names nodes, keys, sessions alive and the store', async (t)
   t.match(await read('/admin/overview'), {
     active_sessions: { hour: 2, day: 2 },
     store: 'embedded (in memory)',
-    nodes: [{ node: app.events.node, seen_at: '2026-11-01T12:00:00.000Z', version: String }],
+    nodes: [{ node: app.auditTrail.node, seen_at: '2026-11-01T12:00:00.000Z', version: String }],
     keys: [
       { state: 'next', alg: 'ES256' },
       { state: 'current', kid: String },
@@ -169,7 +169,7 @@ t.test('the timeline of a session tells why its user was logged out', async (t) 
     entries: [
       { at: '2026-11-01T12:00:00.000Z', count: 1, reason: 'login_ok', sentence: 'Signed in.', client: /Firefox/ },
       { at: '2026-11-01T12:01:00.000Z', reason: 'rotated', generation: 1, network: '127.0.0.0/24' },
-      { reason: 'reused', client: 'curl/8.1', network: '198.51.100.0/24', node: app.events.node },
+      { reason: 'reused', client: 'curl/8.1', network: '198.51.100.0/24', node: app.auditTrail.node },
       { reason: 'revoked_by_reuse' },
     ],
   })

@@ -1,27 +1,13 @@
 // Contract: ending one session, or all of a subject.
 import type { Test } from 'tap'
-import type { EndReason } from '../../../../../plugins/session-store/port/store.ts'
+import { endReasons } from '../../../../../plugins/audit/reasons/index.ts'
 import type { Clock } from '../../../../support/clock.ts'
 import { type OpenStore, openScene, second } from '../scene.ts'
-
-// A record, so that a new reason cannot be left out.
-const endReasons: Record<EndReason, true> = {
-  logout: true,
-  revoked_by_user: true,
-  revoked_by_admin: true,
-  revoked_by_reuse: true,
-  session_limit: true,
-  password_changed: true,
-  user_disabled: true,
-  revoked_by_signal: true,
-  login_demanded: true,
-}
 
 export function testEnding(t: Test, open: OpenStore, clock: Clock): void {
   t.test('an ended session is a tombstone that answers with its reason, whichever it is', async (t) => {
     const scene = await openScene(t, open, clock)
-    // Boundary: keys of the record above.
-    for (const reason of Object.keys(endReasons) as EndReason[]) {
+    for (const reason of endReasons) {
       const session = await scene.advanceGeneration(await scene.login())
       clock.advance(second)
       const at = clock.nowMs

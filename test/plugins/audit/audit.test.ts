@@ -2,7 +2,7 @@
 // end itself.
 import { pino } from 'pino'
 import t from 'tap'
-import { Audit } from '../../../plugins/audit/usage.ts'
+import { Audit } from '../../../plugins/audit/index.ts'
 import { StoreUnavailable } from '../../../plugins/session-store/port/store.ts'
 import { bearer, startGateway, type Tokens } from '../../support/gateway.ts'
 

@@ -1,0 +1,61 @@
+// The reasons why a request to a protected route was refused, or what it had begun was ended.
+import type { ReasonRow } from './row.ts'
+
+export const requests = {
+  origin_refused: {
+    meaning: 'a cookie request from a page of another origin',
+    title: 'Page of another origin refused',
+    tone: 'notice',
+  },
+  policy_refused: {
+    meaning: 'a valid access token that lacks the role, scope or audience of the route',
+    title: 'Not allowed by the route',
+    tone: 'plain',
+  },
+  revocation_unknown: {
+    meaning: 'a request was refused because this node could not tell who is revoked',
+    title: 'Revocations not known',
+    tone: 'alarm',
+    level: 'debug',
+  },
+  route_limited: {
+    meaning: 'a request over the limit of its route',
+    title: 'Over the limit of a route',
+    tone: 'notice',
+  },
+  stream_cut: {
+    meaning: 'what was under way ended because its session or access token was revoked, or its access token expired',
+    title: 'Live stream cut',
+    tone: 'plain',
+  },
+  token_expired: {
+    meaning: 'an access token past its life',
+    title: 'Access token expired',
+    tone: 'plain',
+  },
+  token_foreign: {
+    meaning: 'an access token of another issuer or for nobody here',
+    title: 'Access token of another issuer',
+    tone: 'notice',
+  },
+  token_forged: {
+    meaning: 'an access token whose signature is wrong',
+    title: 'Forged access token',
+    tone: 'notice',
+  },
+  token_malformed: {
+    meaning: 'something that is not an access token',
+    title: 'Not an access token',
+    tone: 'plain',
+  },
+  token_missing: {
+    meaning: 'a protected route without an access token',
+    title: 'No access token',
+    tone: 'plain',
+  },
+  token_revoked: {
+    meaning: 'an access token of a session that has ended',
+    title: 'Access token of an ended session',
+    tone: 'plain',
+  },
+} as const satisfies Record<string, ReasonRow>
