@@ -2,6 +2,7 @@
 // It opens no store, and the same command line prints the same figures on every machine: `npm run simulate -- --seed 7`.
 import { createReadStream, existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { parseDurationMs } from '../plugins/clocks/durations.ts'
 import {
   CliError,
   type CommandOutline,
@@ -11,7 +12,6 @@ import {
   textsOf,
   UsageError,
 } from '../src/cli/command.ts'
-import { parseDurationMs } from '../src/config/durations.ts'
 import { type Columns, newFigures, tableOf } from './figures.ts'
 import { type PopulationSettings, simulate } from './life.ts'
 import { type PolicyName, type PolicySettings, policyNames, startsOf } from './policies.ts'

@@ -1,9 +1,10 @@
 // The login limit, simulated: the very rule of the gateway on the embedded store, under a clock that is held. What it finds is
 // what docs/threat-model.md says, and a test holds it to that.
+
+import { parseRate } from '../../plugins/clocks/durations.ts'
 import { LoginRule } from '../../plugins/credentials/login-budgets.ts'
 import { EmbeddedAttempts } from '../../plugins/session-store/embedded/attempts.ts'
 import { randomOf } from '../../simulator/random.ts'
-import { parseRate } from '../../src/config/durations.ts'
 import { settings } from '../../src/config/settings/index.ts'
 
 const second = 1000

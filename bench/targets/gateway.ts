@@ -46,7 +46,7 @@ export async function startGateway({ folder, file, env, core }: BenchGatewayOpti
 export async function writeConfig(folder: string, service: string): Promise<string> {
   const file = join(folder, 'cardea.config.yaml')
   const route = ['prefix: /svc', `upstream: ${service}`, 'policy: { roles: [admin] }']
-  const limit = 'rateLimit: { max: 1000000000, windowSeconds: 60 }'
+  const limit = 'rateLimit: 999999999/1m'
   await writeFile(file, `routes:\n  - ${[...route, limit].join('\n    ')}\n`)
   return file
 }

@@ -21,7 +21,7 @@ const sentences = {
   overloaded: 'requests are refused (503), because there is no room for more: `reason` says where',
   upstream_unavailable: 'requests are refused (503), because no instance of this service is to be had now',
   upstream_timeout:
-    'requests are refused (504), because this instance of a service does not respond within `timeouts.headersMs`',
+    'requests are refused (504), because this instance of a service does not respond within `timeouts.headers`',
   store_unavailable: `requests are refused (503), because the store does not respond: ${look}`,
   revocation_unknown: `requests are refused (503), because this node has had no news of revocations for CARDEA_MAX_STALENESS: ${look}`,
   revocation_log: `this node hears of no revocations, and refuses access tokens after CARDEA_MAX_STALENESS: ${look}`,

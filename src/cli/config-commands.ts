@@ -1,7 +1,7 @@
 // `config check` and `config schema`. They open no store and change nothing.
 
 import { loadConfig } from '../config/index.ts'
-import { configSchema } from '../config/schema.ts'
+import { schemaForEditors } from '../config/schema.ts'
 import { DocumentSource } from '../reload/openapi-documents.ts'
 import { type Command, say } from './command.ts'
 
@@ -39,5 +39,9 @@ async function printSchema(): Promise<void> {
 
 /** The schema of the config file as docs/cardea.config.schema.json holds it, without the line feed at its end. */
 export function publishedSchema(): string {
-  return JSON.stringify({ $schema: 'https://json-schema.org/draft/2020-12/schema', ...configSchema }, null, 2)
+  return JSON.stringify(
+    Object.assign({ $schema: 'https://json-schema.org/draft/2020-12/schema' }, schemaForEditors()),
+    null,
+    2,
+  )
 }

@@ -10,7 +10,7 @@ export type Path = readonly (string | number)[]
 export interface ConfigFile {
   /** Where the relative paths in it begin. */
   folder: string
-  /** What the file holds; an empty file holds an empty object. */
+  /** What the file holds, as it is written; an empty file holds an empty object. */
   value: unknown
   /** Where a value stands, for a person: `cardea.config.yaml:5 routes[0].policy`. */
   place(path: Path): string
@@ -105,4 +105,17 @@ function getIn(node: object, step: string | number): unknown {
  */
 function writePath(path: Path): string {
   return path.map((step, at) => (typeof step === 'number' ? `[${step}]` : at === 0 ? step : `.${step}`)).join('')
+}
+
+/**
+ * The value at a path.
+ * @param value what a file holds
+ * @returns undefined when there is nothing
+ */
+export function valueAt(value: unknown, path: Path): unknown {
+  let at: unknown = value
+  for (const step of path) {
+    at = typeof at === 'object' && at !== null ? Object.getOwnPropertyDescriptor(at, step)?.value : undefined
+  }
+  return at
 }

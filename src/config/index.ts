@@ -8,16 +8,19 @@ import type { RouteConfig } from '../../plugins/forward/route/compile.ts'
 import type { RequestLimits } from '../../plugins/http-edge/index.ts'
 import type { RetryBinding } from '../../plugins/session-store/retry-binding.ts'
 import type { Draft } from './draft.ts'
-import { type ConfigFile, type Path, readConfigFile } from './file.ts'
+import { type ConfigFile, type Path, readConfigFile, valueAt } from './file.ts'
 import { type MonitoringConfig, monitoringOf } from './monitoring-config.ts'
 import { nearestName } from './nearest-name.ts'
+import { renamedMember, renamedVariable } from './old-names.ts'
 import { type ReachConfig, reachOf } from './reach-config.ts'
-import { audiencesOfRoutes, withFilesFrom } from './route-rules.ts'
+import { audiencesOfRoutes } from './route-rules.ts'
+import { readRoutes } from './routes.ts'
 import { findConflicts } from './rules.ts'
 import { findSchemaViolations, type SchemaViolation } from './schema.ts'
 import { configFileSetting, type SettingMember, type SettingValues, settings } from './settings/index.ts'
 import type { Setting } from './settings/setting.ts'
 import { show } from './shown-value.ts'
+import { type Expanded, expandVariables, hideVariables } from './variables.ts'
 
 export interface Config extends MonitoringConfig, ReachConfig {
   /** NODE_ENV is `production`. */
@@ -59,8 +62,8 @@ export interface Config extends MonitoringConfig, ReachConfig {
   maxStalenessMs: number
   onStale: 'reject' | 'serve'
   /** How long requests in flight may take to finish when the gateway is stopped. */
-  stopDelayMs: number
-  reloadDelayMs: number
+  shutdownTimeoutMs: number
+  reloadTimeoutMs: number
   /** The config file, whether it is there or not; an absolute path, as those in `routes` are. */
   file: string
   routes: RouteConfig[]
@@ -100,13 +103,15 @@ export function loadConfig({ env, directory }: LoadOptions = { env: process.env,
   const violations: string[] = []
   const production = isProduction(env, violations)
   const file = readFile(env, directory, violations)
+  const used = file?.used ?? new Map()
   const wrong = file ? collectMismatches(file, violations) : []
   const draft = readSettings({ env, file, wrong, production }, violations)
   violations.push(...unknownVariables(env))
   const conflicts = findConflicts(draft)
   violations.push(...conflicts.violations)
-  if (violations.length > 0) throw new ConfigError(violations)
-  const notes = [...conflicts.notes, ...missingFileNotes(production, file)]
+  const hide = (sentence: string) => hideVariables(sentence, used)
+  if (violations.length > 0) throw new ConfigError([...new Set(violations.map(hide))])
+  const notes = [...new Set(conflicts.notes.map(hide)), ...missingFileNotes(production, file)]
   return assemble(draft, directory, pathOfFile(env, directory), notes)
 }
 
@@ -119,11 +124,18 @@ function isProduction(env: Environment, violations: string[]): boolean {
   return value === 'production'
 }
 
-function readFile(env: Environment, directory: string, violations: string[]): ConfigFile | undefined {
+/** The file, its variables expanded. */
+interface ReadFile extends ConfigFile, Pick<Expanded, 'violations' | 'used'> {
+  /** What stands in the file, where `value` is what it means: sentences show this. */
+  written: unknown
+}
+
+function readFile(env: Environment, directory: string, violations: string[]): ReadFile | undefined {
   const named = env[configFileSetting.name] || undefined
   const path = pathOfFile(env, directory)
   const read = readConfigFile(path, basename(path))
-  if (read.outcome === 'read') return read.file
+  if (read.outcome === 'read')
+    return { ...read.file, written: read.file.value, ...expandVariables(read.file.value, env) }
   if (read.outcome === 'wrong') violations.push(...read.violations)
   else if (named !== undefined) violations.push(`${configFileSetting.name} is ${show(named)}: there is no such file`)
   return undefined
@@ -134,19 +146,31 @@ function pathOfFile(env: Environment, directory: string): string {
 }
 
 /** Adds what is wrong with the file and returns the paths of it that must not be read further. */
-function collectMismatches(file: ConfigFile, violations: string[]): Path[] {
-  const mismatches = findSchemaViolations(file.value)
+function collectMismatches(file: ReadFile, violations: string[]): Path[] {
+  violations.push(...file.violations.map(({ path, message }) => `${file.place(path)} ${message}`))
+  const unread = file.violations.map(({ path }) => path)
+  const mismatches = findSchemaViolations(file.value).filter(
+    // Of a choice the error stands at the whole of it.
+    ({ what, path }) => what !== 'wrong value' || !unread.some((other) => begins(other, path)),
+  )
   for (const mismatch of mismatches) violations.push(describeMismatch(file, mismatch))
-  return mismatches.map(({ path }) => path)
+  return [...unread, ...mismatches.map(({ path }) => path)]
 }
 
-function describeMismatch(file: ConfigFile, mismatch: SchemaViolation): string {
+function begins(path: Path, start: Path): boolean {
+  return start.every((step, at) => path[at] === step)
+}
+
+function describeMismatch(file: ReadFile, mismatch: SchemaViolation): string {
   const place = file.place(mismatch.path)
   if (mismatch.what === 'missing key') return `${place} lacks ${show(mismatch.key)}: add it`
+  const written = valueAt(file.written, mismatch.path)
+  const renamed = renamedMember(mismatch.path, written)
+  if (renamed) return `${place} ${renamed}`
   if (mismatch.what === 'unknown key')
     return `${place} is not known: ${suggest(String(mismatch.path.at(-1)), mismatch.known)}`
   const setting = table.find(([, { key }]) => key === mismatch.path.join('.'))?.[1]
-  const seen = setting?.secret ? 'not right' : show(valueAt(file.value, mismatch.path))
+  const seen = setting?.secret ? 'not right' : show(written)
   return `${place} is ${seen}: ${setting ? `write ${setting.kind.wants}` : mismatch.wants}`
 }
 
@@ -155,20 +179,12 @@ function suggest(name: string, known: readonly string[]): string {
   return nearest ? `did you mean ${nearest}?` : `remove it; known here: ${known.join(', ')}`
 }
 
-function valueAt(value: unknown, path: Path): unknown {
-  let at: unknown = value
-  for (const step of path) {
-    at = typeof at === 'object' && at !== null ? Object.getOwnPropertyDescriptor(at, step)?.value : undefined
-  }
-  return at
-}
-
 // Object.entries cannot know that the keys are the members of the table.
 const table = Object.entries(settings) as [SettingMember, Setting<unknown>][]
 
 interface Sources {
   env: Environment
-  file: ConfigFile | undefined
+  file: ReadFile | undefined
   /** Paths of the file that are reported already. */
   wrong: Path[]
   production: boolean
@@ -187,7 +203,7 @@ function readSettings(sources: Sources, violations: string[]): Draft {
     if (reading.ok) values[member] = reading.value
     else
       violations.push(
-        `${found?.place ?? setting.name} is ${setting.secret ? 'not right' : show(raw)}: write ${reading.wants}`,
+        `${found?.place ?? setting.name} is ${setting.secret ? 'not right' : show(found ? found.written : raw)}: write ${reading.wants}`,
       )
   }
   return {
@@ -195,34 +211,25 @@ function readSettings(sources: Sources, violations: string[]): Draft {
     // Each value was made by the kind of its own setting, which is what KnobValues says.
     values: values as Partial<SettingValues>,
     places,
-    ...readRoutes(sources),
+    ...readRoutes(sources.file, sources.wrong),
   }
 }
 
 function findRaw(
   setting: Setting<unknown>,
   { env, file, wrong }: Sources,
-): { raw: unknown; place: string } | 'reported' | undefined {
+): { raw: unknown; written: unknown; place: string } | 'reported' | undefined {
   const text = env[setting.name]
   // An empty variable counts as unset: that is what `${NAME:-}` in a compose file makes of an absent one.
-  if (text) return { raw: setting.kind.fromText(text), place: setting.name }
+  if (text) {
+    const raw = setting.kind.fromText(text)
+    return { raw, written: raw, place: setting.name }
+  }
   if (!file || setting.key === undefined) return undefined
   const path = setting.key.split('.')
   if (wrong.some((other) => path.join('.').startsWith(other.join('.')))) return 'reported'
   const raw = valueAt(file.value, path)
-  return raw === undefined ? undefined : { raw, place: file.place(path) }
-}
-
-// Routes that do not fit their schema are reported already; what the others say together is still asked.
-function readRoutes({ file, wrong }: Sources): Pick<Draft, 'routes' | 'placeInRoutes'> {
-  const all = file && valueAt(file.value, ['routes'])
-  const unfit = new Set(wrong.filter(([first]) => first === 'routes').map(([, at]) => at))
-  const fitting = Array.isArray(all) && !unfit.has(undefined) ? [...all.entries()].filter(([at]) => !unfit.has(at)) : []
-  return {
-    // The schema has just been checked: this is where its type begins.
-    routes: fitting.map(([, route]) => withFilesFrom(file?.folder ?? '', route as RouteConfig)),
-    placeInRoutes: ([at, ...rest]) => file?.place(['routes', fitting[Number(at)]?.[0] ?? 0, ...rest]) ?? 'routes',
-  }
+  return raw === undefined ? undefined : { raw, written: valueAt(file.written, path), place: file.place(path) }
 }
 
 // What Kubernetes adds to every pod beside a Service that is called `cardea`.
@@ -232,7 +239,7 @@ function unknownVariables(env: Environment): string[] {
   const known = [configFileSetting.name, ...table.map(([, { name }]) => name)]
   return Object.keys(env)
     .filter((name) => name.startsWith('CARDEA_') && !known.includes(name) && !serviceLink.test(`${name}=${env[name]}`))
-    .map((name) => `${name} is not known: ${suggest(name, known)}`)
+    .map((name) => `${name} ${renamedVariable(name) ?? `is not known: ${suggest(name, known)}`}`)
 }
 
 function missingFileNotes(production: boolean, file: ConfigFile | undefined): string[] {
@@ -281,8 +288,8 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     logLevel: all.logLevel ?? (production ? 'info' : 'warn'),
     maxStalenessMs: all.maxStalenessMs,
     onStale: all.onStale,
-    stopDelayMs: all.stopDelayMs,
-    reloadDelayMs: all.reloadDelayMs,
+    shutdownTimeoutMs: all.shutdownTimeoutMs,
+    reloadTimeoutMs: all.reloadTimeoutMs,
     file,
     routes,
     notes,

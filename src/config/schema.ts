@@ -3,7 +3,7 @@
 import Type, { type TObject, type TSchema } from 'typebox'
 import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
-import { routeSchema } from '../../plugins/forward/route/compile.ts'
+import { routeDefaultsSchema, routeSchema } from '../../plugins/forward/route/compile.ts'
 import type { Path } from './file.ts'
 import { settings } from './settings/index.ts'
 import type { Setting } from './settings/setting.ts'
@@ -18,6 +18,7 @@ export const configSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'Where an editor finds this schema; not read.' })),
     ...settingProperties(),
+    defaults: Type.Optional(routeDefaultsSchema),
     routes: Type.Optional(
       Type.Array(routeSchema, {
         maxItems: maxRoutes,
@@ -51,6 +52,18 @@ function settingProperties(): Record<string, TSchema> {
 function describe(setting: Setting<unknown>): TSchema {
   const description = `${setting.meaning} Default: ${setting.otherwise}. In the environment: ${setting.name}.`
   return Type.Optional(Type.Unsafe({ ...setting.kind.schema, description }))
+}
+
+/** The schema as editors get it: in every object of the file, keys that begin with `x-` are free. */
+export function schemaForEditors(): unknown {
+  return withFreeKeys(JSON.parse(JSON.stringify(configSchema)))
+}
+
+function withFreeKeys(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(withFreeKeys)
+  if (!isRecord(node)) return node
+  const copy = Object.fromEntries(Object.entries(node).map(([key, part]) => [key, withFreeKeys(part)]))
+  return node['additionalProperties'] === false ? { ...copy, patternProperties: { '^x-': {} } } : copy
 }
 
 /** A place in the file that does not fit the schema. */

@@ -77,8 +77,8 @@ export class Gateway {
     const { server } = gateway.#server
     await once(server.listen(socket ?? config.listen), 'listening')
     reportConnections(gateway.#server)
-    stopWithGrace(app.log, config.stopDelayMs, async () => {
-      await gateway.#stop(config.stopDelayMs)
+    stopWithGrace(app.log, config.shutdownTimeoutMs, async () => {
+      await gateway.#stop(config.shutdownTimeoutMs)
       await atClose?.()
     })
     return gateway
@@ -172,7 +172,7 @@ export class Gateway {
     this.#retired.set(generation, over)
     const [oldest] = this.#retired.values()
     if (this.#retired.size > maxRetired) oldest?.abort()
-    const waited = delay(generation.config.reloadDelayMs, undefined, { ref: false, signal: over.signal })
+    const waited = delay(generation.config.reloadTimeoutMs, undefined, { ref: false, signal: over.signal })
     const closing = Promise.race([generation.side.idle, waited.catch(() => undefined)]).then(async () => {
       this.#retired.delete(generation)
       over.abort()
@@ -218,14 +218,14 @@ export class Gateway {
     }
   }
 
-  async #stop(stopDelayMs: number): Promise<void> {
+  async #stop(shutdownTimeoutMs: number): Promise<void> {
     this.#isStopping = true
     clearTimeout(this.#retry)
     const { server } = this.#server
     const drained = this.#drained()
     // Idle connections stay for now; they are closed at the end.
     if (server.listening) stopListening(server)
-    await Promise.race([drained, delay(Math.min(maxDrainMs, stopDelayMs / 4))])
+    await Promise.race([drained, delay(Math.min(maxDrainMs, shutdownTimeoutMs / 4))])
     await this.#turn
     await this.#serving.app.close()
     for (const over of this.#retired.values()) over.abort()
@@ -238,7 +238,7 @@ export class Gateway {
   async #closeServer(generation: Generation): Promise<void> {
     if (!this.#isStopping || generation !== this.#current) return
     const drained = this.#drained()
-    await Promise.race([drained, delay(Math.min(maxFinalResponseWaitMs, generation.config.stopDelayMs / 4))])
+    await Promise.race([drained, delay(Math.min(maxFinalResponseWaitMs, generation.config.shutdownTimeoutMs / 4))])
     this.#server.server.close()
     await drained
   }

@@ -11,7 +11,7 @@ const lasting: Record<string, (config: Config) => unknown> = {
   workers: ({ workers }) => workers,
   'metrics.listen': ({ metrics }) => metrics.listen,
   storeTimeout: ({ storeTimeoutMs }) => storeTimeoutMs,
-  stopDelay: ({ stopDelayMs }) => stopDelayMs,
+  shutdownTimeout: ({ shutdownTimeoutMs }) => shutdownTimeoutMs,
   'limits.headerBytes': ({ limits }) => limits.headerBytes,
   'limits.headersTimeout': ({ limits }) => limits.headersTimeoutMs,
   'limits.keepAliveTimeout': ({ limits }) => limits.keepAliveTimeoutMs,

@@ -179,7 +179,7 @@ class Workers {
     // The port is closed when the last worker has let go of it, too.
     this.#socket.close()
     for (const backOff of this.#backOffs) clearTimeout(backOff)
-    for (const worker of living()) end(worker, this.#config.stopDelayMs)
+    for (const worker of living()) end(worker, this.#config.shutdownTimeoutMs)
     this.#exitIfAlone()
   }
 
@@ -197,7 +197,7 @@ class Workers {
     this.#kept.delete(old)
     if (old.isDead()) return
     const exited = once(old, 'exit')
-    end(old, config.stopDelayMs)
+    end(old, config.shutdownTimeoutMs)
     await exited
   }
 
@@ -278,8 +278,8 @@ function living(): Worker[] {
 }
 
 // SIGTERM, and if the worker does not even end itself after its delay, SIGKILL.
-function end(worker: Worker, stopDelayMs: number): void {
+function end(worker: Worker, shutdownTimeoutMs: number): void {
   worker.process.kill('SIGTERM')
-  const kill = setTimeout(() => worker.process.kill('SIGKILL'), stopDelayMs + killAfterMs)
+  const kill = setTimeout(() => worker.process.kill('SIGKILL'), shutdownTimeoutMs + killAfterMs)
   worker.once('exit', () => clearTimeout(kill))
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import t, { type Test } from 'tap'
 import { reasons, reasonTable } from '../../plugins/audit/reasons/index.ts'
+import { parseDurationMs } from '../../plugins/clocks/durations.ts'
 import { errorTable } from '../../plugins/errors/table.ts'
 import { compileRoutes } from '../../plugins/forward/route/compile.ts'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded/index.ts'
@@ -73,7 +74,12 @@ t.test('the defaults that the schema of a route tells are those that hold', asyn
   }
   const defaults = routeOptionDefaults()
   t.ok(defaults.size > 20)
-  for (const [name, standard] of defaults) t.equal(held.get(name.replace(/^timeouts\./, '')), standard, name)
+  for (const [name, standard] of defaults) {
+    const member = name.replace(/^timeouts\./, '')
+    const ms = typeof standard === 'string' ? parseDurationMs(standard) : undefined
+    if (ms === undefined) t.equal(held.get(member), standard, name)
+    else t.equal(held.get(`${member}Ms`) ?? Number(held.get(`${member}Seconds`)) * 1000, ms, name)
+  }
 })
 
 t.test('the table of errors is the error table', async (t) => {

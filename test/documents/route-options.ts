@@ -1,5 +1,6 @@
 // The table of route options as the schema of a route says it: one row a member, with type, default and meaning. The test of
 // docs/reference.md compares the page with it. It reads the schema only.
+import { durationPattern, ratePattern } from '../../plugins/clocks/durations.ts'
 import { routeSchema } from '../../plugins/forward/route/schema.ts'
 
 /** What is used here of a JSON Schema node. */
@@ -14,6 +15,7 @@ interface Node {
   minimum?: number
   exclusiveMinimum?: number
   maximum?: number
+  pattern?: string
   default?: unknown
   description?: string
 }
@@ -74,6 +76,8 @@ function typeOf(node: Node): string {
   if (node.type === 'integer') return `whole number, ${node.minimum} to ${node.maximum}`
   if (node.type === 'number') return `number above ${node.exclusiveMinimum}, up to ${node.maximum}`
   if (node.type === 'boolean') return '`true` or `false`'
+  if (node.pattern === durationPattern) return 'duration'
+  if (node.pattern === ratePattern) return 'rate'
   if (node.type === 'string') return 'text'
   return node.type ?? 'anything'
 }

@@ -192,7 +192,7 @@ async function isRefused(url: string): Promise<boolean> {
 
 t.test('after the stop delay, and at a second signal, the process ends at once with 1', async (t) => {
   const late = await slowUpstream(t)
-  const impatient = await startedBefore(t, late.url, { CARDEA_STOP_DELAY: '100ms' })
+  const impatient = await startedBefore(t, late.url, { CARDEA_SHUTDOWN_TIMEOUT: '100ms' })
   const cut = fetch(`${impatient.url}/slow/one`).catch(() => 'cut')
   await late.held
   t.equal(await impatient.stop(), 1)

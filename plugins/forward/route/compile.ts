@@ -1,6 +1,7 @@
 // One route of the config file in the form in which it is used at run time, where every constant is ready. A compiled route
 // never takes a host from a client.
 import type { AuthorizeOptions } from '../../authenticate.ts'
+import { parseDurationMs, parseRate } from '../../clocks/durations.ts'
 import { readBoundedFile } from '../../files/bounded-file.ts'
 import { isCanonicalPrefix } from '../../http-edge/request-target.ts'
 import { checkResponseField } from '../headers/names.ts'
@@ -14,6 +15,7 @@ export {
   forwardedMethods,
   type PolicyConfig,
   type RouteConfig,
+  routeDefaultsSchema,
   routeSchema,
 } from './schema.ts'
 
@@ -53,7 +55,13 @@ export interface Instance {
   isSick: boolean
 }
 
-export type HealthConfig = Required<NonNullable<RouteConfig['health']>>
+export interface HealthConfig {
+  path: string
+  intervalMs: number
+  timeoutMs: number
+  /** Failed checks in a row after which an instance gets no requests. */
+  failures: number
+}
 
 export interface TlsConfig {
   /** PEM text. */
@@ -91,7 +99,7 @@ export interface CompiledRoute {
   shares: CallerShares
   balance: NonNullable<RouteConfig['balance']>
   retries: number
-  ejection: Required<NonNullable<RouteConfig['ejection']>>
+  ejection: { failures: number; firstMs: number; maxMs: number }
   health: HealthConfig | undefined
   tls: TlsConfig | undefined
   forwardAuthorization: boolean
@@ -104,10 +112,10 @@ export interface CompiledRoute {
   sandbox: boolean
   /** An open response ends when its access token expires. */
   cutsAtExpiry: boolean
-  rateLimit: RouteConfig['rateLimit']
+  rateLimit: { max: number; windowSeconds: number } | undefined
   websocket: boolean
   websocketIdleMs: number
-  assertion: Required<NonNullable<RouteConfig['assertion']>> | undefined
+  assertion: { audience: string; ttlSeconds: number } | undefined
   openapi: DocumentConfig | undefined
 }
 
@@ -210,9 +218,9 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     next: 0,
     policies: policiesOf(policy, methods),
     credential: { audience: config.audience, accessCookie: config.accessCookie ?? false },
-    connectMs: timeouts.connectMs ?? 2000,
-    headersMs: timeouts.headersMs ?? 30_000,
-    bodyIdleMs: timeouts.bodyIdleMs ?? 30_000,
+    connectMs: msOf(timeouts.connect, 2000),
+    headersMs: msOf(timeouts.headers, 30_000),
+    bodyIdleMs: msOf(timeouts.bodyIdle, 30_000),
     bodyLimitBytes: config.bodyLimitBytes ?? 10_485_760,
     minBodyRate: config.minBodyRate ?? 500,
     maxConcurrent: config.maxConcurrent ?? 256,
@@ -221,8 +229,8 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     shares: new CallerShares(),
     balance: config.balance ?? 'round-robin',
     retries: config.retries ?? 1,
-    ejection: { failures: 5, firstMs: 1000, maxMs: 60_000, ...config.ejection },
-    health: config.health && { intervalMs: 5000, timeoutMs: 2000, failures: 2, ...config.health },
+    ejection: ejectionOf(config.ejection),
+    health: config.health && healthOf(config.health),
     tls: config.tls && {
       ca: readBoundedFile(config.tls.caFile, authorityLimitBytes).toString(),
       serverName: config.tls.serverName,
@@ -233,12 +241,33 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     serviceWorker: config.serviceWorker ?? false,
     sandbox: config.sandbox ?? false,
     cutsAtExpiry: config.onExpiry === 'cut',
-    rateLimit: config.rateLimit,
+    rateLimit: rateLimitOf(config.rateLimit),
     websocket: config.websocket ?? false,
-    websocketIdleMs: timeouts.websocketIdleMs ?? 300_000,
-    assertion: config.assertion && { ttlSeconds: 60, ...config.assertion },
+    websocketIdleMs: msOf(timeouts.websocketIdle, 300_000),
+    assertion: config.assertion && {
+      audience: config.assertion.audience,
+      ttlSeconds: msOf(config.assertion.ttl, 60_000) / 1000,
+    },
     openapi: config.openapi === undefined ? undefined : documentConfigOf(config.openapi),
   }
+}
+
+// The schema has refused what is no duration.
+function msOf(written: string | undefined, standardMs: number): number {
+  return (written === undefined ? undefined : parseDurationMs(written)) ?? standardMs
+}
+
+function ejectionOf({ failures = 5, first, max }: RouteConfig['ejection'] = {}): CompiledRoute['ejection'] {
+  return { failures, firstMs: msOf(first, 1000), maxMs: msOf(max, 60_000) }
+}
+
+function healthOf({ path, interval, timeout, failures = 2 }: NonNullable<RouteConfig['health']>): HealthConfig {
+  return { path, intervalMs: msOf(interval, 5000), timeoutMs: msOf(timeout, 2000), failures }
+}
+
+function rateLimitOf(written: RouteConfig['rateLimit']): CompiledRoute['rateLimit'] {
+  const rate = written === undefined ? undefined : parseRate(written)
+  return rate && { max: rate.max, windowSeconds: rate.windowMs / 1000 }
 }
 
 function documentConfigOf(openapi: NonNullable<RouteConfig['openapi']>): DocumentConfig {

@@ -1,6 +1,7 @@
 // One route of the config file as it is written: its schema, which editors read too (docs/cardea.config.schema.json). A
 // member without a description is not finished.
 import Type, { type Static } from 'typebox'
+import { durationPattern, parseDurationMs, parseRate, ratePattern, writeDuration } from '../../clocks/durations.ts'
 import { openapiSchema } from './openapi-schema.ts'
 import { pageMembers } from './page-schema.ts'
 
@@ -44,10 +45,26 @@ const upstreamSchema = Type.String({
 })
 
 const prefixPattern = '^/$|^(?:/[A-Za-z0-9._~-]+)+$'
-const dayMs = 86_400_000
 
-const milliseconds = (description: string, standard: number) =>
-  Type.Integer({ minimum: 1, maximum: dayMs, default: standard, description: `${description} Milliseconds.` })
+interface DurationLimits {
+  /** A duration, as it would be written. */
+  standard: string
+  leastMs?: number
+  mostMs?: number
+  /** Nothing finer than this is taken. */
+  stepMs?: number
+}
+
+// A pattern cannot compare: what is too short or too long is told by the refinement, which is not published.
+function duration(description: string, { standard, leastMs = 1, mostMs = 86_400_000, stepMs = 1 }: DurationLimits) {
+  const isTaken = (text: string) => {
+    const ms = parseDurationMs(text) ?? 0
+    return ms >= leastMs && ms <= mostMs && ms % stepMs === 0
+  }
+  const limits = `A duration from ${writeDuration(leastMs)} to ${writeDuration(mostMs)}, such as ${standard}.`
+  const schema = Type.String({ pattern: durationPattern, default: standard, description: `${description} ${limits}` })
+  return Type.Refine(schema, isTaken, () => limits)
+}
 
 const ejectionSchema = Type.Object(
   {
@@ -59,8 +76,10 @@ const ejectionSchema = Type.Object(
         description: 'Failures in a row that take an instance out.',
       }),
     ),
-    firstMs: Type.Optional(milliseconds('How long it is out at first; doubled each time it happens again.', 1000)),
-    maxMs: Type.Optional(milliseconds('How long it is out at most.', 60_000)),
+    first: Type.Optional(
+      duration('How long it is out at first; doubled each time it happens again.', { standard: '1s' }),
+    ),
+    max: Type.Optional(duration('How long it is out at most.', { standard: '1m' })),
   },
   {
     additionalProperties: false,
@@ -77,8 +96,8 @@ const healthSchema = Type.Object(
       pattern: '^/[!-~]*$',
       description: 'The path that is asked for by GET; 2xx means healthy.',
     }),
-    intervalMs: Type.Optional(milliseconds('Pause between two checks.', 5000)),
-    timeoutMs: Type.Optional(milliseconds('How long the response to a check may take.', 2000)),
+    interval: Type.Optional(duration('Pause between two checks.', { standard: '5s' })),
+    timeout: Type.Optional(duration('How long the response to a check may take.', { standard: '2s' })),
     failures: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -116,28 +135,30 @@ const tlsSchema = Type.Object(
   },
 )
 
-const rateLimitSchema = Type.Object(
-  {
-    max: Type.Integer({ minimum: 1, maximum: 1_000_000_000, description: 'Requests of one caller in a window.' }),
-    windowSeconds: Type.Integer({ minimum: 1, maximum: 86_400, description: 'Length of a window.' }),
-  },
-  {
-    additionalProperties: false,
+const rateLimitSchema = Type.Refine(
+  Type.String({
+    pattern: ratePattern,
     description:
-      'Beyond it 429. The caller is the subject of the access token; without one the address, of IPv6 the /64. Counted over ' +
-      'all nodes; while Redis is away, by each node for itself.',
+      'Requests of one caller in a window of whole seconds from 1s to 1d, such as 100/1m; beyond it 429. The caller is the ' +
+      'subject of the access token; without one the address, of IPv6 the /64. Counted over all nodes; while Redis is away, ' +
+      'by each node for itself.',
+  }),
+  (text) => {
+    const windowMs = parseRate(text)?.windowMs ?? 0
+    return windowMs >= 1000 && windowMs <= 86_400_000 && windowMs % 1000 === 0
   },
+  () => 'A window of whole seconds from 1s to 1d.',
 )
 
 const assertionSchema = Type.Object(
   {
     audience: Type.String({ minLength: 1, maxLength: 512, description: '`aud` of the assertion: this service.' }),
-    ttlSeconds: Type.Optional(
-      Type.Integer({
-        minimum: 5,
-        maximum: 3600,
-        default: 60,
-        description: 'How long one lives; never longer than the access token.',
+    ttl: Type.Optional(
+      duration('How long one lives, in whole seconds; never longer than the access token.', {
+        standard: '60s',
+        leastMs: 5000,
+        mostMs: 3_600_000,
+        stepMs: 1000,
       }),
     ),
   },
@@ -183,15 +204,17 @@ export const routeSchema = Type.Object(
     timeouts: Type.Optional(
       Type.Object(
         {
-          connectMs: Type.Optional(milliseconds('How long connecting to the service may take; then 502.', 2000)),
-          headersMs: Type.Optional(
-            milliseconds('From the last byte sent to the first byte of the response; then 504.', 30_000),
+          connect: Type.Optional(
+            duration('How long connecting to the service may take; then 502.', { standard: '2s' }),
           ),
-          bodyIdleMs: Type.Optional(
-            milliseconds('How long a body may pause, in either direction; then the message is cut.', 30_000),
+          headers: Type.Optional(
+            duration('From the last byte sent to the first byte of the response; then 504.', { standard: '30s' }),
           ),
-          websocketIdleMs: Type.Optional(
-            milliseconds('How long a WebSocket may be silent in both directions; then it is cut.', 300_000),
+          bodyIdle: Type.Optional(
+            duration('How long a body may pause, in either direction; then the message is cut.', { standard: '30s' }),
+          ),
+          websocketIdle: Type.Optional(
+            duration('How long a WebSocket may be silent in both directions; then it is cut.', { standard: '5m' }),
           ),
         },
         { additionalProperties: false, description: 'How long the parts of a forwarded request may take.' },
@@ -237,7 +260,7 @@ export const routeSchema = Type.Object(
         maximum: 2 ** 30,
         default: 500,
         description:
-          'Bytes a second that a client sends of a body at the least, on average and after a first `bodyIdleMs`; while the ' +
+          'Bytes a second that a client sends of a body at the least, on average and after a first `bodyIdle`; while the ' +
           'service holds it back no time counts. Then 408. 0 takes any.',
       }),
     ),
@@ -286,3 +309,14 @@ export const routeSchema = Type.Object(
 )
 
 export type RouteConfig = Static<typeof routeSchema>
+
+// What one service is called or says of itself cannot hold for others.
+const ownMembers = ['prefix', 'upstream', 'rewrite', 'openapi'] as const
+
+/** What routes can share: `defaults` in the config file. */
+export const routeDefaultsSchema = Type.Omit(routeSchema, ownMembers, {
+  additionalProperties: false,
+  description:
+    'Members of a route that every route has which does not name them itself. A member of a route wins whole: `timeouts` ' +
+    'of a route takes the place of all `timeouts` here.',
+})

@@ -72,19 +72,19 @@ const listening = {
     'true in development, false in production',
   ),
   ops: fixed({ name: 'CARDEA_OPS', key: 'ops', meaning: 'Serves the operators’ page at /ops.' }, flag(), 'true'),
-  stopDelayMs: fixed(
+  shutdownTimeoutMs: fixed(
     {
-      name: 'CARDEA_STOP_DELAY',
-      key: 'stopDelay',
+      name: 'CARDEA_SHUTDOWN_TIMEOUT',
+      key: 'shutdownTimeout',
       meaning: 'How long requests in flight may take to finish when the gateway is stopped.',
     },
     durationMs('0s', '1h'),
     '10s',
   ),
-  reloadDelayMs: fixed(
+  reloadTimeoutMs: fixed(
     {
-      name: 'CARDEA_RELOAD_DELAY',
-      key: 'reloadDelay',
+      name: 'CARDEA_RELOAD_TIMEOUT',
+      key: 'reloadTimeout',
       meaning: 'How long requests in flight may go on as they began after the config was reloaded.',
     },
     durationMs('0s', '1d'),

@@ -3,7 +3,13 @@
 import { isIP } from 'node:net'
 import Type, { type Static, type TSchema } from 'typebox'
 import Value from 'typebox/value'
-import { durationPattern, parseDurationMs, parseRate, type Rate, ratePattern } from '../durations.ts'
+import {
+  durationPattern,
+  parseDurationMs,
+  parseRate,
+  type Rate,
+  ratePattern,
+} from '../../../plugins/clocks/durations.ts'
 
 /** What reading gives: a value, or what would have been right. */
 export type SettingReading<T> = { ok: true; value: T } | { ok: false; wants: string }

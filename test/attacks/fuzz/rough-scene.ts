@@ -71,9 +71,9 @@ export async function openScene(folder: string, env: Record<string, string> = {}
 }
 
 function routesTo(rude: string, good: string): object[] {
-  const timeouts = { connectMs: 1000, headersMs: 1000, bodyIdleMs: 1000, websocketIdleMs: 1000 }
+  const timeouts = { connect: '1s', headers: '1s', bodyIdle: '1s', websocketIdle: '1s' }
   // However rude, it is asked again at once.
-  const patient = { timeouts, websocket: true, bodyLimitBytes: 65_536, ejection: { failures: 1000, firstMs: 1 } }
+  const patient = { timeouts, websocket: true, bodyLimitBytes: 65_536, ejection: { failures: 1000, first: '1ms' } }
   return [
     { prefix: '/x', upstream: rude, policy: 'public', ...patient },
     { prefix: '/private', upstream: rude, policy: 'authenticated', accessCookie: true, ...patient },

@@ -48,7 +48,7 @@ t.test('a body that comes byte by byte is not waited for', async (t) => {
   })
   t.teardown(() => upstream.close())
   const { port } = await gatewayFor(t, [
-    { prefix: '/x', upstream: upstream.url, policy: 'public', timeouts: { bodyIdleMs: 150 }, minBodyRate: 2 ** 30 },
+    { prefix: '/x', upstream: upstream.url, policy: 'public', timeouts: { bodyIdle: '150ms' }, minBodyRate: 2 ** 30 },
   ])
   const upload = openRaw(port)
   t.teardown(() => void upload.socket.destroy())

@@ -21,7 +21,7 @@ async function limitedGateway(t: Test, env: Record<string, string> = {}) {
   const service = await startFakeUpstream()
   const folder = temporaryFolder(t)
   const file = join(folder, 'cardea.config.yaml')
-  const route = { prefix: '/x', upstream: service.url, policy: 'public', ejection: { failures: 2, firstMs: 60_000 } }
+  const route = { prefix: '/x', upstream: service.url, policy: 'public', ejection: { failures: 2, first: '60s' } }
   writeFileSync(file, JSON.stringify({ routes: [route] }))
   const settings = { CARDEA_CONFIG: file, CARDEA_DATA_DIR: join(folder, 'data'), ...env }
   const gateway = await GatewayProcess.start(settings, descriptors)
@@ -76,8 +76,8 @@ t.test('a lack of our own is 503, said once, and never held against a service', 
       upstream: service.url,
       policy: 'public',
       websocket: true,
-      ejection: { failures: 1, firstMs: 60_000 },
-      health: { path: '/health', intervalMs: 5, failures: 1 },
+      ejection: { failures: 1, first: '60s' },
+      health: { path: '/health', interval: '5ms', failures: 1 },
     },
   ])
   app.outages.noteLack = (what) => void said.push(what)

@@ -278,7 +278,7 @@ t.test('an open response to a cookie is cut when its session is revoked', async 
 t.test('a limit counts the subject of the cookie, and the token proves that it was delivered', async (t) => {
   const scene = await startCookieGateway(t)
   const limited = { prefix: '/files', upstream: scene.service.url, accessCookie: true }
-  const narrow = await startCookieGateway(t, { routes: [{ ...limited, rateLimit: { max: 2, windowSeconds: 60 } }] })
+  const narrow = await startCookieGateway(t, { routes: [{ ...limited, rateLimit: '2/1m' }] })
   const [alice, root] = [await narrow.enter(), await narrow.enter('root')]
   const statuses: number[] = []
   for (const { access } of [alice, alice, alice, root]) {

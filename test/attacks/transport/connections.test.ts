@@ -67,7 +67,7 @@ t.test('what a service has begun to answer is not asked again, whatever it was',
     const good = await upstreamFor(t)
     t.teardown(() => service.close())
     const { port } = await gatewayFor(t, [
-      { prefix: '/x', upstream: [service.url, good.url], policy: 'public', ejection: { failures: 2, firstMs: 60_000 } },
+      { prefix: '/x', upstream: [service.url, good.url], policy: 'public', ejection: { failures: 2, first: '60s' } },
     ])
     for (const path of ['/x/end', '/x', '/x/reset', '/x']) {
       const { text } = await sendRaw(port, `GET ${path} HTTP/1.1\r\n${host}Connection: close\r\n\r\n`)

@@ -11,7 +11,7 @@ async function respondedWith(response: string | string[], request = 'GET /x HTTP
     if (response.includes('X-End')) socket.end()
   })
   const own = await startGateway([
-    { prefix: '/x', upstream: evil.url, policy: 'public', timeouts: { headersMs: 500, bodyIdleMs: 500 } },
+    { prefix: '/x', upstream: evil.url, policy: 'public', timeouts: { headers: '500ms', bodyIdle: '500ms' } },
   ])
   const received = await sendRaw(own.port, request, {
     until: (text) => /\r\n\r\n[\s\S]*(?:\}|\r\n0\r\n\r\n|hi)$/.test(text),

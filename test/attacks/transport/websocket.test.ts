@@ -116,7 +116,7 @@ t.test('a service that does not prove the switch opens no tunnel', async (t) => 
     'nonsense\r\n\r\n',
   ]
   for (const response of unproven) {
-    const { port } = await sceneOf(t, `${response}EVIL`, { timeouts: { headersMs: 500 } })
+    const { port } = await sceneOf(t, `${response}EVIL`, { timeouts: { headers: '500ms' } })
     const { text, closed } = await sendRaw(port, handshake('/ws'))
     t.match(text, /^HTTP\/1\.1 50[24] /, response)
     t.notMatch(text, /EVIL/)

@@ -98,7 +98,7 @@ t.test('every row of the error table that is nobody’s request in particular is
 t.test('a service that is away costs a line a cause, and not one a request', async (t) => {
   const dead = `http://127.0.0.1:${await freePort()}`
   const routes: RouteConfig[] = [
-    { prefix: '/dead', upstream: dead, policy: 'public', ejection: { failures: 5, firstMs: 60_000 } },
+    { prefix: '/dead', upstream: dead, policy: 'public', ejection: { failures: 5, first: '60s' } },
   ]
   const gateway = await startGateway(t, { config: { routes } })
   const before = gateway.log.length

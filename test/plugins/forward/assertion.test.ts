@@ -85,7 +85,7 @@ t.test('it is minted once for a token and a service, and again when half its lif
 })
 
 t.test('it never outlives the access token', async (t) => {
-  const { gateway, service } = await scene(t, { assertion: { audience, ttlSeconds: 3600 } })
+  const { gateway, service } = await scene(t, { assertion: { audience, ttl: '1h' } })
   const tokens = await gateway.signIn()
   const assertion = await assertionOf(gateway, service, '/orders', bearer(tokens))
   t.equal(decodeJwt(assertion).exp, decodeJwt(tokens.access_token).exp)

@@ -144,7 +144,7 @@ t.test('a service that is not there is 502, one that does not answer is 504', as
   t.teardown(() => silent.close())
   const { url } = await gatewayFor(t, [
     { prefix: '/gone', upstream: gone.url, policy: 'public' },
-    { prefix: '/silent', upstream: silent.url, policy: 'public', timeouts: { headersMs: 60 } },
+    { prefix: '/silent', upstream: silent.url, policy: 'public', timeouts: { headers: '60ms' } },
   ])
   for (const [path, status, code] of [
     ['/gone', 502, 'upstream_unreachable'],
@@ -162,7 +162,7 @@ t.test('a service that is not there is 502, one that does not answer is 504', as
 t.test('a service that takes a connection but never finishes it is 502 after the connect limit', async (t) => {
   // Nothing answers there: addresses of RFC 5737 are for documentation. Where there is no way to it at all, it is 502 at once.
   const { url } = await gatewayFor(t, [
-    { prefix: '/far', upstream: 'http://192.0.2.1:81', policy: 'public', timeouts: { connectMs: 60 } },
+    { prefix: '/far', upstream: 'http://192.0.2.1:81', policy: 'public', timeouts: { connect: '60ms' } },
   ])
   const response = await fetch(`${url}/far`)
   t.equal(response.status, 502)

@@ -174,7 +174,7 @@ t.test('a client that leaves while the service is being connected to frees its p
   t.teardown(() => server.close())
   // Boundary: it listens on a port.
   const upstream = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const timeouts = { connectMs: 60_000 }
+  const timeouts = { connect: '60s' }
   const { port } = await gatewayFor(t, [
     { prefix: '/x', upstream, policy: 'public', websocket: true, maxConcurrent: 1, maxStreams: 1, timeouts },
   ])
@@ -231,7 +231,7 @@ t.test('a body that stands still is cut: the responseâ€™s visibly, the requestâ€
   })
   t.teardown(() => upstream.close())
   const { port } = await gatewayFor(t, [
-    { prefix: '/still', upstream: upstream.url, policy: 'public', timeouts: { bodyIdleMs: 60 } },
+    { prefix: '/still', upstream: upstream.url, policy: 'public', timeouts: { bodyIdle: '60ms' } },
   ])
   const cut = await sendRaw(port, 'GET /still HTTP/1.1\r\nHost: x\r\n\r\n')
   t.match(cut, { text: /beginning$/, closed: true })
@@ -243,7 +243,7 @@ t.test('a long transfer that moves is not cut by any limit for whole requests', 
   const upstream = await upstreamFor(t)
   const { port } = await gatewayFor(
     t,
-    [{ prefix: '/up', upstream: upstream.url, policy: 'public', timeouts: { bodyIdleMs: 2000 } }],
+    [{ prefix: '/up', upstream: upstream.url, policy: 'public', timeouts: { bodyIdle: '2s' } }],
     { limits: { requestTimeoutMs: 200, headersTimeoutMs: 100 } },
   )
   const client = openRaw(port)

@@ -28,7 +28,7 @@ interface Attempt {
 // An operation of the first route and the whole second one are the same for the router, which nobody hears of before it is told.
 async function contradictoryRoutes(t: Test, upstream: string): Promise<Omit<Attempt, 'store'>> {
   const openapi = writeDocument(t, documentOf({ '/orders/a': { get: {} } }))
-  const health = { path: '/health', intervalMs: 100 }
+  const health = { path: '/health', interval: '100ms' }
   const routes: RouteConfig[] = [
     { prefix: '/orders', upstream, openapi, health },
     { prefix: '/orders/a', upstream, health },

@@ -112,8 +112,8 @@ t.test('a bad file changes nothing and says everything that is wrong, as does on
   t.match(problem, /routes\[0\]\.upstream/)
   t.equal(await statusOf(gateway, '/one'), 200)
   t.equal(await statusOf(gateway, '/two'), 404)
-  writeFileSync(file, 'dataDir: elsewhere\nstopDelay: 3s\nroutes: []\n')
-  await eventually('it is refused', () => gateway.output.some((line) => line.includes('stopDelay is 3000 now')))
+  writeFileSync(file, 'dataDir: elsewhere\nshutdownTimeout: 3s\nroutes: []\n')
+  await eventually('it is refused', () => gateway.output.some((line) => line.includes('shutdownTimeout is 3000 now')))
   t.equal(await statusOf(gateway, '/one'), 200)
   const errorResponses = () => gateway.output.filter((line) => line.includes('is empty or gone')).length
   writeFileSync(file, '\n')
@@ -153,7 +153,7 @@ t.test('a stream goes on over reloads, to its end or to the reload delay', async
   t.teardown(() => streams.close())
   const { gateway, file } = await start(t)
   const text = (delay: string) =>
-    `reloadDelay: ${delay}\nroutes:\n  - { prefix: /s, upstream: "${streams.url}", policy: public }\n`
+    `reloadTimeout: ${delay}\nroutes:\n  - { prefix: /s, upstream: "${streams.url}", policy: public }\n`
   writeFileSync(file, text('1d'))
   await eventually('streams are there', async () => (await statusOf(gateway, '/s')) === 200)
   const stream = await fetch(`${gateway.url}/s/1`)
@@ -265,7 +265,7 @@ t.test(
     const { gateway, write } = await start(t, '', {
       CARDEA_METRICS_TOKEN: token,
       CARDEA_ADMIN_PASSWORD: adminPassword,
-      CARDEA_RELOAD_DELAY: '1h',
+      CARDEA_RELOAD_TIMEOUT: '1h',
     })
     const series = [
       'cardea_logins_total{outcome="ok"}',

@@ -51,7 +51,7 @@ t.test('the schema refuses what is not a route', async (t) => {
     { policy: { roles: ['a b'] } },
     { policy: { rolls: ['a'] } },
     { methods: { TRACE: 'public' } },
-    { timeouts: { headersMs: 0 } },
+    { timeouts: { headers: '0s' } },
     { timeouts: { totalMs: 1 } },
     { bodyLimitBytes: -1 },
     { maxConcurrent: 0 },

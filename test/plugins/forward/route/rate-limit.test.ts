@@ -18,7 +18,7 @@ async function nodesOf(t: Test, count: number, max: number): Promise<TestGateway
   t.teardown(close)
   // Each node closes the store with itself; here it stays for the others.
   shared.close = async () => undefined
-  const rateLimit = { max, windowSeconds: 60 }
+  const rateLimit = `${max}/1m`
   const routes = [
     { prefix: '/x', upstream: service.url, rateLimit },
     { prefix: '/open', upstream: service.url, policy: 'public', rateLimit },

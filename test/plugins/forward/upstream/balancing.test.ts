@@ -16,8 +16,8 @@ const hosts = ['a', 'b', 'c']
 /** A route with instances a, b and c, one failure of which takes one out for 1 s, then 2 s, then 3 s at most. */
 function routeOf(changes: Partial<RouteConfig> = {}) {
   const upstream = hosts.map((host) => `http://${host}`)
-  const ejection = { failures: 1, firstMs: 1000, maxMs: 3000 }
-  const [route] = compileRoutes([{ prefix: '/x', upstream, ejection, timeouts: { connectMs: 500 }, ...changes }])
+  const ejection = { failures: 1, first: '1s', max: '3s' }
+  const [route] = compileRoutes([{ prefix: '/x', upstream, ejection, timeouts: { connect: '500ms' }, ...changes }])
   if (route === undefined) throw new Error('no route')
   const [a, b = a, c = b] = route.instances
   if (a === undefined || b === undefined || c === undefined) throw new Error('no instances')
@@ -104,7 +104,7 @@ t.test('an instance that cannot be reached costs an idempotent request nothing, 
   const good = await upstreamFor(t)
   const dead = `http://127.0.0.1:${await freePort()}`
   const { url } = await gatewayFor(t, [
-    { prefix: '/x', upstream: [dead, good.url], policy: 'public', ejection: { failures: 3, firstMs: 60_000 } },
+    { prefix: '/x', upstream: [dead, good.url], policy: 'public', ejection: { failures: 3, first: '60s' } },
   ])
   const statuses: number[] = []
   for (const method of ['GET', 'PUT', 'DELETE', 'GET', 'GET', 'POST', 'POST', 'POST']) {
@@ -148,7 +148,7 @@ t.test('when nobody is there, requests are refused at once until one is', async 
       prefix: '/x',
       upstream: `http://127.0.0.1:${port}`,
       policy: 'public',
-      ejection: { failures: 2, firstMs: 50, maxMs: 50 },
+      ejection: { failures: 2, first: '50ms', max: '50ms' },
     },
   ])
   t.strictSame([(await fetch(`${url}/x`)).status, (await fetch(`${url}/x`)).status], [502, 502])
@@ -167,7 +167,7 @@ t.test('a client cannot take an instance out', async (t) => {
     response.end()
   })
   const { port, url } = await gatewayFor(t, [
-    { prefix: '/x', upstream: service.url, policy: 'public', ejection: { failures: 1, firstMs: 60_000 } },
+    { prefix: '/x', upstream: service.url, policy: 'public', ejection: { failures: 1, first: '60s' } },
   ])
   t.equal((await fetch(`${url}/x/bad`)).status, 500)
   // Odd bytes, a client that leaves before its response, and one whose body never comes.
@@ -187,7 +187,7 @@ t.test('answers that say an instance is not there send requests to the others', 
   })
   const good = await upstreamFor(t)
   const { url } = await gatewayFor(t, [
-    { prefix: '/x', upstream: [bad.url, good.url], policy: 'public', ejection: { failures: 2, firstMs: 60_000 } },
+    { prefix: '/x', upstream: [bad.url, good.url], policy: 'public', ejection: { failures: 2, first: '60s' } },
   ])
   for (let i = 0; i < 10; i += 1) await (await fetch(`${url}/x`)).text()
   t.equal(bad.received.length, 2)
@@ -207,7 +207,7 @@ t.test('an instance that is not well by its health check gets nothing until it i
       prefix: '/x',
       upstream: [one.url, other.url],
       policy: 'public',
-      health: { path: '/health?deep=1', intervalMs: 10, timeoutMs: 1000, failures: 2 },
+      health: { path: '/health?deep=1', interval: '10ms', timeout: '1s', failures: 2 },
     },
   ])
   isWell = false
@@ -241,7 +241,7 @@ t.test(
       checks.close()
       upstreams.close()
     })
-    const health = { path: '/', intervalMs: 10, timeoutMs: 1000, failures: 1 }
+    const health = { path: '/', interval: '10ms', timeout: '1s', failures: 1 }
     const [route] = compileRoutes([{ prefix: '/x', upstream: service.url, health }])
     if (route === undefined) throw new Error('no route')
     upstreams.open(route)
@@ -258,17 +258,17 @@ t.test('a service that swallows everything hurts no other, and not its own other
   const good = await upstreamFor(t)
   const proxy = await startProxy(t, good.port)
   const hole = `http://127.0.0.1:${proxy.port}`
-  const timeouts = { connectMs: 100, headersMs: 100 }
+  const timeouts = { connect: '100ms', headers: '100ms' }
   const { url } = await gatewayFor(t, [
     {
       prefix: '/hole',
       upstream: hole,
       policy: 'public',
-      timeouts: { headersMs: 1000 },
+      timeouts: { headers: '1s' },
       maxConcurrent: 8,
       callerShare: 1,
     },
-    { prefix: '/mixed', upstream: [hole, good.url], policy: 'public', timeouts, ejection: { firstMs: 60_000 } },
+    { prefix: '/mixed', upstream: [hole, good.url], policy: 'public', timeouts, ejection: { first: '60s' } },
     { prefix: '/good', upstream: good.url, policy: 'public' },
   ])
   proxy.silence()

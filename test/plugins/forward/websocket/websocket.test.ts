@@ -184,7 +184,7 @@ t.test('a side that is slow holds the other one back, and everything arrives', a
 })
 
 t.test('one that stands still is cut, one that moves is not', async (t) => {
-  const { gateway, connect } = await sceneOf(t, { timeouts: { websocketIdleMs: 300 } })
+  const { gateway, connect } = await sceneOf(t, { timeouts: { websocketIdle: '300ms' } })
   const alice = bearer(await gateway.signIn())
   const still = connect('/ws', alice)
   const moving = connect('/ws', alice)

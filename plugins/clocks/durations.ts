@@ -7,7 +7,7 @@ const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as con
 export const durationPattern = '^(0|[1-9][0-9]{0,8})(ms|s|m|h|d)$'
 
 /** What a rate looks like, as a JSON Schema pattern. */
-export const ratePattern = '^[1-9][0-9]{0,5}/[1-9][0-9]{0,8}(ms|s|m|h|d)$'
+export const ratePattern = '^[1-9][0-9]{0,8}/[1-9][0-9]{0,8}(ms|s|m|h|d)$'
 
 /** So many in a window. */
 export interface Rate {
@@ -23,6 +23,12 @@ export interface Rate {
 export function parseDurationMs(text: string): number | undefined {
   const [, amount, unit] = new RegExp(durationPattern).exec(text) ?? []
   return amount === undefined || !isUnit(unit) ? undefined : Number(amount) * unitMs[unit]
+}
+
+/** Writes a duration in its largest whole unit. @param ms a whole number above 0 */
+export function writeDuration(ms: number): string {
+  const [unit = 'ms', size = 1] = Object.entries(unitMs).findLast(([, size]) => ms % size === 0) ?? []
+  return `${ms / size}${unit}`
 }
 
 function isUnit(text: string | undefined): text is keyof typeof unitMs {
