@@ -20,8 +20,13 @@ import { defaults } from './defaults.ts'
 import { type IdentitySettings, registerIdentity } from './identity.ts'
 
 export type { AccessClaims } from '../access-tokens/index.ts'
+// Named here so that their decorators of the app are known to whoever imports this.
+export type { AuditTrail } from '../audit/trail.ts'
 export { type AuthorizeOptions, accessOf, type Policy, requires } from '../authenticate.ts'
+export type { Credentials } from '../credentials/index.ts'
 export { type ErrorCode, Problem, problem } from '../errors/index.ts'
+export type { RevocationState } from '../revocation/index.ts'
+export type { SessionStoreOptions } from '../session-store/index.ts'
 export { openStore } from '../session-store/open-store.ts'
 export type { Store } from '../session-store/port/store.ts'
 

@@ -16,7 +16,7 @@ export interface Source {
 }
 
 /** Folders and files that are nobody's work: installed, generated or history. */
-const skipped = new Set(['node_modules', '.git', '.tap', 'data', 'coverage'])
+const skipped = new Set(['node_modules', '.git', '.tap', 'dist', 'data', 'coverage'])
 
 /**
  * Reads every TypeScript file of the project in a folder.
