@@ -4,9 +4,10 @@
 // Nothing here waits: a request costs a look-up of its token and a few in this node's list of what is revoked.
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Verified } from './access-tokens/access-token.ts'
 import { type AccessClaims, isFor } from './access-tokens/index.ts'
 import type { Reason } from './audit/reasons/index.ts'
-import { readAccessCookie } from './browser/cookies.ts'
+import { readAccessCookies } from './browser/cookies.ts'
 import { isReadMethod, requireOrigin } from './browser/origin.ts'
 import { bearerChallenge, type ErrorCode, type Problem, problem } from './errors/index.ts'
 
@@ -114,19 +115,33 @@ function authenticated(
   options: AuthorizeOptions | undefined,
 ): AccessClaims {
   // A Bearer token that is wrong stays wrong: a cookie never makes up for it.
-  const token =
-    bearerToken(request.raw.rawHeaders) ?? (options?.accessCookie ? cookieToken(request, options) : undefined)
-  if (token === undefined) throw denied(app, request, missing)
-  const verified = app.accessTokens.verify(token)
+  const bearer = bearerToken(request.raw.rawHeaders)
+  const verified = bearer === undefined ? verifiedCookie(app, request, options) : app.accessTokens.verify(bearer)
+  if (verified === undefined) throw denied(app, request, missing)
   if (!verified.ok) throw denied(app, request, invalidToken(verified.reason))
   return verified.claims
 }
 
 // A browser sends a cookie whoever asks it to, so whose page asks is looked at before the token is.
-function cookieToken(request: FastifyRequest, { isRead }: AuthorizeOptions): string | undefined {
-  const token = readAccessCookie(request)
-  if (token !== undefined) requireOrigin(request, { hasCookie: true, isRead: isRead ?? isReadMethod(request.method) })
-  return token
+function verifiedCookie(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  options: AuthorizeOptions | undefined,
+): Verified | undefined {
+  if (!options?.accessCookie) return undefined
+  const [token, other] = readAccessCookies(request)
+  if (token === undefined) return undefined
+  requireOrigin(request, { hasCookie: true, isRead: options.isRead ?? isReadMethod(request.method) })
+  const verified = app.accessTokens.verify(token)
+  return other === undefined ? verified : newerOf(app, verified, app.accessTokens.verify(other))
+}
+
+// Two are of two sessions, and a sign-in has ended the older one: its last token was issued before the newer one's first, or in
+// the same second.
+function newerOf(app: FastifyInstance, one: Verified, other: Verified): Verified {
+  if (!one.ok || !other.ok) return one.ok ? one : other
+  const secondsLater = other.claims.iat - one.claims.iat
+  return secondsLater > 0 || (secondsLater === 0 && app.revocation.isRevoked(one.claims)) ? other : one
 }
 
 function requirement(

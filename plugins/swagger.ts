@@ -5,6 +5,7 @@ import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { CookiePlace } from './browser/cookies.ts'
 import { filesOf, KeptFile } from './files/kept-files.ts'
 import type { PublishedPart } from './forward/openapi/index.ts'
 
@@ -14,10 +15,10 @@ export interface SwaggerOptions {
   info: ApiInfo
   /** The groups that routes name in their schemas, in the order in which they are shown. */
   tags: { name: string; description: string }[]
-  /** Name of the refresh cookie, for the document's cookie scheme. */
-  refreshCookieName: string
-  /** Name of the access token's cookie, where some route takes it. */
-  accessCookieName?: string | undefined
+  /** Names of the cookies, for the document's cookie schemes: the usual ones first. */
+  cookiePlaces: readonly [CookiePlace, CookiePlace]
+  /** Whether some route takes the access token from its cookie. */
+  usesAccessCookie: boolean
   /** What services behind the gateway describe themselves; filled until the app is ready. */
   parts?: readonly PublishedPart[]
 }
@@ -45,7 +46,7 @@ const contentSecurityPolicy = [
 ].join('; ')
 
 async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<void> {
-  const { enabled, info, tags, refreshCookieName, accessCookieName, parts = [] } = options
+  const { enabled, info, tags, cookiePlaces, usesAccessCookie, parts = [] } = options
   if (!enabled) return
   await app.register(fastifySwagger, {
     openapi: {
@@ -62,8 +63,10 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
             bearerFormat: 'at+jwt',
             description: 'An access token; for `/admin` one of the resource `urn:cardea:admin`.',
           },
-          refreshCookie: { type: 'apiKey', in: 'cookie', name: refreshCookieName },
-          ...(accessCookieName !== undefined && { accessCookie: accessCookieScheme(accessCookieName) }),
+          refreshCookie: cookieScheme('The refresh token in a cookie.', cookiePlaces, 'refresh'),
+          ...(usesAccessCookie && {
+            accessCookie: cookieScheme('The access token in a cookie.', cookiePlaces, 'access'),
+          }),
         },
       },
     },
@@ -100,9 +103,11 @@ function keptPages(app: FastifyInstance): Map<string, KeptFile> {
   ])
 }
 
-function accessCookieScheme(name: string) {
-  const description = 'The access token in a cookie. Signing in sets it, so that a browser has nothing to fill in.'
-  return { type: 'apiKey', in: 'cookie', name, description } as const
+function cookieScheme(what: string, [usual, spare]: readonly [CookiePlace, CookiePlace], kind: keyof CookiePlace) {
+  const description =
+    `${what} Signing in sets it, so that a browser has nothing to fill in. A sign-in that comes with the cookies of another ` +
+    `session sets \`${spare[kind]}\` in its place.`
+  return { type: 'apiKey', in: 'cookie', name: usual[kind], description } as const
 }
 
 // The gateway's own routes first; names of parts are told apart by whoever wrote them.

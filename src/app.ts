@@ -12,7 +12,7 @@ import audit from '../plugins/audit/index.ts'
 import authRoutes from '../plugins/auth-routes/index.ts'
 import jsonBody from '../plugins/body-parsers/json.ts'
 import bodyMemory from '../plugins/body-parsers/memory.ts'
-import cookies, { accessCookieName, refreshCookieName } from '../plugins/browser/cookies.ts'
+import cookies, { cookiePlaces } from '../plugins/browser/cookies.ts'
 import browserOrigin from '../plugins/browser/origin.ts'
 import { registerIdentity } from '../plugins/cardea/identity.ts'
 import clientAddress from '../plugins/clients/address.ts'
@@ -146,8 +146,8 @@ async function registerHttp(
     enabled: config.docs,
     info: apiInfo,
     tags: apiTags,
-    refreshCookieName,
-    ...(usesAccessCookie && { accessCookieName }),
+    cookiePlaces,
+    usesAccessCookie,
     parts,
   })
 }

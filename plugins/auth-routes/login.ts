@@ -3,12 +3,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { narrowScope } from '../access-tokens/scope.ts'
-import { clearCookies, hasOwnCookie, readRefreshCookie } from '../browser/cookies.ts'
+import { clearCookies } from '../browser/cookies.ts'
 import { droppedCookie, droppedCookieWarnings } from '../browser/dropped-cookie.ts'
 import { sameOriginOnly } from '../browser/origin.ts'
 import { requirePassword } from '../credentials/index.ts'
 import { errorResponses, problem } from '../errors/index.ts'
 import type { User } from '../session-store/port/store.ts'
+import { endPresented, placeOfNew, presentedSessions } from './presented-sessions.ts'
 import { audienceOf, type TokenRouteOptions, tokenResponse } from './token-response.ts'
 import { noQuery } from './wire/fields.ts'
 import { type LoginBody, loginBody, type TokenResponse, tokenResponse as tokenResponseSchema } from './wire/tokens.ts'
@@ -24,8 +25,9 @@ export const login: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, o
       description:
         'Starts a session. With delivery `cookie` the refresh token is set as an HttpOnly cookie and is not in the response; ' +
         'with `body` it is. Where some route takes the access token from a cookie, that is set, too. A session whose refresh ' +
-        'cookie comes along is ended: a sign-in never continues an old one. Where the request shows that its browser will drop ' +
-        'the cookie, `warning` says why.',
+        'cookie comes along is ended: a sign-in never continues an old one. Its cookies are cleared, and those of the new ' +
+        'session have another name, so that late responses about the old one do not touch them. Where the request shows that ' +
+        'its browser will drop the cookie, `warning` says why.',
       security: [],
       querystring: noQuery,
       body: loginBody,
@@ -57,7 +59,7 @@ async function signIn(
   body: LoginBody,
 ): Promise<TokenResponse> {
   const delivery = body.delivery ?? 'cookie'
-  const previousToken = readRefreshCookie(request)
+  const presented = await presentedSessions(app, request)
   const audience = audienceOf(app, body.resource, delivery)
   requirePassword(body.password, '/password')
   const looking = app.credentials.find(body.username)
@@ -67,7 +69,7 @@ async function signIn(
   if (!user) throw badCredentials(app, request, await looking)
   const scope = narrowScope(user.scope, body.scope)
   if (scope === undefined) throw problem('invalid_scope', { reason: 'login_scope' })
-  await endPrevious(app, request, user, previousToken)
+  await endPresented(app, request, presented, user.sub)
   const grant = await app.sessions.start(user, scope, request, delivery === 'cookie')
   if (!grant) throw badCredentials(app, request, user)
   const { session } = grant
@@ -79,9 +81,10 @@ async function signIn(
     generation: 1,
     session,
   })
+  const place = delivery === 'cookie' ? placeOfNew(reply, presented) : undefined
   // A cookie client that changes to tokens in the body must not keep the dead cookies.
-  if (delivery === 'body' && hasOwnCookie(request)) clearCookies(reply)
-  const response = tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+  if (place === undefined) for (const one of presented) clearCookies(reply, one.place)
+  const response = tokenResponse(app, reply, grant, { place, audience, scope, nowMs: options.clock() })
   app.loginLimit.remember(request, reply, user)
   const dropped = delivery === 'cookie' ? droppedCookie(request) : undefined
   if (dropped === undefined) return response
@@ -94,15 +97,4 @@ function badCredentials(app: FastifyInstance, request: FastifyRequest, tried: Us
   // A name that no user has may be a password typed into the wrong field: it is not recorded.
   app.audit.record(request, { reason: 'login_failed', granted: false, sub: tried?.sub })
   return problem('invalid_credentials', { reason: 'login_failed' })
-}
-
-// ASVS 7.2.4. Only the subject's own session: another one's cookie in this browser is no reason to sign that one out.
-async function endPrevious(
-  app: FastifyInstance,
-  request: FastifyRequest,
-  user: User,
-  refreshToken: string | undefined,
-): Promise<void> {
-  const sid = refreshToken === undefined ? undefined : app.sessions.sidOf(refreshToken)
-  if (sid !== undefined && app.sessions.isOf(sid, user.sub)) await app.sessions.end(sid, 'logout', request, user.sub)
 }

@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { bearerToken } from '../authenticate.ts'
 import formBody, { isForm } from '../body-parsers/form.ts'
-import { clearCookies, hasOwnCookie, readRefreshCookie } from '../browser/cookies.ts'
+import { clearCookies, presentedPlaces } from '../browser/cookies.ts'
 import { sameOriginOnly } from '../browser/origin.ts'
 import { errorResponses } from '../errors/index.ts'
 import { noQuery, nothing } from './wire/fields.ts'
@@ -21,7 +21,7 @@ export const logout: FastifyPluginAsyncTypebox<{ bodyLimitBytes: number }> = asy
       tags: ['auth'],
       summary: 'Sign out',
       description:
-        'Ends the session of the refresh cookie, of `refresh_token` in the body, or of the access token, which may have ' +
+        'Ends the sessions of the refresh cookies, of `refresh_token` in the body, or of the access token, which may have ' +
         'expired, and clears the cookies that came along. Answers 204 also when there was nothing to end.',
       security: [{ refreshCookie: [] }, { bearer: [] }, {}],
       consumes: ['application/json', 'application/x-www-form-urlencoded'],
@@ -49,23 +49,23 @@ async function signOut(
   body: LogoutBody,
 ): Promise<null> {
   const owner = ownerOfAccessToken(app, request)
+  const presented = presentedPlaces(request)
+  const refreshTokens = [...presented.map(({ refreshToken }) => refreshToken), body.refresh_token]
   const sids = new Set(
-    [sidOfRefreshToken(app, readRefreshCookie(request)), sidOfRefreshToken(app, body.refresh_token), owner?.sid].filter(
-      (sid) => sid !== undefined,
-    ),
+    [...refreshTokens.map((token) => sidOfRefreshToken(app, token)), owner?.sid].filter((sid) => sid !== undefined),
   )
   const end = (sid: string) => app.sessions.end(sid, 'logout', request, sid === owner?.sid ? owner.sub : undefined)
   // None of them waits for the others, or is left out because another one failed.
   const failed = (await Promise.allSettled([...sids].map(end))).find(({ status }) => status === 'rejected')
   if (failed?.status === 'rejected') throw failed.reason
   // One that did not come is of another session, or of none: a browser sends what it holds.
-  if (hasOwnCookie(request)) clearCookies(reply)
+  for (const { place } of presented) clearCookies(reply, place)
   reply.code(204).header('cache-control', 'no-store')
   return null
 }
 
 function sidOfRefreshToken(app: FastifyInstance, refreshToken: string | undefined): string | undefined {
-  return refreshToken === undefined ? undefined : app.sessions.sidOf(refreshToken)
+  return refreshToken === undefined ? undefined : app.sessions.claimsOf(refreshToken)?.sid
 }
 
 // Of any audience, expired or not: the token says whose session it is, and ending that is all that is done with it.

@@ -7,6 +7,7 @@ import { isFor } from '../access-tokens/claims.ts'
 import { accessOf, requires } from '../authenticate.ts'
 import { requireNewPassword, requirePassword } from '../credentials/index.ts'
 import { errorResponses, problem } from '../errors/index.ts'
+import { placeOfNew, presentedSessions } from './presented-sessions.ts'
 import { type TokenRouteOptions, tokenResponse } from './token-response.ts'
 import { noQuery } from './wire/fields.ts'
 import {
@@ -59,6 +60,7 @@ async function changePassword(
   body: PasswordBody,
 ): Promise<TokenResponse> {
   const { sub, sid, aud } = accessOf(request)
+  const presented = await presentedSessions(app, request)
   requirePassword(body.current_password, '/current_password')
   requireNewPassword(body.new_password, '/new_password')
   const looking = app.credentials.find(sub)
@@ -76,9 +78,9 @@ async function changePassword(
   const { session } = grant
   const event = { sid: session.sid, generation: 1, session, detail: 'password change' }
   app.audit.record(request, { reason: 'login_ok', granted: true, sub, ...event })
-  const delivery = session.inCookie ? 'cookie' : 'body'
+  const place = session.inCookie ? placeOfNew(reply, presented) : undefined
   const audience = app.accessTokens.audiences.find((one) => isFor(aud, one))
-  const response = tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+  const response = tokenResponse(app, reply, grant, { place, audience, scope, nowMs: options.clock() })
   // What made the device known before was void with the user's revision.
   app.loginLimit.remember(request, reply, changed)
   return response

@@ -3,7 +3,7 @@
 // put a refresh token into the body of a cookie client's response.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { adminAudience } from '../access-tokens/index.ts'
-import { setAccessCookie, setRefreshCookie } from '../browser/cookies.ts'
+import { type CookiePlace, setAccessCookie, setRefreshCookie } from '../browser/cookies.ts'
 import { problem } from '../errors/index.ts'
 import { endsAt } from '../session-store/rotation.ts'
 import type { Grant } from '../session-store/sessions.ts'
@@ -19,7 +19,8 @@ export interface TokenRouteOptions {
 }
 
 export interface TokenRequest {
-  delivery: Delivery
+  /** Where the session's cookies are; undefined for delivery `body`. */
+  place: CookiePlace | undefined
   audience: string | undefined
   /** Scope of the access token. */
   scope: string
@@ -37,19 +38,19 @@ export function tokenResponse(
   request: TokenRequest,
 ): TokenResponse {
   const { session, refreshToken } = grant
-  const { audience, scope, delivery } = request
+  const { audience, scope, place } = request
   const access = app.accessTokens.issue(session, { scope, ...(audience !== undefined && { audience }) })
   const refreshExpiresInSeconds = Math.max(0, Math.floor((endsAt(session) - request.nowMs) / 1000))
-  if (delivery === 'cookie') {
-    setRefreshCookie(reply, refreshToken, refreshExpiresInSeconds)
-    setAccessCookie(reply, access.token, access.expiresInSeconds)
+  if (place !== undefined) {
+    setRefreshCookie(reply, place, refreshToken, refreshExpiresInSeconds)
+    setAccessCookie(reply, place, access.token, access.expiresInSeconds)
   }
   reply.header('cache-control', 'no-store')
   return {
     access_token: access.token,
     token_type: 'Bearer',
     expires_in: access.expiresInSeconds,
-    ...(delivery === 'body' && { refresh_token: refreshToken }),
+    ...(place === undefined && { refresh_token: refreshToken }),
     refresh_expires_in: refreshExpiresInSeconds,
     session_id: session.sid,
     scope,

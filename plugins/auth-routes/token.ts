@@ -4,10 +4,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isScope, narrowScope } from '../access-tokens/scope.ts'
 import formBody, { isForm } from '../body-parsers/form.ts'
-import { readRefreshCookie } from '../browser/cookies.ts'
+import type { CookiePlace } from '../browser/cookies.ts'
 import { sameOriginOnly } from '../browser/origin.ts'
 import { errorResponses, problem } from '../errors/index.ts'
-import { audienceOf, type Delivery, type TokenRouteOptions, tokenResponse } from './token-response.ts'
+import { presentedSessions } from './presented-sessions.ts'
+import { audienceOf, type TokenRouteOptions, tokenResponse } from './token-response.ts'
 import { noQuery } from './wire/fields.ts'
 import { type TokenBody, type TokenResponse, tokenBody, tokenResponse as tokenResponseSchema } from './wire/tokens.ts'
 
@@ -58,10 +59,10 @@ async function refresh(
   body: TokenBody,
 ): Promise<TokenResponse> {
   if (body.grant_type !== 'refresh_token') throw problem('unsupported_grant_type')
-  const { refreshToken, delivery } = presentedToken(request, body)
-  const audience = audienceOf(app, body.resource, delivery)
+  const { refreshToken, place } = await presentedToken(app, request, body)
+  const audience = audienceOf(app, body.resource, place === undefined ? 'body' : 'cookie')
   await requireScope(app, refreshToken, body.scope)
-  const refreshed = await app.sessions.refresh(refreshToken, request, delivery === 'cookie')
+  const refreshed = await app.sessions.refresh(refreshToken, request, place !== undefined)
   if (refreshed.outcome === 'limited') {
     const headers = { 'retry-after': String(Math.ceil(refreshed.retryAfterMs / 1000)) }
     throw problem('too_many_requests', { reason: 'refresh_limited', headers })
@@ -73,17 +74,24 @@ async function refresh(
   const { grant } = refreshed
   // Seen before the rotation already, and a session's scope never changes.
   const scope = narrowScope(grant.session.scope, body.scope) ?? ''
-  return tokenResponse(app, reply, grant, { delivery, audience, scope, nowMs: options.clock() })
+  return tokenResponse(app, reply, grant, { place, audience, scope, nowMs: options.clock() })
 }
 
-function presentedToken(request: FastifyRequest, body: TokenBody): { refreshToken: string; delivery: Delivery } {
-  const inCookie = readRefreshCookie(request)
+// Of two sessions the newer one is meant: the other one's cookie came back with a late response. It is left as it is, for a
+// sign-in that is under way may be given its place.
+async function presentedToken(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  body: TokenBody,
+): Promise<{ refreshToken: string; place: CookiePlace | undefined }> {
+  const newest = (await presentedSessions(app, request)).find(({ refreshToken }) => refreshToken !== undefined)
+  const inCookie = newest?.refreshToken
   const inBody = body.refresh_token
   if (inCookie !== undefined && inBody !== undefined && inCookie !== inBody) {
     throw problem('invalid_request', { reason: 'refresh_tokens_differ' })
   }
-  if (inCookie !== undefined) return { refreshToken: inCookie, delivery: 'cookie' }
-  if (inBody !== undefined) return { refreshToken: inBody, delivery: 'body' }
+  if (inCookie !== undefined) return { refreshToken: inCookie, place: newest?.place }
+  if (inBody !== undefined) return { refreshToken: inBody, place: undefined }
   throw problem('invalid_request', {
     reason: 'refresh_token_missing',
     errors: [{ in: 'body', path: '/refresh_token', message: 'is neither in the body nor in the cookie' }],
@@ -95,7 +103,7 @@ function presentedToken(request: FastifyRequest, body: TokenBody): { refreshToke
 async function requireScope(app: FastifyInstance, refreshToken: string, wanted: string | undefined): Promise<void> {
   if (wanted === undefined) return
   if (!isScope(wanted)) throw problem('invalid_scope', { reason: 'scope_malformed' })
-  const sid = app.sessions.sidOf(refreshToken)
+  const sid = app.sessions.claimsOf(refreshToken)?.sid
   const session = sid === undefined ? undefined : await app.sessions.read(sid)
   if (!session || session.revokedAt !== undefined) return
   if (narrowScope(session.scope, wanted) === undefined)

@@ -1,5 +1,6 @@
 // The gateway's own cookies: read, set and cleared here and nowhere else, so that their attributes are the same each time. It
-// must never pick one of two cookies of a name: that is an attack.
+// must never pick one of two cookies of a name: that is an attack. A session's cookies have one of two places, used in turn,
+// so that a late response about an old session never meets those of a newer one.
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -17,9 +18,21 @@ export interface CookiesOptions {
   usesAccessCookie?: boolean
 }
 
+/** The names of a session's cookies. */
+export interface CookiePlace {
+  readonly refresh: string
+  readonly access: string
+}
+
 /** `__Host-`: a browser takes it only with Secure, Path=/ and no Domain (RFC 6265bis section 4.1.3.2). */
 export const refreshCookieName = '__Host-cardea_refresh'
 export const accessCookieName = '__Host-cardea_access'
+
+/** The usual place, and the one of a session that begins while a browser still shows the cookies of another one. */
+export const cookiePlaces: readonly [CookiePlace, CookiePlace] = [
+  { refresh: refreshCookieName, access: accessCookieName },
+  { refresh: `${refreshCookieName}2`, access: `${accessCookieName}2` },
+]
 
 /** Proves that somebody has signed in here before. It opens nothing, so a sign-out leaves it. */
 export const deviceCookieName = '__Host-cardea_device'
@@ -29,22 +42,37 @@ const maxCookieBytes = 4096
 
 const attributes = { path: '/', secure: true, httpOnly: true, sameSite: 'strict' } as const
 
-/**
- * The refresh token that a request carries in its cookie. Names are compared byte for byte: no case folding, no decoding.
- * @returns the value as sent, or undefined without such a cookie
- * @throws Problem `invalid_request` when there are two (cookie tossing)
- */
-export function readRefreshCookie(request: FastifyRequest): string | undefined {
-  return onlyCookie(request, refreshCookieName, 'refresh_cookie_repeated')
+/** A place whose cookies came along. */
+export interface PresentedPlace {
+  place: CookiePlace
+  /** As sent; undefined where only the access token's cookie came. */
+  refreshToken: string | undefined
 }
 
 /**
- * The access token that a request carries in its cookie, by the same rules.
- * @returns the value as sent, or undefined without such a cookie
- * @throws Problem `invalid_request` when there are two
+ * The places whose cookies a request carries. Names are compared byte for byte: no case folding, no decoding.
+ * @throws Problem `invalid_request` when there are two refresh cookies of one name (cookie tossing)
  */
-export function readAccessCookie(request: FastifyRequest): string | undefined {
-  return onlyCookie(request, accessCookieName, 'access_cookie_repeated')
+export function presentedPlaces(request: FastifyRequest): PresentedPlace[] {
+  const { usesAccessCookie } = request.server
+  const presented: PresentedPlace[] = []
+  for (const place of cookiePlaces) {
+    const refreshToken = onlyCookie(request, place.refresh, 'refresh_cookie_repeated')
+    const isThere = refreshToken !== undefined || (usesAccessCookie && cookiesNamed(request, place.access).length > 0)
+    if (isThere) presented.push({ place, refreshToken })
+  }
+  return presented
+}
+
+/**
+ * The access tokens that a request carries in cookies, by the same rules: one, or two of two places.
+ * @throws Problem `invalid_request` when there are two of one name
+ */
+export function readAccessCookies(request: FastifyRequest): string[] {
+  if (!request.headers.cookie?.includes(accessCookieName)) return []
+  return cookiePlaces
+    .map(({ access }) => onlyCookie(request, access, 'access_cookie_repeated'))
+    .filter((token) => token !== undefined)
 }
 
 /**
@@ -55,23 +83,23 @@ export function readDeviceCookie(request: FastifyRequest): string | undefined {
   return onlyCookie(request, deviceCookieName, 'device_cookie_repeated')
 }
 
-/** Whether a request carries the refresh cookie, once or more often. */
+/** Whether a request carries a refresh cookie, of whichever place, once or more often. */
 export function hasRefreshCookie(request: FastifyRequest): boolean {
-  return cookiesNamed(request, refreshCookieName).length > 0
-}
-
-/** Whether a request carries a cookie of the gateway's that is in use here. */
-export function hasOwnCookie(request: FastifyRequest): boolean {
-  const { usesAccessCookie } = request.server
-  return hasRefreshCookie(request) || (usesAccessCookie && cookiesNamed(request, accessCookieName).length > 0)
+  return cookiePlaces.some(({ refresh }) => cookiesNamed(request, refresh).length > 0)
 }
 
 /**
  * Sets the refresh cookie.
+ * @param place that of its session
  * @param maxAgeSeconds what is left of the refresh token's life
  */
-export function setRefreshCookie(reply: FastifyReply, refreshToken: string, maxAgeSeconds: number): void {
-  reply.setCookie(refreshCookieName, refreshToken, { ...attributes, maxAge: maxAgeSeconds })
+export function setRefreshCookie(
+  reply: FastifyReply,
+  place: CookiePlace,
+  refreshToken: string,
+  maxAgeSeconds: number,
+): void {
+  reply.setCookie(place.refresh, refreshToken, { ...attributes, maxAge: maxAgeSeconds })
 }
 
 /** Sets the device cookie. @param maxAgeSeconds how long it is taken */
@@ -82,23 +110,29 @@ export function setDeviceCookie(reply: FastifyReply, value: string, maxAgeSecond
 /**
  * Sets the cookie of the access token, where some route takes it. One that is too long for a cookie takes an older one's
  * place all the same: that may be another person's.
+ * @param place that of its session
  * @param maxAgeSeconds what is left of the access token's life
  */
-export function setAccessCookie(reply: FastifyReply, accessToken: string, maxAgeSeconds: number): void {
+export function setAccessCookie(
+  reply: FastifyReply,
+  place: CookiePlace,
+  accessToken: string,
+  maxAgeSeconds: number,
+): void {
   if (!reply.server.usesAccessCookie) return
-  const bytes = accessCookieName.length + accessToken.length
+  const bytes = place.access.length + accessToken.length
   if (bytes <= maxCookieBytes) {
-    reply.setCookie(accessCookieName, accessToken, { ...attributes, maxAge: maxAgeSeconds })
+    reply.setCookie(place.access, accessToken, { ...attributes, maxAge: maxAgeSeconds })
     return
   }
-  reply.clearCookie(accessCookieName, attributes)
+  reply.clearCookie(place.access, attributes)
   reply.log.warn({ bytes, maxCookieBytes }, 'an access token is too long for its cookie, so none was set')
 }
 
-/** Removes the gateway's cookies from the browser, with the attributes they were set with. */
-export function clearCookies(reply: FastifyReply): void {
-  reply.clearCookie(refreshCookieName, attributes)
-  if (reply.server.usesAccessCookie) reply.clearCookie(accessCookieName, attributes)
+/** Removes a session's cookies from the browser, with the attributes they were set with. */
+export function clearCookies(reply: FastifyReply, place: CookiePlace): void {
+  reply.clearCookie(place.refresh, attributes)
+  if (reply.server.usesAccessCookie) reply.clearCookie(place.access, attributes)
 }
 
 function onlyCookie(request: FastifyRequest, name: string, reasonOfTwo: string): string | undefined {

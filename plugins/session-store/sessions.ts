@@ -21,7 +21,7 @@ import type {
   SessionStore,
   User,
 } from './port/store.ts'
-import { newSid, readRefreshToken, subjectTag, writeRefreshToken } from './refresh-token.ts'
+import { newSid, type RefreshTokenClaims, readRefreshToken, subjectTag, writeRefreshToken } from './refresh-token.ts'
 import { type RetryBinding, retryViolation } from './retry-binding.ts'
 
 export interface SessionPolicy {
@@ -143,9 +143,9 @@ export class Sessions {
     return session !== undefined && session.revokedAt === undefined && generation >= session.generation
   }
 
-  /** The session a refresh token belongs to; undefined for what this gateway did not write. No store call. */
-  sidOf(refreshToken: string): string | undefined {
-    return readRefreshToken(refreshToken, this.#options.secrets)?.sid
+  /** What a refresh token says; undefined for what this gateway did not write. No store call. */
+  claimsOf(refreshToken: string): RefreshTokenClaims | undefined {
+    return readRefreshToken(refreshToken, this.#options.secrets)
   }
 
   /** Whether a sid is one of a subject's. No store call. */

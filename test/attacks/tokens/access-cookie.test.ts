@@ -96,7 +96,7 @@ t.test('nothing that only looks like the cookie is one, and none of it reaches t
     'cardea_access',
     '__Host%2Dcardea_access',
     `"${accessCookieName}"`,
-    `${accessCookieName}2`,
+    `${accessCookieName}3`,
     `x${accessCookieName}`,
     `=${accessCookieName}`,
     `x=${accessCookieName}`,

@@ -57,7 +57,9 @@ const forgeries: Record<string, string[]> = {
   repeated: [...identity, ...identity, ...identity.map(capitals)],
 }
 
-const ownCookies = ['refresh', 'access', 'device'].map((name) => `__Host-cardea_${name}=secret-${name}`)
+const ownCookies = ['refresh', 'refresh2', 'access', 'access2', 'device'].map(
+  (name) => `__Host-cardea_${name}=secret-${name}`,
+)
 const cookie = `Cookie: a=1; ${ownCookies.join('; b=2; ')}; c=3`
 
 for (const proxy of [...proxies, ...snippets()]) {

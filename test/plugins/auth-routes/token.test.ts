@@ -1,6 +1,7 @@
 // POST /auth/token: rotation in both deliveries and both encodings, and every refusal with its RFC 6749 error.
 import t from 'tap'
 import { StoreUnavailable } from '../../../plugins/session-store/port/store.ts'
+import { CookieJar } from '../../support/cookie-jar.ts'
 import {
   bearer,
   browserHeaders,
@@ -77,16 +78,17 @@ t.test('cookie and body together must be the same token, and the response stays 
 
 t.test('a late refusal of an old session leaves the cookie of a newer sign-in alone', async (t) => {
   const { post } = await startGateway(t)
-  const login = () => post('/auth/login', { username: 'alice', password }, { headers: browser })
-  let browser = browserHeaders()
-  const old = browserHeaders(cookiePair(await login()))
-  browser = old
-  browser = browserHeaders(cookiePair(await login()))
+  const jar = new CookieJar()
+  const login = async () =>
+    jar.take(await post('/auth/login', { username: 'alice', password }, { headers: jar.headers() }))
+  await login()
+  const old = jar.headers()
+  await login()
   // Was sent with the old cookie, and its response comes when the browser holds the new one: it would clear that by its name.
   const late = await post('/auth/token', { grant_type: 'refresh_token' }, { headers: old })
   t.match(late.json(), { code: 'invalid_grant' })
   t.equal(setCookieOf(late), undefined)
-  t.equal((await post('/auth/token', { grant_type: 'refresh_token' }, { headers: browser })).statusCode, 200)
+  t.equal((await post('/auth/token', { grant_type: 'refresh_token' }, { headers: jar.headers() })).statusCode, 200)
 })
 
 t.test('a reused token ends the session and spares the subject’s other sessions', async (t) => {

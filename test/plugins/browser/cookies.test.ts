@@ -4,9 +4,10 @@ import t, { type Test } from 'tap'
 import cookies, {
   accessCookieName,
   clearCookies,
+  cookiePlaces,
   hasRefreshCookie,
-  readAccessCookie,
-  readRefreshCookie,
+  presentedPlaces,
+  readAccessCookies,
   refreshCookieName,
   setAccessCookie,
   setRefreshCookie,
@@ -14,18 +15,23 @@ import cookies, {
 import errors from '../../../plugins/errors/index.ts'
 import { browserHeaders, cookiePair, password, startGateway } from '../../support/gateway.ts'
 
+const [usual, spare] = cookiePlaces
+
 async function startApp(t: Test, options = {}) {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(errors)
   await app.register(cookies, options)
-  app.get('/read', async (request) => ({ has: hasRefreshCookie(request), value: readRefreshCookie(request) ?? null }))
-  app.get('/read-access', async (request) => ({ value: readAccessCookie(request) ?? null }))
-  app.get('/set', async (_request, reply) => setRefreshCookie(reply, 'the-token', 60))
+  app.get('/read', async (request) => ({
+    has: hasRefreshCookie(request),
+    value: presentedPlaces(request)[0]?.refreshToken ?? null,
+  }))
+  app.get('/read-access', async (request) => ({ value: readAccessCookies(request)[0] ?? null }))
+  app.get('/set', async (_request, reply) => setRefreshCookie(reply, usual, 'the-token', 60))
   app.get('/set-access/:bytes', async ({ url }, reply) =>
-    setAccessCookie(reply, 'x'.repeat(Number(url.slice('/set-access/'.length))), 60),
+    setAccessCookie(reply, usual, 'x'.repeat(Number(url.slice('/set-access/'.length))), 60),
   )
-  app.get('/clear', async (_request, reply) => clearCookies(reply))
+  app.get('/clear', async (_request, reply) => clearCookies(reply, usual))
   return app
 }
 
@@ -51,7 +57,8 @@ t.test('the cookie is read by its exact name only', async (t) => {
     `${refreshCookieName.toUpperCase()}=a`,
     'cardea_refresh=a',
     '__Secure-cardea_refresh=a',
-    `${refreshCookieName}2=a`,
+    `${refreshCookieName}3=a`,
+    `${refreshCookieName}22=a`,
     `x${refreshCookieName}=a`,
     `__Host%2Dcardea_refresh=a`,
     `"${refreshCookieName}"=a`,
@@ -81,6 +88,8 @@ t.test('two cookies of the name are a refusal, equal or not, in one field or two
     `${refreshCookieName}=a; ${refreshCookieName}=a`,
     `${refreshCookieName}=a;x=1;\t${refreshCookieName} =`,
     `${refreshCookieName}=; ${refreshCookieName}=a`,
+    `${spare.refresh}=a; ${spare.refresh}=b`,
+    `${spare.refresh}=a; ${refreshCookieName}=b; ${spare.refresh}=a`,
   ]) {
     const response = await app.inject({ url: '/read', headers: { cookie } })
     t.match(response.json(), { status: 400, code: 'invalid_request' }, cookie)
@@ -93,6 +102,24 @@ t.test('two cookies of the name are a refusal, equal or not, in one field or two
     ],
   })
   t.equal(response.status, 400)
+})
+
+t.test('one of each place are two, and each is told with its place', async (t) => {
+  const app = await startApp(t, { usesAccessCookie: true })
+  app.get('/places', async (request) => presentedPlaces(request))
+  app.get('/access', async (request) => readAccessCookies(request))
+  const read = async (url: string, cookie: string) => (await app.inject({ url, headers: { cookie } })).json()
+  const all = `${spare.refresh}=b; ${spare.access}=d; ${usual.refresh}=a; ${usual.access}=c`
+  t.strictSame(await read('/places', all), [
+    { place: usual, refreshToken: 'a' },
+    { place: spare, refreshToken: 'b' },
+  ])
+  t.strictSame(await read('/access', all), ['c', 'd'])
+  t.strictSame(await read('/places', `${spare.refresh}=b`), [{ place: spare, refreshToken: 'b' }])
+  t.strictSame(await read('/places', `${spare.access}=d`), [{ place: spare }])
+  t.strictSame(await read('/access', `${spare.access}=d`), ['d'])
+  t.match(await read('/access', `${spare.access}=d; ${spare.access}=d`), { code: 'invalid_request' })
+  t.strictSame(await read('/read', `${spare.refresh}=b`), { has: true, value: 'b' })
 })
 
 t.test('the cookie is set and cleared with the same attributes', async (t) => {

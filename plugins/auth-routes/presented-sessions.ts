@@ -1,0 +1,71 @@
+// The sessions whose cookies a request shows: one as a rule, two where a late response about an old one came after those of a
+// sign-in. A response sets and clears only the cookies of the session it is about; the browser's place for them tells which.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import {
+  type CookiePlace,
+  clearCookies,
+  cookiePlaces,
+  type PresentedPlace,
+  presentedPlaces,
+} from '../browser/cookies.ts'
+import type { RefreshTokenClaims } from '../session-store/refresh-token.ts'
+
+export interface PresentedSession extends PresentedPlace {
+  /** What the refresh token says; undefined without one that is ours. */
+  claims: RefreshTokenClaims | undefined
+}
+
+/**
+ * What a request shows, the newest session first. A sign-in ends what it follows, so the last rotation of the older session came
+ * before the first one of the newer. Only where both fell into one second the store is asked which of them lives.
+ * @throws Problem `invalid_request` when there are two refresh cookies of one name
+ * @throws StoreUnavailable
+ */
+export async function presentedSessions(app: FastifyInstance, request: FastifyRequest): Promise<PresentedSession[]> {
+  const presented = presentedPlaces(request).map((one) => ({
+    ...one,
+    claims: one.refreshToken === undefined ? undefined : app.sessions.claimsOf(one.refreshToken),
+  }))
+  const [one, other] = presented
+  if (one === undefined || other === undefined) return presented
+  const secondsLater = issuedAt(other) - issuedAt(one)
+  const isOtherNewer = secondsLater === 0 ? !(await isAlive(app, one)) : secondsLater > 0
+  return isOtherNewer ? [other, one] : [one, other]
+}
+
+/**
+ * Ends the sessions that a request shows, at a sign-in (ASVS 7.2.4). Whosever they are: nobody holds their cookies afterwards,
+ * and a late response must not bring one back that lives.
+ * @throws StoreUnavailable
+ */
+export async function endPresented(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  presented: readonly PresentedSession[],
+  sub: string,
+): Promise<void> {
+  for (const { claims } of presented) {
+    if (claims === undefined) continue
+    await app.sessions.end(claims.sid, 'logout', request, app.sessions.isOf(claims.sid, sub) ? sub : undefined)
+  }
+}
+
+/**
+ * Finds the place for the cookies of a session that begins, and clears the others that came along. Responses about what came
+ * along may be on their way, so it is one that did not; where both came, that of the older session.
+ */
+export function placeOfNew(reply: FastifyReply, presented: readonly PresentedSession[]): CookiePlace {
+  const free = cookiePlaces.find((place) => presented.every((one) => one.place !== place))
+  const place = free ?? presented.at(-1)?.place ?? cookiePlaces[0]
+  for (const one of presented) if (one.place !== place) clearCookies(reply, one.place)
+  return place
+}
+
+function issuedAt({ claims }: PresentedSession): number {
+  return claims?.issuedAtSeconds ?? 0
+}
+
+async function isAlive(app: FastifyInstance, { claims }: PresentedSession): Promise<boolean> {
+  const session = claims && (await app.sessions.read(claims.sid))
+  return session !== undefined && session.revokedAt === undefined
+}
