@@ -310,9 +310,8 @@ function isUsable(upstream: string): boolean {
 // With and without the port that the scheme implies, and relative to the scheme.
 function spellingsOf(origin: string): string[] {
   const port = origin.startsWith('https:') ? ':443' : ':80'
-  const named = /:\d+$/.test(origin)
   const spellings = [origin]
-  if (!named) spellings.push(origin + port)
+  if (!/:\d+$/.test(origin)) spellings.push(origin + port)
   else if (origin.endsWith(port)) spellings.push(origin.slice(0, -port.length))
   return spellings.flatMap((spelling) => [spelling, spelling.slice(spelling.indexOf('//'))])
 }

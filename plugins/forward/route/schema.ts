@@ -310,11 +310,9 @@ export const routeSchema = Type.Object(
 
 export type RouteConfig = Static<typeof routeSchema>
 
-// What one service is called or says of itself cannot hold for others.
-const ownMembers = ['prefix', 'upstream', 'rewrite', 'openapi'] as const
-
 /** What routes can share: `defaults` in the config file. */
-export const routeDefaultsSchema = Type.Omit(routeSchema, ownMembers, {
+// What one service is called or says of itself cannot hold for others.
+export const routeDefaultsSchema = Type.Omit(routeSchema, ['prefix', 'upstream', 'rewrite', 'openapi'], {
   additionalProperties: false,
   description:
     'Members of a route that every route has which does not name them itself. A member of a route wins whole: `timeouts` ' +
