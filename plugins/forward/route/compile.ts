@@ -1,7 +1,6 @@
 // One route of the config file in the form in which it is used at run time, where every constant is ready. A compiled route
 // never takes a host from a client.
 import type { AuthorizeOptions } from '../../authenticate.ts'
-import { parseDurationMs, parseRate } from '../../clocks/durations.ts'
 import { readBoundedFile } from '../../files/bounded-file.ts'
 import { isCanonicalPrefix } from '../../http-edge/request-target.ts'
 import { checkResponseField } from '../headers/names.ts'
@@ -9,6 +8,7 @@ import { authorityLimitBytes, violationOfTls } from '../upstream/authority-file.
 import { CallerShares } from './caller-shares.ts'
 import { RouteMeter } from './meter.ts'
 import type { ForwardedMethod, PolicyConfig, RouteConfig } from './schema.ts'
+import { ejectionOf, type HealthConfig, healthOf, msOf, rateLimitOf } from './timing.ts'
 
 export {
   type ForwardedMethod,
@@ -53,14 +53,6 @@ export interface Instance {
   /** Health checks failed in a row, and whether there were too many; see health-check.ts. */
   sickChecks: number
   isSick: boolean
-}
-
-export interface HealthConfig {
-  path: string
-  intervalMs: number
-  timeoutMs: number
-  /** Failed checks in a row after which an instance gets no requests. */
-  failures: number
 }
 
 export interface TlsConfig {
@@ -250,24 +242,6 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     },
     openapi: config.openapi === undefined ? undefined : documentConfigOf(config.openapi),
   }
-}
-
-// The schema has refused what is no duration.
-function msOf(written: string | undefined, standardMs: number): number {
-  return (written === undefined ? undefined : parseDurationMs(written)) ?? standardMs
-}
-
-function ejectionOf({ failures = 5, first, max }: RouteConfig['ejection'] = {}): CompiledRoute['ejection'] {
-  return { failures, firstMs: msOf(first, 1000), maxMs: msOf(max, 60_000) }
-}
-
-function healthOf({ path, interval, timeout, failures = 2 }: NonNullable<RouteConfig['health']>): HealthConfig {
-  return { path, intervalMs: msOf(interval, 5000), timeoutMs: msOf(timeout, 2000), failures }
-}
-
-function rateLimitOf(written: RouteConfig['rateLimit']): CompiledRoute['rateLimit'] {
-  const rate = written === undefined ? undefined : parseRate(written)
-  return rate && { max: rate.max, windowSeconds: rate.windowMs / 1000 }
 }
 
 function documentConfigOf(openapi: NonNullable<RouteConfig['openapi']>): DocumentConfig {

@@ -1,9 +1,10 @@
 // One route of the config file as it is written: its schema, which editors read too (docs/cardea.config.schema.json). A
 // member without a description is not finished.
 import Type, { type Static } from 'typebox'
-import { durationPattern, parseDurationMs, parseRate, ratePattern, writeDuration } from '../../clocks/durations.ts'
+import { parseRate, ratePattern } from '../../clocks/durations.ts'
 import { openapiSchema } from './openapi-schema.ts'
 import { pageMembers } from './page-schema.ts'
+import { duration, ejectionSchema, healthSchema } from './timing-schema.ts'
 
 /** Methods that can be forwarded; a route answers each, under its policy. */
 export const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
@@ -45,70 +46,6 @@ const upstreamSchema = Type.String({
 })
 
 const prefixPattern = '^/$|^(?:/[A-Za-z0-9._~-]+)+$'
-
-interface DurationLimits {
-  /** A duration, as it would be written. */
-  standard: string
-  leastMs?: number
-  mostMs?: number
-  /** Nothing finer than this is taken. */
-  stepMs?: number
-}
-
-// A pattern cannot compare: what is too short or too long is told by the refinement, which is not published.
-function duration(description: string, { standard, leastMs = 1, mostMs = 86_400_000, stepMs = 1 }: DurationLimits) {
-  const isTaken = (text: string) => {
-    const ms = parseDurationMs(text) ?? 0
-    return ms >= leastMs && ms <= mostMs && ms % stepMs === 0
-  }
-  const limits = `A duration from ${writeDuration(leastMs)} to ${writeDuration(mostMs)}, such as ${standard}.`
-  const schema = Type.String({ pattern: durationPattern, default: standard, description: `${description} ${limits}` })
-  return Type.Refine(schema, isTaken, () => limits)
-}
-
-const ejectionSchema = Type.Object(
-  {
-    failures: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 1000,
-        default: 5,
-        description: 'Failures in a row that take an instance out.',
-      }),
-    ),
-    first: Type.Optional(
-      duration('How long it is out at first; doubled each time it happens again.', { standard: '1s' }),
-    ),
-    max: Type.Optional(duration('How long it is out at most.', { standard: '1m' })),
-  },
-  {
-    additionalProperties: false,
-    description:
-      'When an instance gets no requests for a while: it cannot be reached, or responds with 502, 503, 504 or not at all. The ' +
-      'last one is taken out only if it cannot be reached; then requests get 503 at once.',
-  },
-)
-
-const healthSchema = Type.Object(
-  {
-    path: Type.String({
-      maxLength: 512,
-      pattern: '^/[!-~]*$',
-      description: 'The path that is asked for by GET; 2xx means healthy.',
-    }),
-    interval: Type.Optional(duration('Pause between two checks.', { standard: '5s' })),
-    timeout: Type.Optional(duration('How long the response to a check may take.', { standard: '2s' })),
-    failures: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 100,
-        default: 2,
-        description: 'Failed checks in a row after which an instance gets no requests.',
-      }),
-    ),
-  },
-  { additionalProperties: false, description: 'Asks each instance at intervals whether it is healthy.' },
-)
 
 const tlsSchema = Type.Object(
   {

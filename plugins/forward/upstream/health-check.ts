@@ -3,7 +3,8 @@
 
 import type { Call, CallConnection, CallFailure, OutgoingRequest } from '../client/call.ts'
 import type { ResponseHead } from '../client/response-head.ts'
-import type { CompiledRoute, HealthConfig, Instance } from '../route/compile.ts'
+import type { CompiledRoute, Instance } from '../route/compile.ts'
+import type { HealthConfig } from '../route/timing.ts'
 import type { Upstreams } from './upstreams.ts'
 
 /** Told of each change. */
