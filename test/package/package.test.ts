@@ -14,17 +14,20 @@ import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Without what tap tells the processes of a test to load: a stranger's Node loads nothing.
-const run = (program: string, args: string[], cwd: string, env: Record<string, string> = {}) =>
-  promisify(execFile)('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd, env: processEnvironment(env) })
+const run = (program: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = processEnvironment()) =>
+  promisify(execFile)('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd, env })
+// npm by the Node that it came with, and by whatever tells it here where packages and certificates are.
+const PATH = (process.env['PATH'] ?? '').split(':').filter((folder) => !folder.endsWith('node_modules/.bin'))
+const npm = (args: string[], cwd: string) => run('npm', args, cwd, { ...process.env, PATH: PATH.join(':') })
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 t.setTimeout(280_000)
 
 const folder = temporaryFolder(t)
-await run('npm', ['pack', '--silent', '--pack-destination', folder], root)
+await npm(['pack', '--silent', '--pack-destination', folder], root)
 writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
 const types = `@types/node@${manifest.devDependencies['@types/node']}`
 const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
-await run('npm', ['install', ...flags, `./cardea-${manifest.version}.tgz`, types], folder)
+await npm(['install', ...flags, `./cardea-${manifest.version}.tgz`, types], folder)
 cpSync(join(root, 'test/package/app/app.ts'), join(folder, 'app.ts'))
 
 /** Starts a program of the folder and gives the first address that it prints. */
@@ -85,9 +88,8 @@ t.test('`cardea start` is the gateway, with its page, and `cardea` the command l
   const url = await startInFolder(t, [cardea, 'start'], { PORT: '0', CARDEA_DATA_DIR: join(folder, 'data') })
   t.equal((await fetch(`${url}/readyz`)).status, 200)
   t.match(await (await fetch(`${url}/ops/`)).text(), /<html/)
-  const { stdout } = await run(process.execPath, [cardea, 'users', 'list'], folder, {
-    CARDEA_DATA_DIR: join(folder, 'data'),
-  })
+  const ofFolder = processEnvironment({ CARDEA_DATA_DIR: join(folder, 'data') })
+  const { stdout } = await run(process.execPath, [cardea, 'users', 'list'], folder, ofFolder)
   t.match(stdout, /admin/)
 })
 
