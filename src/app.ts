@@ -34,6 +34,7 @@ import { droppedLogLines, openLog } from './process/log.ts'
 import { requestIds } from './process/request-ids.ts'
 import { RequestLog } from './process/request-log.ts'
 import admin from './routes/admin/index.ts'
+import home from './routes/pages/home.ts'
 import ops from './routes/pages/ops.ts'
 import health from './routes/system/health.ts'
 import metadata from './routes/system/metadata.ts'
@@ -180,6 +181,7 @@ async function registerRoutes(
   await app.register(metricsRoute, { token: config.metrics.token })
   await app.register(verify, config.verify)
   await app.register(ops, { enabled: config.ops })
+  await app.register(home, { docs: config.docs, ops: config.ops, isTaken: routes.some(({ prefix }) => prefix === '/') })
   const onPublished = config.docs ? (part: PublishedPart) => void parts.push(part) : undefined
   await app.register(upstreams, { routes, documents, meters, onPublished })
 }
