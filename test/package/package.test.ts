@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { processEnvironment } from '../support/processes/process-environment.ts'
+import { npmEnvironment, processEnvironment } from '../support/processes/process-environment.ts'
 import { sharedRedis } from '../support/redis/server.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
@@ -16,9 +16,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 // Without what tap tells the processes of a test to load: a stranger's Node loads nothing.
 const run = (program: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = processEnvironment()) =>
   promisify(execFile)('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd, env })
-// npm by the Node that it came with, and by whatever tells it here where packages and certificates are.
-const PATH = (process.env['PATH'] ?? '').split(':').filter((folder) => !folder.endsWith('node_modules/.bin'))
-const npm = (args: string[], cwd: string) => run('npm', args, cwd, { ...process.env, PATH: PATH.join(':') })
+const npm = (args: string[], cwd: string) => run('npm', args, cwd, npmEnvironment())
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 t.setTimeout(280_000)
 

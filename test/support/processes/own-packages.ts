@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { npmEnvironment } from './process-environment.ts'
 
 /**
  * Installs the packages of a folder, unless they are there.
@@ -26,7 +27,7 @@ export async function installOwnPackages(folder: URL): Promise<void> {
   try {
     for (const file of ['package.json', 'package-lock.json']) copyFileSync(join(path, file), join(work, file))
     const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']
-    await promisify(execFile)('npm', args, { cwd: work })
+    await promisify(execFile)('npm', args, { cwd: work, env: npmEnvironment() })
     writeFileSync(join(work, 'node_modules', '.installed-from'), lock)
     rmSync(installed, { recursive: true, force: true })
     renameSync(join(work, 'node_modules'), installed)

@@ -13,3 +13,12 @@ export function processEnvironment(settings: Record<string, string> = {}): NodeJ
   const { PATH, HOME } = process.env
   return { PATH, HOME, NODE_COMPILE_CACHE: compileCache, CARDEA_CONFIG: devNull, ...settings }
 }
+
+/**
+ * The environment of npm: this process's own, but for the folder of this project's programs. npm looks for the settings of its
+ * machine (where packages and certificates are) beside the Node that runs it, and this project's Node has none.
+ */
+export function npmEnvironment(): NodeJS.ProcessEnv {
+  const folders = (process.env['PATH'] ?? '').split(':').filter((folder) => !folder.endsWith('node_modules/.bin'))
+  return { ...process.env, PATH: folders.join(':'), NODE_OPTIONS: undefined }
+}
