@@ -104,7 +104,7 @@ function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy
   if (app.revocation.isStale()) throw denied(app, request, { ...unknown, claims })
   // Whatever the policy says: a client that sends this token has received it.
   app.delivery.seen(claims.sid, claims.gen)
-  if (policy !== 'authenticated') requirement(app, request, policy, claims)
+  if (policy !== 'authenticated') requirePolicy(app, request, policy, claims)
   if (options?.maxAgeSeconds !== undefined) requireRecent(app, request, options.maxAgeSeconds, claims)
   request.access = claims
 }
@@ -144,7 +144,7 @@ function newerOf(app: FastifyInstance, one: Verified, other: Verified): Verified
   return secondsLater > 0 || (secondsLater === 0 && app.revocation.isRevoked(one.claims)) ? other : one
 }
 
-function requirement(
+function requirePolicy(
   app: FastifyInstance,
   request: FastifyRequest,
   { roles, scopes }: Exclude<Policy, string>,

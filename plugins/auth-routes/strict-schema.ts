@@ -1,5 +1,5 @@
 // The validator of what these routes take: a value is what it says it is, and nothing is coerced, dropped or filled in before it
-// is judged. Fastify's own does all three unless an app says otherwise, and turns a number into a password.
+// is checked. Fastify's own does all three unless an app says otherwise, and turns a number into a password.
 import { Ajv } from 'ajv'
 import addFormats from 'ajv-formats'
 

@@ -12,7 +12,7 @@ export interface CheckedFields {
 
 /**
  * Reads the fields that decide about framing and routing.
- * @param mostFields how many fields a request may have
+ * @param maxFields how many fields a request may have
  * @throws {Problem} `headers_too_large`; `invalid_request` for a missing, repeated or malformed one, which ends the connection
  */
 export function checkFields(raw: IncomingMessage, maxFields: number): CheckedFields {

@@ -218,15 +218,15 @@ export class ResponseParser {
         else throw new ResponseError('chunk_extension')
         break
       case chunkLineEnd:
-        requirement(byte, lf)
+        requireByte(byte, lf)
         this.#next = this.#left === 0 ? trailers : chunkData
         break
       case chunkEnd:
-        requirement(byte, cr)
+        requireByte(byte, cr)
         this.#next = chunkEndLineFeed
         break
       default:
-        requirement(byte, lf)
+        requireByte(byte, lf)
         this.#beginChunk()
         this.#next = chunkSize
     }
@@ -268,7 +268,7 @@ function requireBeginning(part: Buffer, from: number): void {
   }
 }
 
-function requirement(byte: number, expected: number): void {
+function requireByte(byte: number, expected: number): void {
   if (byte !== expected) throw new ResponseError('chunk_framing')
 }
 

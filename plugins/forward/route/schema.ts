@@ -93,8 +93,8 @@ const assertionSchema = Type.Object(
     ttl: Type.Optional(
       duration('How long one lives, in whole seconds; never longer than the access token.', {
         standard: '60s',
-        leastMs: 5000,
-        mostMs: 3_600_000,
+        minMs: 5000,
+        maxMs: 3_600_000,
         stepMs: 1000,
       }),
     ),

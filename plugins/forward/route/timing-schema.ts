@@ -6,8 +6,8 @@ import { durationPattern, parseDurationMs, writeDuration } from '../../clocks/du
 export interface DurationLimits {
   /** A duration, as it would be written. */
   standard: string
-  leastMs?: number
-  mostMs?: number
+  minMs?: number
+  maxMs?: number
   /** Nothing finer than this is taken. */
   stepMs?: number
 }
@@ -16,15 +16,12 @@ export interface DurationLimits {
  * The schema of a duration. A pattern cannot compare: what is too short or too long is told by the refinement, which is not
  * published.
  */
-export function duration(
-  description: string,
-  { standard, leastMs = 1, mostMs = 86_400_000, stepMs = 1 }: DurationLimits,
-) {
+export function duration(description: string, { standard, minMs = 1, maxMs = 86_400_000, stepMs = 1 }: DurationLimits) {
   const isTaken = (text: string) => {
     const ms = parseDurationMs(text) ?? 0
-    return ms >= leastMs && ms <= mostMs && ms % stepMs === 0
+    return ms >= minMs && ms <= maxMs && ms % stepMs === 0
   }
-  const limits = `A duration from ${writeDuration(leastMs)} to ${writeDuration(mostMs)}, such as ${standard}.`
+  const limits = `A duration from ${writeDuration(minMs)} to ${writeDuration(maxMs)}, such as ${standard}.`
   const schema = Type.String({ pattern: durationPattern, default: standard, description: `${description} ${limits}` })
   return Type.Refine(schema, isTaken, () => limits)
 }
