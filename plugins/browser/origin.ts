@@ -4,6 +4,7 @@
 // (OWASP CSRF sheet, Fetch Metadata; RFC 6454 section 7).
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { schemeOf } from '../clients/scheme.ts'
 import { problem } from '../errors/index.ts'
 import type { OwnHosts } from '../http-edge/own-hosts.ts'
 import { hasRefreshCookie } from './cookies.ts'
@@ -98,7 +99,7 @@ export function isAllowedOrigin(request: FastifyRequest, origins: BrowserOrigins
 // name. A page that had its own name lead here sends that name, which is none. One of the same host over http is `cross-site`.
 function isOwn(origin: string, request: FastifyRequest, origins: BrowserOrigins): boolean {
   if (origin === origins.own) return true
-  return origins.hosts.has(request.host) && origin === `${request.protocol}://${request.host.toLowerCase()}`
+  return origins.hosts.has(request.host) && origin === `${schemeOf(request)}://${request.host.toLowerCase()}`
 }
 
 /** Whether a method only reads (RFC 9110 section 9.2.1), among those that a browser navigates with. */

@@ -4,6 +4,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { networkOf } from '../clients/network.ts'
+import { schemeOf } from '../clients/scheme.ts'
 import { problem } from '../errors/index.ts'
 import { Exchange } from './exchange.ts'
 import { type Origin, requestFields } from './headers/forwarded.ts'
@@ -272,7 +273,7 @@ function originOf(request: FastifyRequest, instance: Instance): Origin {
   return {
     host: instance.host,
     addresses: request.clientPath ?? [request.clientAddress],
-    protocol: request.protocol === 'https' ? 'https' : 'http',
+    protocol: schemeOf(request),
     // One of ours (http-edge/own-hosts.ts). A trusted proxy's X-Forwarded-Host is its client's Host field.
     forwardedHost: request.host,
     requestId: request.id,

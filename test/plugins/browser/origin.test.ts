@@ -149,3 +149,25 @@ t.test('an own origin is the request’s own address only as a trusted proxy tel
   t.equal((await proxied.post('/auth/login', login, { headers })).statusCode, 200)
   t.equal((await proxied.post('/auth/login', login, { headers: spoofed })).statusCode, 421, 'and is one of ours')
 })
+
+t.test(
+  'X-Forwarded-Proto of a trusted proxy is a scheme in capitals too, and wss and ws are https and http',
+  async (t) => {
+    const hosts = { issuer: ownOrigin, listed: ['www.test'], loopback: true }
+    const { post } = await startGateway(t, { config: { trustedProxies: ['127.0.0.1'], hosts } })
+    const login = { username: 'alice', password }
+    const signInBy = async (proto: string, origin: string) => {
+      const headers = { 'x-forwarded-host': 'www.test', 'x-forwarded-proto': proto, origin }
+      return (await post('/auth/login', login, { headers })).statusCode
+    }
+    for (const proto of ['https', 'HTTPS', 'Https', 'wss', 'WSS']) {
+      t.equal(await signInBy(proto, 'https://www.test'), 200, proto)
+      t.equal(await signInBy(proto, 'http://www.test'), 403, proto)
+    }
+    for (const proto of ['http', 'HTTP', 'ws', 'ftp', 'httpsx', '']) {
+      t.equal(await signInBy(proto, 'https://www.test'), 403, proto)
+    }
+    t.equal(await signInBy('ws', 'http://www.test'), 200)
+    t.equal(await signInBy('gopher', 'gopher://www.test'), 403, 'no page has such an origin')
+  },
+)

@@ -246,6 +246,18 @@ t.test('the client’s forwarding fields count only from a trusted proxy', async
   for (const { headers } of upstream.received) t.notOk(headers['x-real-ip'] ?? headers.forwarded)
 })
 
+t.test('a service hears of https and http alone, whatever a trusted proxy calls them', async (t) => {
+  const upstream = await upstreamFor(t)
+  const { url } = await gatewayFor(t, [{ prefix: '/x', upstream: upstream.url, policy: 'public' }], {
+    trustProxy: ['127.0.0.1'],
+  })
+  for (const proto of ['HTTPS', 'wss', 'ws', 'HTTP', 'x']) {
+    await fetch(`${url}/x`, { headers: { 'x-forwarded-proto': proto } })
+  }
+  const said = upstream.received.map(({ headers }) => headers['x-forwarded-proto'])
+  t.strictSame(said, ['https', 'https', 'http', 'http', 'http'])
+})
+
 t.test(
   'what a trusted proxy passes on as its client’s Host is passed on when it is one of ours, else refused',
   async (t) => {

@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { RouteConfig } from '../../../plugins/forward/index.ts'
 import { startCookieGateway } from '../../support/cookie-gateway.ts'
-import { bearer, startGateway, type TestGateway } from '../../support/gateway.ts'
+import { bearer, ownOrigin, startGateway, type TestGateway } from '../../support/gateway.ts'
 
 const upstream = 'http://127.0.0.1:9'
 const routes: RouteConfig[] = [
@@ -175,6 +175,21 @@ t.test('a cookie counts where the covering route takes it, by the method of the 
   const envoy = { url: '/auth/verify/files/1', headers: typed }
   t.match(await gateway.app.inject({ method: 'GET', ...envoy }), { statusCode: 200 })
   t.match(await gateway.app.inject({ method: 'POST', ...envoy }), { statusCode: 403 })
+})
+
+t.test('a proxy that says wss of a WebSocket asks for a page of https', async (t) => {
+  const hosts = { issuer: ownOrigin, listed: ['www.test'], loopback: true }
+  const { gateway, enter } = await startCookieGateway(t, { trustedProxies: ['127.0.0.1'], hosts })
+  const { access: cookie } = await enter()
+  const page = { cookie, origin: 'https://www.test', 'sec-fetch-site': 'same-origin', 'x-forwarded-host': 'www.test' }
+  for (const [proto, statusCode] of [
+    ['https', 200],
+    ['wss', 200],
+    ['HTTPS', 200],
+    ['ws', 403],
+  ] as const) {
+    t.match(await ask(gateway, '/files/1', { ...page, 'x-forwarded-proto': proto }), { statusCode }, proto)
+  }
 })
 
 t.test('two cookies are refused with 403, so that nginx takes it for a response', async (t) => {
