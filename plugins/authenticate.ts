@@ -83,7 +83,7 @@ export function requires(policy: Policy, options?: AuthorizeOptions): onRequestH
  * @throws Problem `unauthenticated`, on a route that forgot the hook
  */
 export function accessOf(request: FastifyRequest): AccessClaims {
-  if (!request.access) throw problem('unauthenticated', { reason: 'token_missing' })
+  if (!request.access) throw problem('unauthenticated', { detail: 'token_missing' })
   return request.access
 }
 
@@ -248,7 +248,7 @@ function denied(
 ): Problem {
   const { sub, sid, gen } = claims ?? {}
   app.audit.record(request, { reason, granted: false, sub, sid, generation: gen })
-  return problem(code, { reason, headers })
+  return problem(code, { detail: reason, headers })
 }
 
 /** Fastify plugin: decorates `app.authorize`, `app.tokenStatus` and `request.access`. */

@@ -68,7 +68,7 @@ async function signIn(
   )
   if (!user) throw badCredentials(app, request, await looking)
   const scope = narrowScope(user.scope, body.scope)
-  if (scope === undefined) throw problem('invalid_scope', { reason: 'login_scope' })
+  if (scope === undefined) throw problem('invalid_scope', { detail: 'login_scope' })
   await endPresented(app, request, presented, user.sub)
   const grant = await app.sessions.start(user, scope, request, delivery === 'cookie')
   if (!grant) throw badCredentials(app, request, user)
@@ -96,5 +96,5 @@ async function signIn(
 function badCredentials(app: FastifyInstance, request: FastifyRequest, tried: User | undefined) {
   // A name that no user has may be a password typed into the wrong field: it is not recorded.
   app.audit.record(request, { reason: 'login_failed', granted: false, sub: tried?.sub })
-  return problem('invalid_credentials', { reason: 'login_failed' })
+  return problem('invalid_credentials', { detail: 'login_failed' })
 }

@@ -88,5 +88,5 @@ async function changePassword(
 
 function badPassword(app: FastifyInstance, request: FastifyRequest, sub: string) {
   app.audit.record(request, { reason: 'login_failed', granted: false, sub, detail: 'password change' })
-  return problem('invalid_credentials', { reason: 'login_failed' })
+  return problem('invalid_credentials', { detail: 'login_failed' })
 }

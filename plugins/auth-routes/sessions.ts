@@ -104,7 +104,7 @@ async function readOwn(app: FastifyInstance, access: AccessClaims, sid: string) 
 
 async function findOwn(app: FastifyInstance, { sub }: AccessClaims, sid: string): Promise<Session> {
   const session = await app.sessions.read(sid)
-  if (session?.sub !== sub) throw problem('not_found', { reason: 'session_not_own' })
+  if (session?.sub !== sub) throw problem('not_found', { detail: 'session_not_own' })
   return session
 }
 

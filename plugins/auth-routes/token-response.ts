@@ -69,7 +69,7 @@ export function audienceOf(
   delivery: Delivery,
 ): string | undefined {
   if (resource === undefined) return undefined
-  if (!accessTokens.audiences.includes(resource)) throw problem('invalid_target', { reason: 'audience_unknown' })
+  if (!accessTokens.audiences.includes(resource)) throw problem('invalid_target', { detail: 'audience_unknown' })
   if (resource !== adminAudience || delivery === 'body') return resource
-  throw problem('invalid_target', { reason: 'admin_audience_by_cookie' })
+  throw problem('invalid_target', { detail: 'admin_audience_by_cookie' })
 }

@@ -65,11 +65,11 @@ async function refresh(
   const refreshed = await app.sessions.refresh(refreshToken, request, place !== undefined)
   if (refreshed.outcome === 'limited') {
     const headers = { 'retry-after': String(Math.ceil(refreshed.retryAfterMs / 1000)) }
-    throw problem('too_many_requests', { reason: 'refresh_limited', headers })
+    throw problem('too_many_requests', { detail: 'refresh_limited', headers })
   }
   if (refreshed.outcome === 'refused') {
     // No cookie is cleared: the browser may hold that of a newer sign-in by now, and it clears by name.
-    throw problem('invalid_grant', { reason: refreshed.reason })
+    throw problem('invalid_grant', { detail: refreshed.reason })
   }
   const { grant } = refreshed
   // Seen before the rotation already, and a session's scope never changes.
@@ -88,12 +88,12 @@ async function presentedToken(
   const inCookie = newest?.refreshToken
   const inBody = body.refresh_token
   if (inCookie !== undefined && inBody !== undefined && inCookie !== inBody) {
-    throw problem('invalid_request', { reason: 'refresh_tokens_differ' })
+    throw problem('invalid_request', { detail: 'refresh_tokens_differ' })
   }
   if (inCookie !== undefined) return { refreshToken: inCookie, place: newest?.place }
   if (inBody !== undefined) return { refreshToken: inBody, place: undefined }
   throw problem('invalid_request', {
-    reason: 'refresh_token_missing',
+    detail: 'refresh_token_missing',
     errors: [{ in: 'body', path: '/refresh_token', message: 'is neither in the body nor in the cookie' }],
   })
 }
@@ -102,12 +102,12 @@ async function presentedToken(
 // requests that ask for one: a refusal must leave the refresh token as it was.
 async function requireScope(app: FastifyInstance, refreshToken: string, wanted: string | undefined): Promise<void> {
   if (wanted === undefined) return
-  if (!isScope(wanted)) throw problem('invalid_scope', { reason: 'scope_malformed' })
+  if (!isScope(wanted)) throw problem('invalid_scope', { detail: 'scope_malformed' })
   const sid = app.sessions.claimsOf(refreshToken)?.sid
   const session = sid === undefined ? undefined : await app.sessions.read(sid)
   if (!session || session.revokedAt !== undefined) return
   if (narrowScope(session.scope, wanted) === undefined)
-    throw problem('invalid_scope', { reason: 'scope_exceeds_grant' })
+    throw problem('invalid_scope', { detail: 'scope_exceeds_grant' })
 }
 
 const knownParameters = Object.keys(tokenBody.properties)

@@ -22,10 +22,10 @@ export function parseForm(text: string): Record<string, string> {
   const parameters: Record<string, string> = Object.create(null)
   const seen = new Set<string>()
   const pairs = text === '' ? [] : text.split('&')
-  if (pairs.length > formParameterLimit) throw problem('invalid_request', { reason: 'form_too_many_parameters' })
+  if (pairs.length > formParameterLimit) throw problem('invalid_request', { detail: 'form_too_many_parameters' })
   for (const pair of pairs) {
     const [name, value] = parsePair(pair)
-    if (seen.has(name)) throw problem('invalid_request', { reason: 'form_parameter_repeated' })
+    if (seen.has(name)) throw problem('invalid_request', { detail: 'form_parameter_repeated' })
     seen.add(name)
     if (value !== '') parameters[name] = value
   }
@@ -36,9 +36,9 @@ function parsePair(pair: string): [name: string, value: string] {
   const equals = pair.indexOf('=')
   const name = decode(equals < 0 ? pair : pair.slice(0, equals))
   const value = equals < 0 ? '' : decode(pair.slice(equals + 1))
-  if (name === '') throw problem('invalid_request', { reason: 'form_name_empty' })
+  if (name === '') throw problem('invalid_request', { detail: 'form_name_empty' })
   if (name.length > formTextLimit || value.length > formTextLimit) {
-    throw problem('invalid_request', { reason: 'form_text_too_long' })
+    throw problem('invalid_request', { detail: 'form_text_too_long' })
   }
   return [name, value]
 }
@@ -47,7 +47,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch (cause) {
-    throw problem('invalid_request', { reason: 'form_escape_malformed', cause })
+    throw problem('invalid_request', { detail: 'form_escape_malformed', cause })
   }
 }
 

@@ -35,10 +35,10 @@ export function parseStrictJson(text: string, rules: JsonViolationOptions = ownR
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw problem('invalid_request', { reason: 'json_malformed', cause })
+    throw problem('invalid_request', { detail: 'json_malformed', cause })
   }
   const violation = violationOf(text, rules)
-  if (violation) throw problem('invalid_request', { reason: violation })
+  if (violation) throw problem('invalid_request', { detail: violation })
   return value
 }
 

@@ -113,17 +113,17 @@ export function readBody(request: FastifyRequest, body: IncomingMessage, limitBy
     reject(error)
   }
   if (Number(request.headers['content-length'] ?? 0) > limitBytes)
-    refuse(problem('body_too_large', { reason: 'body_limit' }))
+    refuse(problem('body_too_large', { detail: 'body_limit' }))
   body.on('data', (part: Buffer) => {
     if (isRefused) return
     bytes += part.length
-    if (bytes > limitBytes) refuse(problem('body_too_large', { reason: 'body_limit' }))
+    if (bytes > limitBytes) refuse(problem('body_too_large', { detail: 'body_limit' }))
     else if (hold.take(part.length)) received.push(part)
-    else refuse(problem('overloaded', { reason: 'body_memory' }))
+    else refuse(problem('overloaded', { detail: 'body_memory' }))
   })
   body.on('end', () => resolve(Buffer.concat(received)))
   body.on('close', () => {
-    if (!body.complete) refuse(problem('invalid_request', { reason: 'body_incomplete' }))
+    if (!body.complete) refuse(problem('invalid_request', { detail: 'body_incomplete' }))
   })
   return promise
 }

@@ -14,11 +14,11 @@ const charsetParameter = /;\s*charset\s*=\s*"?([^";\s]*)/i
 export function bodyText(request: FastifyRequest, body: Buffer): string {
   const charset = charsetParameter.exec(request.headers['content-type'] ?? '')?.[1]?.toLowerCase()
   if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') {
-    throw problem('unsupported_media_type', { reason: 'charset' })
+    throw problem('unsupported_media_type', { detail: 'charset' })
   }
   try {
     return decoder.decode(body)
   } catch (cause) {
-    throw problem('invalid_request', { reason: 'body_not_utf8', cause })
+    throw problem('invalid_request', { detail: 'body_not_utf8', cause })
   }
 }

@@ -135,9 +135,9 @@ export function clearCookies(reply: FastifyReply, place: CookiePlace): void {
   if (reply.server.usesAccessCookie) reply.clearCookie(place.access, attributes)
 }
 
-function onlyCookie(request: FastifyRequest, name: string, reasonOfTwo: string): string | undefined {
+function onlyCookie(request: FastifyRequest, name: string, detailOfTwo: string): string | undefined {
   const [value, second] = cookiesNamed(request, name)
-  if (second !== undefined) throw problem('invalid_request', { reason: reasonOfTwo })
+  if (second !== undefined) throw problem('invalid_request', { detail: detailOfTwo })
   return value
 }
 

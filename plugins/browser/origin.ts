@@ -58,7 +58,7 @@ export function requireOrigin(request: FastifyRequest, use: CookieUse): void {
   const result = checkOrigin(request, use, request.server.browserOrigins)
   if (result.ok) return
   request.server.audit.record(request, { reason: 'origin_refused', granted: false, detail: result.why })
-  throw problem('origin_refused', { reason: result.why })
+  throw problem('origin_refused', { detail: result.why })
 }
 
 /**

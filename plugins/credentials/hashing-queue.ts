@@ -90,8 +90,8 @@ export class HashingQueue {
     }
   }
 
-  #problem(reason: string): Error {
+  #problem(detail: string): Error {
     this.#onRefused()
-    return problem('overloaded', { reason, headers: { 'Retry-After': '1' } })
+    return problem('overloaded', { detail, headers: { 'Retry-After': '1' } })
   }
 }

@@ -120,7 +120,7 @@ export class Credentials {
   async requireStrength(sub: string, password: string, path: string): Promise<void> {
     const message = await violationOf(password, contextOf(sub, this.#issuer))
     if (message === undefined) return
-    throw problem('weak_password', { reason: 'password_weak', errors: [{ in: 'body', path, message }] })
+    throw problem('weak_password', { detail: 'password_weak', errors: [{ in: 'body', path, message }] })
   }
 
   /**
@@ -199,7 +199,7 @@ export function requireNewPassword(password: string, path: string): void {
 
 function refuseUnusable(message: string | undefined, path: string): void {
   if (message === undefined) return
-  throw problem('invalid_request', { reason: 'password_unusable', errors: [{ in: 'body', path, message }] })
+  throw problem('invalid_request', { detail: 'password_unusable', errors: [{ in: 'body', path, message }] })
 }
 
 async function credentials(app: FastifyInstance, options: CredentialsOptions): Promise<void> {

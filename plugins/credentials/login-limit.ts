@@ -128,7 +128,7 @@ function tooMany(request: FastifyRequest, user: User | undefined, refused: Exclu
   // A name that no user has may be a password typed into the wrong field: it is counted, not recorded.
   request.server.audit.record(request, { reason: 'login_limited', granted: false, sub: user?.sub, detail })
   const headers = { 'Retry-After': String(refused.retryAfterSeconds) }
-  return problem('too_many_requests', { reason: detail, headers })
+  return problem('too_many_requests', { detail, headers })
 }
 
 async function loginLimit(app: FastifyInstance, options: LoginLimitOptions): Promise<void> {

@@ -1,5 +1,5 @@
 // The one error table, the one class that is thrown for a refusal, and the plugin that writes both as problem+json.
-// Everything refuses through `problem(code)`. The client hears `code` and the fixed sentence; `reason` and `cause` go to the log.
+// Everything refuses through `problem(code)`. The client hears `code` and the fixed sentence; `detail` and `cause` go to the log.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type Static } from 'typebox'
@@ -17,8 +17,8 @@ declare module 'fastify' {
 export type ErrorCode = keyof typeof errorTable
 
 export interface ProblemOptions {
-  /** Why, for the log and the event: one word of the closed list, or a short phrase. Never shown to the client. */
-  reason?: string
+  /** Why, for the log and the event: one word or a short phrase. Never shown to the client. */
+  detail?: string
   /** Header fields of the response (`WWW-Authenticate`, `Allow`, `Retry-After`, …). */
   headers?: Record<string, string>
   /** Places of the request that are wrong, for `invalid_request`. */
@@ -41,18 +41,18 @@ export interface ProblemPlace {
 export class Problem extends Error {
   readonly code: ErrorCode
   readonly statusCode: number
-  readonly reason: string | undefined
+  readonly detail: string | undefined
   readonly headers: Record<string, string>
   readonly errors: ProblemPlace[] | undefined
   readonly at: ServicePlace | undefined
   readonly members: Record<string, unknown> | undefined
 
   constructor(code: ErrorCode, options: ProblemOptions = {}) {
-    super(options.reason ?? code, options.cause === undefined ? undefined : { cause: options.cause })
+    super(options.detail ?? code, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'Problem'
     this.code = code
     this.statusCode = errorTable[code].status
-    this.reason = options.reason
+    this.detail = options.detail
     this.headers = options.headers ?? {}
     this.errors = options.errors
     this.at = options.at
@@ -63,7 +63,7 @@ export class Problem extends Error {
 /**
  * Makes the refusal to throw.
  * @param code a row of the table
- * @param options reason for the log, header fields, places
+ * @param options detail for the log, header fields, places
  */
 export function problem(code: ErrorCode, options?: ProblemOptions): Problem {
   return new Problem(code, options)
@@ -174,9 +174,9 @@ export function writeProblem(problem: Problem, request: FastifyRequest, reply: F
 }
 
 // What refuses everybody is said together; each refusal for itself is a line of the level `debug`.
-function logProblem({ code, reason, at, cause: err }: Problem, { log, server, id }: FastifyRequest): void {
-  const entry = { code, reason, ...at, granted: false }
-  if (isOutage(code)) server.outages.note(code, { reqId: id, err }, { reason, ...at })
+function logProblem({ code, detail, at, cause: err }: Problem, { log, server, id }: FastifyRequest): void {
+  const entry = { code, detail, ...at, granted: false }
+  if (isOutage(code)) server.outages.note(code, { reqId: id, err }, { detail, ...at })
   if (code === 'internal') log.error({ ...entry, err }, 'request failed')
   else log.debug(entry, 'request refused')
 }
@@ -189,11 +189,11 @@ export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (!(error instanceof Error)) return problem('internal', { cause: error })
   if (error.name === 'StoreUnavailable')
-    return problem('store_unavailable', { reason: 'store_unavailable', cause: error })
-  if (error.name === 'LastAdministrator') return problem('last_administrator', { reason: 'last_administrator' })
-  if ('validation' in error) return problem('invalid_request', { reason: error.message, errors: placesOf(error) })
+    return problem('store_unavailable', { detail: 'store_unavailable', cause: error })
+  if (error.name === 'LastAdministrator') return problem('last_administrator', { detail: 'last_administrator' })
+  if ('validation' in error) return problem('invalid_request', { detail: error.message, errors: placesOf(error) })
   const code = codeByStatus['statusCode' in error ? Number(error.statusCode) : 500]
-  return code ? problem(code, { reason: error.message }) : problem('internal', { cause: error })
+  return code ? problem(code, { detail: error.message }) : problem('internal', { cause: error })
 }
 
 // What Fastify itself refuses with: body parsing, content types, limits.

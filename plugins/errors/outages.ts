@@ -18,7 +18,7 @@ const sentences = {
   upstream_unreachable: 'requests are refused (502), because this instance of a service cannot be reached',
   upstream_bad_response:
     'requests are refused (502), because this instance of a service responds with what cannot be passed on',
-  overloaded: 'requests are refused (503), because there is no room for more: `reason` says where',
+  overloaded: 'requests are refused (503), because there is no room for more: `detail` says where',
   upstream_unavailable: 'requests are refused (503), because no instance of this service is to be had now',
   upstream_timeout:
     'requests are refused (504), because this instance of a service does not respond within `timeouts.headers`',
@@ -39,7 +39,7 @@ export interface ServicePlace {
 
 /** What is counted for itself within a topic; of closed lists, so that there are never many. */
 export interface Cause extends Partial<ServicePlace> {
-  reason?: string | undefined
+  detail?: string | undefined
 }
 
 interface Outage {
@@ -85,7 +85,7 @@ export class Outages {
    * @param cause what is counted for itself
    */
   note(topic: Topic, about: object, cause: Cause = {}): void {
-    const key = `${topic} ${cause.reason} ${cause.prefix} ${cause.origin}`
+    const key = `${topic} ${cause.detail} ${cause.prefix} ${cause.origin}`
     const known = this.#open.get(key)
     if (known !== undefined) {
       known.total += 1

@@ -8,7 +8,7 @@ import { longRunning } from '../http-edge/long-requests.ts'
 import type { Call, CallConnection, CallFailure, OutgoingRequest } from './client/call.ts'
 import type { ResponseHead } from './client/response-head.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
-import { codeOf, maySendElsewhere, reasonOf, safeMethods } from './failures.ts'
+import { codeOf, detailOf, maySendElsewhere, safeMethods } from './failures.ts'
 import { passHintsOn, passTrailersOn } from './headers/hints-and-trailers.ts'
 import { isEventStream, shortBytesOf, writeResponseHead } from './headers/response-head.ts'
 import type { ExchangePlace } from './route/places.ts'
@@ -149,7 +149,7 @@ export class Exchange implements Call, Watched {
       if (this.#tryAnother(failure)) return
     }
     this.#place.release()
-    if (this.#phase === 'awaiting') this.#fail(codeOf(failure), reasonOf(failure), failure)
+    if (this.#phase === 'awaiting') this.#fail(codeOf(failure), detailOf(failure), failure)
     else if (this.#phase === 'receiving') this.#cut()
   }
 
@@ -202,10 +202,10 @@ export class Exchange implements Call, Watched {
     return this.#phase === 'receiving' && this.#options.route.cutsAtExpiry
   }
 
-  end(reason: string): void {
+  end(detail: string): void {
     if (this.#phase === 'receiving') this.#cut()
-    else this.#fail('invalid_token', `token_${reason}`)
-    this.#abort(reason)
+    else this.#fail('invalid_token', `token_${detail}`)
+    this.#abort(detail)
   }
 
   #endIfSilent(idleMs: number): void {
@@ -230,11 +230,11 @@ export class Exchange implements Call, Watched {
   }
 
   /** Before the first byte: the refusal goes the framework's way. */
-  #fail(code: ErrorCode, reason: string, cause?: Error): void {
+  #fail(code: ErrorCode, detail: string, cause?: Error): void {
     this.#close()
     this.#options.route.meter.failed += 1
     const headers: Record<string, string> = this.#leavesBodyUnread ? { connection: 'close' } : {}
-    this.#options.reply.send(problem(code, { reason, headers, cause, at: this.#place.at }))
+    this.#options.reply.send(problem(code, { detail, headers, cause, at: this.#place.at }))
   }
 
   /** After the first byte: the only way to say that a message is not whole. */
@@ -252,8 +252,8 @@ export class Exchange implements Call, Watched {
     else this.#options.response.end(this.#shortBody, 'latin1')
   }
 
-  #abort(reason: string): void {
-    this.#connection?.abort(this, reason)
+  #abort(detail: string): void {
+    this.#connection?.abort(this, detail)
   }
 
   #close(): void {

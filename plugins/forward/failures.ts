@@ -28,6 +28,6 @@ export function codeOf({ kind }: CallFailure): ErrorCode {
 }
 
 /** The same for the log. */
-export function reasonOf({ word }: CallFailure): string {
+export function detailOf({ word }: CallFailure): string {
   return `upstream_error ${word}`
 }

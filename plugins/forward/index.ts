@@ -153,14 +153,14 @@ function admit(
 ): void {
   const target = request.raw.url ?? ''
   // The router decodes, we do not: whatever they could disagree about was refused by the request guard, and is again here.
-  if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { reason: 'route_mismatch' })
-  if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { reason: 'reserved_path' })
+  if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { detail: 'route_mismatch' })
+  if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { detail: 'reserved_path' })
   if (app.policyLookup.isAmbiguous(route, target, request.method)) {
-    throw problem('path_not_canonical', { reason: 'path_ambiguous' })
+    throw problem('path_not_canonical', { detail: 'path_ambiguous' })
   }
   // A page cannot set this field, nor fetch the script of a service worker without it.
   if (!route.serviceWorker && request.headers['service-worker'] !== undefined) {
-    throw problem('service_worker_refused', { reason: 'service_worker' })
+    throw problem('service_worker_refused', { detail: 'service_worker' })
   }
   // By a handshake a page gets a connection both ways, and nobody navigates with one.
   const credential = request.websocketUpgrade === null ? route.credential : { ...route.credential, isRead: false }
@@ -169,7 +169,7 @@ function admit(
   else for (const policy of documented.operation.parts.policies) app.authorize(request, policy, credential)
   const declaredBytes = request.headers['content-length']
   if (declaredBytes !== undefined && Number(declaredBytes) > route.bodyLimitBytes) {
-    throw problem('body_too_large', { reason: 'body_limit' })
+    throw problem('body_too_large', { detail: 'body_limit' })
   }
 }
 
@@ -196,7 +196,7 @@ function limitUse(app: FastifyInstance, limit: RateLimit, request: FastifyReques
   app.audit.record(request, { reason: 'route_limited', granted: false, sub: access?.sub, sid: access?.sid })
   const [policyName = '', policy = '', name = '', value = ''] = fields
   const headers = { 'retry-after': String(use.resetSeconds), [policyName]: policy, [name]: value }
-  throw problem('too_many_requests', { reason: 'route_limited', headers })
+  throw problem('too_many_requests', { detail: 'route_limited', headers })
 }
 
 function send(

@@ -19,4 +19,4 @@ export function isForeign({ method = '', socket }: IncomingMessage): boolean {
 }
 
 /** What is said of one (RFC 9112 section 2.3): how its messages are framed is nothing that we know. */
-export const foreign = { reason: 'protocol', headers: { connection: 'close' } }
+export const foreign = { detail: 'protocol', headers: { connection: 'close' } }

@@ -139,7 +139,7 @@ function checkRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   if (!methods.has(request.method)) throw problem('method_not_implemented')
   if (!isHost(fields.host)) throw unframed('host_malformed')
   const result = checkTarget(target, fields.host)
-  if (result.outcome === 'refused') throw problem('path_not_canonical', { reason: result.reason })
+  if (result.outcome === 'refused') throw problem('path_not_canonical', { detail: result.detail })
   // From here on the target has origin-form, whichever form it came in.
   if (result.target !== target) raw.url = result.target
   if (fields.expectation !== undefined) checkExpectation(raw, fields.expectation)
@@ -159,7 +159,7 @@ function isOfOtherProtocol({ socket, method, url, headers, httpVersionMinor }: I
 // client's Host field, and is checked in its place.
 function checkHost(hosts: OwnHosts, request: FastifyRequest): void {
   if (hosts.has(request.host) || request.routeOptions.config?.anyHost === true) return
-  throw problem('misdirected_request', { reason: 'host_unknown' })
+  throw problem('misdirected_request', { detail: 'host_unknown' })
 }
 
 // Whether its response says that the connection ends.
@@ -259,7 +259,7 @@ function refuseUnrouted(error: Error & { code?: string }, request: FastifyReques
   ended.add(request.raw.socket)
   reply.header('connection', 'close')
   const unrouted =
-    error.code === 'FST_ERR_BAD_URL' ? problem('path_not_canonical', { reason: 'path_bad_escape' }) : toProblem(error)
+    error.code === 'FST_ERR_BAD_URL' ? problem('path_not_canonical', { detail: 'path_bad_escape' }) : toProblem(error)
   writeProblem(unrouted, request, reply)
 }
 

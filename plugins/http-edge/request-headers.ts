@@ -17,7 +17,7 @@ export interface CheckedFields {
  */
 export function checkFields(raw: IncomingMessage, maxFields: number): CheckedFields {
   const { rawHeaders } = raw
-  if (rawHeaders.length > maxFields * 2) throw problem('headers_too_large', { reason: 'header_count' })
+  if (rawHeaders.length > maxFields * 2) throw problem('headers_too_large', { detail: 'header_count' })
   let host: string | undefined
   let coding: string | undefined
   let length: string | undefined
@@ -45,8 +45,8 @@ export function checkFields(raw: IncomingMessage, maxFields: number): CheckedFie
     }
   }
   if (host === undefined) throw unframed('host_missing')
-  const reason = framingViolation(raw, coding, length)
-  if (reason !== undefined) throw unframed(reason)
+  const detail = framingViolation(raw, coding, length)
+  if (detail !== undefined) throw unframed(detail)
   return { host, expectation, upgrade }
 }
 
@@ -67,12 +67,12 @@ function framingViolation(
 }
 
 /** RFC 9112 section 6.3: the connection MUST be closed, since nobody knows where the next request begins. */
-export function unframed(reason: string): Problem {
-  return problem('invalid_request', { reason, headers: { connection: 'close' } })
+export function unframed(detail: string): Problem {
+  return problem('invalid_request', { detail, headers: { connection: 'close' } })
 }
 
-function once(known: string | undefined, value: string | undefined, reason: string): string {
-  if (known !== undefined) throw unframed(reason)
+function once(known: string | undefined, value: string | undefined, detail: string): string {
+  if (known !== undefined) throw unframed(detail)
   return value ?? ''
 }
 

@@ -2,7 +2,7 @@
 // repairs a target: what was matched is what is sent, or nothing is.
 
 /** What a request target is: canonical (its origin-form), or not (why, for the log). */
-export type CheckedTarget = { outcome: 'canonical'; target: string } | { outcome: 'refused'; reason: string }
+export type CheckedTarget = { outcome: 'canonical'; target: string } | { outcome: 'refused'; detail: string }
 
 /**
  * Judges the target of a request line.
@@ -14,9 +14,9 @@ export type CheckedTarget = { outcome: 'canonical'; target: string } | { outcome
  */
 export function checkTarget(raw: string, host: string): CheckedTarget {
   const target = raw.charCodeAt(0) === slash ? raw : originForm(raw, host)
-  if (target === undefined) return { outcome: 'refused', reason: 'target_form' }
-  const reason = faultOf(target)
-  return reason === undefined ? { outcome: 'canonical', target } : { outcome: 'refused', reason }
+  if (target === undefined) return { outcome: 'refused', detail: 'target_form' }
+  const detail = faultOf(target)
+  return detail === undefined ? { outcome: 'canonical', target } : { outcome: 'refused', detail }
 }
 
 /**
@@ -30,12 +30,12 @@ function faultOf(target: string): string | undefined {
     const code = target.charCodeAt(i)
     if (code < 128 && plain[code] === 1) continue
     if (code === slash) {
-      const reason = segmentViolation(target, segmentStart, i)
-      if (reason !== undefined) return reason
+      const detail = segmentViolation(target, segmentStart, i)
+      if (detail !== undefined) return detail
       segmentStart = i + 1
     } else if (code === percent) {
-      const reason = escapeViolation(target, i)
-      if (reason !== undefined) return reason
+      const detail = escapeViolation(target, i)
+      if (detail !== undefined) return detail
       i += 2
     } else if (code === questionMark) {
       return lastSegmentViolation(target, segmentStart, i) ?? queryViolation(target, i + 1)

@@ -70,7 +70,7 @@ function refuseWhenReplaced(app: FastifyInstance, condition: StoreCondition): vo
   const ours = condition.replacements
   app.addHook('onRequest', (request, _reply, done) => {
     if (condition.replacements === ours || request.routeOptions.url === '/livez') done()
-    else done(problem('store_unavailable', { reason: 'store_replaced' }))
+    else done(problem('store_unavailable', { detail: 'store_replaced' }))
   })
 }
 

@@ -59,8 +59,8 @@ export class Reloading {
       await this.#options.use(await this.readWhole())
       this.#options.log().info('the config was read anew and holds from now on')
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.#options.log().error({ reason }, 'the config was read anew and cannot be used; everything stays as it is')
+      const detail = error instanceof Error ? error.message : String(error)
+      this.#options.log().error({ detail }, 'the config was read anew and cannot be used; everything stays as it is')
     }
     this.#isBusy = false
     this.#watchFolders()

@@ -63,7 +63,7 @@ function goOnCounting(route: CompiledRoute, meters: Map<string, RouteMeter>): vo
 
 // Without its document nobody knows what may be forwarded; it is asked for again and again meanwhile (src/reload/openapi-documents.ts).
 function refuseUnknown(): never {
-  throw problem('upstream_unavailable', { reason: 'document_missing' })
+  throw problem('upstream_unavailable', { detail: 'document_missing' })
 }
 
 function declareOperations(

@@ -101,11 +101,11 @@ function sendDecision(
 ): FastifyReply {
   const app = request.server
   // The site that the proxy was asked for. With 403, not 421, for nginx's sake.
-  if (!app.browserOrigins.hosts.has(request.host)) throw problem('target_refused', { reason: 'original_host' })
+  if (!app.browserOrigins.hosts.has(request.host)) throw problem('target_refused', { detail: 'original_host' })
   const covered = original && app.policyLookup.of(original.target, original.method)
   const route = covered?.route
   const policies = covered === undefined ? policiesOfUncovered(app, uncovered, original) : covered.policies
-  if (policies === undefined) throw problem('target_refused', { reason: 'undeclared_operation' })
+  if (policies === undefined) throw problem('target_refused', { detail: 'undeclared_operation' })
   const credential = original && route && { ...route.credential, isRead: isReadMethod(original.method) }
   for (const policy of policies) authorize(app, request, policy, credential)
   const { access } = request
@@ -122,9 +122,9 @@ function policiesOfUncovered(
   uncovered: VerifyOptions['uncovered'],
   original: Original | undefined,
 ): readonly Policy[] {
-  if (uncovered === 'refuse') throw problem('target_refused', { reason: 'uncovered' })
+  if (uncovered === 'refuse') throw problem('target_refused', { detail: 'uncovered' })
   if (original !== undefined && policyLookup.isNearlyCovered(original.target)) {
-    throw problem('target_refused', { reason: 'original_path_ambiguous' })
+    throw problem('target_refused', { detail: 'original_path_ambiguous' })
   }
   return ['authenticated']
 }
@@ -135,7 +135,7 @@ function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy
     app.authorize(request, policy, credential)
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== 'invalid_request') throw error
-    throw problem('target_refused', { reason: error.message })
+    throw problem('target_refused', { detail: error.message })
   }
 }
 
@@ -144,7 +144,7 @@ function namedOriginal({ headers }: FastifyRequest): Original | undefined {
   const [first, second] = originals
   // A proxy sets one and lets its client's copy of the other through: neither can be believed then.
   const agree = second === undefined || (first?.target === second.target && first.method === second.method)
-  if (!agree) throw problem('target_refused', { reason: 'original_contradictory' })
+  if (!agree) throw problem('target_refused', { detail: 'original_contradictory' })
   return first
 }
 
@@ -154,7 +154,7 @@ function readOriginal(
 ): Original | undefined {
   if (target === undefined && method === undefined) return undefined
   if (typeof target !== 'string' || typeof method !== 'string') {
-    throw problem('target_refused', { reason: 'original_incomplete' })
+    throw problem('target_refused', { detail: 'original_incomplete' })
   }
   return checked(target, method)
 }
@@ -165,10 +165,10 @@ function ownOriginal({ raw, method }: FastifyRequest): Original {
 
 // With 403, not 400, for nginx’s sake as well.
 function checked(target: string, method: string): Original {
-  if (!target.startsWith('/')) throw problem('target_refused', { reason: 'original_form' })
+  if (!target.startsWith('/')) throw problem('target_refused', { detail: 'original_form' })
   const result = checkTarget(target, '')
-  if (result.outcome === 'refused') throw problem('target_refused', { reason: `original_${result.reason}` })
+  if (result.outcome === 'refused') throw problem('target_refused', { detail: `original_${result.detail}` })
   const known = forwardedMethods.find((one) => one === method)
-  if (known === undefined) throw problem('target_refused', { reason: 'original_method' })
+  if (known === undefined) throw problem('target_refused', { detail: 'original_method' })
   return { method: known, target: result.target }
 }

@@ -166,8 +166,8 @@ class Workers {
       for (const old of [...this.#kept]) await this.#replace(old, config)
       this.#log.info('all workers are renewed')
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.#log.error({ reason }, 'workers that are not renewed yet stay as they are')
+      const detail = error instanceof Error ? error.message : String(error)
+      this.#log.error({ detail }, 'workers that are not renewed yet stay as they are')
     } finally {
       this.#isRenewing = false
     }

@@ -19,8 +19,8 @@ export interface OutgoingRequest {
 export interface CallConnection {
   pause(call: Call): void
   resume(call: Call): void
-  /** @param reason a word for the log */
-  abort(call: Call, reason: string): void
+  /** @param detail a word for the log */
+  abort(call: Call, detail: string): void
 }
 
 /** One request and whoever waits for its response. Told of exactly one end: `onEnd`, `onSwitch` or `onFailure`. */

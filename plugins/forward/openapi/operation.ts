@@ -83,7 +83,7 @@ export class Operation {
     for (const [i, name] of this.parts.pathNames.entries()) {
       const value = params[`p${i}`]
       // Of an empty segment the template says nothing: this is another path.
-      if (value === undefined || value === '') throw problem('not_found', { reason: 'path_parameter_empty' })
+      if (value === undefined || value === '') throw problem('not_found', { detail: 'path_parameter_empty' })
       path.set(name, value)
     }
     return path
@@ -104,7 +104,7 @@ export class Operation {
 const maxViolations = 20
 
 function refused(errors: ProblemPlace[]) {
-  return problem('invalid_request', { reason: 'openapi_parameters', errors })
+  return problem('invalid_request', { detail: 'openapi_parameters', errors })
 }
 
 // RFC 6901 section 3.

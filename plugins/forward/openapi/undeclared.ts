@@ -28,8 +28,8 @@ export class Undeclared {
     for (const { template, methods } of this.#methods.values()) {
       if (template.matches(path)) for (const method of methods) allowed.add(method)
     }
-    if (allowed.size === 0) return problem('not_found', { reason: 'undeclared_path' })
+    if (allowed.size === 0) return problem('not_found', { detail: 'undeclared_path' })
     const headers = { allow: [...allowed].sort().join(', ') }
-    return problem('method_not_allowed', { reason: 'undeclared_method', headers })
+    return problem('method_not_allowed', { detail: 'undeclared_method', headers })
   }
 }

@@ -39,7 +39,7 @@ export function sendValidated(
       const fault = task.faultOf(body)
       if (fault === undefined) return send(body)
       throw problem('invalid_request', {
-        reason: 'openapi_body',
+        detail: 'openapi_body',
         errors: [{ in: 'body', path: fault.path === '' ? '/' : fault.path, message: fault.message }],
       })
     })

@@ -20,7 +20,7 @@ function maxHeld({ instances, callerShare, maxConcurrent, maxStreams }: Compiled
  */
 export function takePlace(route: CompiledRoute, kind: PlaceKind, caller: string, nowMs: number): ExchangePlace {
   if (!route.shares.take(kind, caller, maxHeld(route, kind))) {
-    throw problem('overloaded', { reason: 'caller_share', at: { prefix: route.prefix } })
+    throw problem('overloaded', { detail: 'caller_share', at: { prefix: route.prefix } })
   }
   try {
     return new ExchangePlace(route, kind, caller, pickInstance(route, kind, nowMs))

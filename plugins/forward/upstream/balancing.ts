@@ -98,12 +98,12 @@ function isLastOne({ instances }: CompiledRoute, instance: Instance): boolean {
 function unavailable({ prefix, instances, health }: CompiledRoute, nowMs: number) {
   const at = { prefix }
   if (instances.some(({ isSick, outUntilMs }) => !isSick && outUntilMs <= nowMs)) {
-    return problem('overloaded', { reason: 'upstream_busy', at })
+    return problem('overloaded', { detail: 'upstream_busy', at })
   }
   const waitsMs = instances.map(({ isSick, outUntilMs }) =>
     isSick ? (health?.intervalMs ?? 0) : Math.max(0, outUntilMs - nowMs),
   )
   const seconds = Math.max(1, Math.ceil(Math.min(...waitsMs) / 1000))
   const headers = { 'retry-after': String(seconds) }
-  return problem('upstream_unavailable', { reason: 'upstream_out', headers, at })
+  return problem('upstream_unavailable', { detail: 'upstream_out', headers, at })
 }

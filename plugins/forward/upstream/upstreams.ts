@@ -15,8 +15,8 @@ export interface Watched extends Listed {
   readonly access: AccessClaims | null
   /** Whether it is to end when that token expires. */
   readonly endsAtExpiry: boolean
-  /** Ends it now. @param reason a word for what closes with it */
-  end(reason: string): void
+  /** Ends it now. @param detail a word for what closes with it */
+  end(detail: string): void
 }
 
 /** Told when an instance is taken out, and for how long. */

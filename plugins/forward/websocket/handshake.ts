@@ -61,6 +61,6 @@ export function isAccepted(key: string | undefined, accept: string | string[] | 
   return accept === createHash('sha1').update(`${key}${acceptSuffix}`).digest('base64')
 }
 
-function malformed(reason: string) {
-  return problem('invalid_request', { reason })
+function malformed(detail: string) {
+  return problem('invalid_request', { detail })
 }

@@ -9,7 +9,7 @@ import type { Handshake } from '../../http-edge/websocket-handshake.ts'
 import type { Call, CallConnection, CallFailure } from '../client/call.ts'
 import { fieldValues, type ResponseHead } from '../client/response-head.ts'
 import type { ClientReply } from '../exchange-options.ts'
-import { codeOf, reasonOf } from '../failures.ts'
+import { codeOf, detailOf } from '../failures.ts'
 import { responseFields } from '../headers/forwarded.ts'
 import type { CompiledRoute } from '../route/compile.ts'
 import type { ExchangePlace } from '../route/places.ts'
@@ -75,8 +75,8 @@ export class Tunnel implements Call, Watched {
     return this.#service !== undefined && this.#options.route.cutsAtExpiry
   }
 
-  end(reason: string): void {
-    if (this.#service === undefined) this.#fail('invalid_token', `token_${reason}`)
+  end(detail: string): void {
+    if (this.#service === undefined) this.#fail('invalid_token', `token_${detail}`)
     else this.#finish()
   }
 
@@ -139,7 +139,7 @@ export class Tunnel implements Call, Watched {
     const { upstreams, route, place } = this.#options
     if (failure.kind === 'lacking') upstreams.lacks(failure.word)
     else if (failure.kind === 'unsent') upstreams.failed(route, place.instance, 'unsent')
-    this.#fail(codeOf(failure), reasonOf(failure), failure)
+    this.#fail(codeOf(failure), detailOf(failure), failure)
   }
 
   #open(head: ResponseHead, service: Socket): void {
@@ -188,20 +188,20 @@ export class Tunnel implements Call, Watched {
   }
 
   /** Before the switch, where no response came that could be passed on. */
-  #fail(code: ErrorCode, reason: string, cause?: Error): void {
+  #fail(code: ErrorCode, detail: string, cause?: Error): void {
     if (this.#isFinished) return
     this.#options.route.meter.failed += 1
-    this.#refuse(code, reason, cause)
+    this.#refuse(code, detail, cause)
   }
 
   /** The refusal goes the framework's way. */
-  #refuse(code: ErrorCode, reason: string, cause?: Error): void {
+  #refuse(code: ErrorCode, detail: string, cause?: Error): void {
     const { handshake, reply, place } = this.#options
     handshake.socket.off('close', this.#onClosed)
     this.#takeEarly()
     this.#forget()
-    this.#connection?.abort(this, reason)
-    reply.send(problem(code, { reason, cause, at: place.at }))
+    this.#connection?.abort(this, detail)
+    reply.send(problem(code, { detail, cause, at: place.at }))
   }
 
   #finish(): void {

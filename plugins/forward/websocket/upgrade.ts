@@ -26,11 +26,11 @@ export function admitHandshake(app: FastifyInstance, route: CompiledRoute, reque
   const handshake = handshakeOf(request.raw)
   // An offer of HTTP/2 that the guard let pass: the response is in HTTP/1.1.
   if (handshake === undefined) return
-  if (!route.websocket) throw problem('upgrade_refused', { reason: 'no_websocket_here' })
+  if (!route.websocket) throw problem('upgrade_refused', { detail: 'no_websocket_here' })
   // No page is kept from opening a WebSocket by CORS, and cookies of the service go with it (cross-site WebSocket hijacking).
   if (request.headers.origin !== undefined && !isAllowedOrigin(request, app.browserOrigins)) {
     app.audit.record(request, { reason: 'origin_refused', granted: false, detail: 'websocket' })
-    throw problem('origin_refused', { reason: 'websocket_origin' })
+    throw problem('origin_refused', { detail: 'websocket_origin' })
   }
   request.websocketUpgrade = { handshake, offer: checkHandshake(request.raw) }
 }
@@ -48,7 +48,7 @@ export function openTunnel(
   const { websocketUpgrade, raw, id, access, limitFields } = request
   if (websocketUpgrade === null) throw problem('upgrade_refused')
   // It would hold the gateway open: those under way were ended when the stop began.
-  if (upstreams.closing) throw problem('overloaded', { reason: 'gateway_stops' })
+  if (upstreams.closing) throw problem('overloaded', { detail: 'gateway_stops' })
   const { handshake, offer } = websocketUpgrade
   const { socket } = handshake
   // From here on the tunnel keeps the time.

@@ -158,7 +158,7 @@ function watchEvents(app: FastifyInstance, request: FastifyRequest, reply: Fasti
   const access = accessOf(request)
   const isOver = () => access.exp * 1000 <= app.auditTrail.clock() || app.revocation.isRevoked(access)
   const reader = app.auditTrail.live.open(isOver)
-  if (!reader) throw problem('overloaded', { reason: 'too_many_watch', headers: { 'Retry-After': '5' } })
+  if (!reader) throw problem('overloaded', { detail: 'too_many_watch', headers: { 'Retry-After': '5' } })
   reply.header('content-type', 'text/event-stream').header('cache-control', 'no-store')
   // A proxy in between must not gather them (nginx).
   reply.header('x-accel-buffering', 'no')

@@ -68,7 +68,7 @@ async function revoke(app: FastifyInstance, request: FastifyRequest, body: Revoc
   const detail = [kind, ...Object.values(name)].join(' ')
   app.audit.record(request, { reason: 'revocation_asked', granted: true, sid, sub, detail })
   // Told to all nodes, and reported, also when the store did not hold it.
-  if (response.isUnknown) throw problem('not_found', { reason: 'key_unknown' })
+  if (response.isUnknown) throw problem('not_found', { detail: 'key_unknown' })
   return response.body
 }
 

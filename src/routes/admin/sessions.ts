@@ -99,7 +99,7 @@ async function readSubject(app: FastifyInstance, sub: string, page: PageQuery) {
     path: `/${name}`,
     message: 'has no meaning beside sub, whose sessions are never paged',
   }))
-  if (errors.length > 0) throw problem('invalid_request', { reason: 'subject_paged', errors })
+  if (errors.length > 0) throw problem('invalid_request', { detail: 'subject_paged', errors })
   return { sessions: await app.sessions.list(sub), next: undefined }
 }
 
@@ -119,7 +119,7 @@ function textOf({ sub, session }: SessionPlace): string {
 
 async function readSession(app: FastifyInstance, request: FastifyRequest, sid: string) {
   const session = await app.sessions.read(sid)
-  if (!session) throw problem('not_found', { reason: 'unknown_session' })
+  if (!session) throw problem('not_found', { detail: 'unknown_session' })
   return adminSessionView(session, accessOf(request).sid)
 }
 

@@ -59,7 +59,7 @@ async function readTimeline(app: FastifyInstance, sid: string) {
   // What this node knows and has not handed over yet belongs to the response.
   await app.auditTrail.recorder.flushForReader()
   const [session, [entries = []]] = await Promise.all([app.sessions.read(sid), app.auditTrail.store.timelines([sid])])
-  if (!session && entries.length === 0) throw problem('not_found', { reason: 'unknown_session' })
+  if (!session && entries.length === 0) throw problem('not_found', { detail: 'unknown_session' })
   const ended = endOf(session, entries, app.auditTrail.clock())
   return {
     sid,

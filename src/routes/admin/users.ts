@@ -80,9 +80,9 @@ async function createUser(app: FastifyInstance, request: FastifyRequest, reply: 
   const created = await app.credentials.create({ username, password, roles, scope })
   if (created.outcome === 'invalid') {
     const errors = [{ in: 'body', path: `/${created.field}`, message: created.message }]
-    throw problem('invalid_request', { reason: `${created.field}_unusable`, errors })
+    throw problem('invalid_request', { detail: `${created.field}_unusable`, errors })
   }
-  if (created.outcome === 'exists') throw problem('conflict', { reason: 'user_exists' })
+  if (created.outcome === 'exists') throw problem('conflict', { detail: 'user_exists' })
   app.audit.record(request, { reason: 'user_added', granted: true, sub: created.sub })
   reply.code(201)
   return userView(await readUser(app, created.sub))
@@ -105,7 +105,7 @@ async function changeUser(app: FastifyInstance, request: FastifyRequest, sub: st
   await readUser(app, sub)
   if (body.password !== undefined) await app.credentials.requireStrength(sub, body.password, '/password')
   const changed = await app.credentials.change(sub, await userChange(app, body))
-  if (!changed) throw problem('not_found', { reason: 'user_unknown' })
+  if (!changed) throw problem('not_found', { detail: 'user_unknown' })
   const ended = await endAfterChange(app, request, sub, body)
   return { user: userView(await readUser(app, sub)), ended }
 }
@@ -133,12 +133,12 @@ function endReasonOf(body: UserChangeBody): EndReason {
 function requireScopeForm(scope: string): void {
   if (scope === '' || isScope(scope)) return
   const errors = [{ in: 'body', path: '/scope', message: 'must be scope tokens separated by single spaces' }]
-  throw problem('invalid_request', { reason: 'scope_malformed', errors })
+  throw problem('invalid_request', { detail: 'scope_malformed', errors })
 }
 
 async function readUser(app: FastifyInstance, sub: string): Promise<User> {
   const user = await app.store.users.find(sub)
-  if (!user) throw problem('not_found', { reason: 'user_unknown' })
+  if (!user) throw problem('not_found', { detail: 'user_unknown' })
   return user
 }
 

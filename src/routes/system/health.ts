@@ -54,7 +54,7 @@ async function sendReadiness({ server }: FastifyRequest, reply: FastifyReply) {
   try {
     await server.store.ping()
   } catch (cause) {
-    throw problem(toProblem(cause).code, { reason: 'store_unavailable', members: { revocation_log }, cause })
+    throw problem(toProblem(cause).code, { detail: 'store_unavailable', members: { revocation_log }, cause })
   }
   if (server.revocation.isStale()) throw problem('revocation_unknown', { members: { revocation_log } })
   reply.header('cache-control', 'no-store')

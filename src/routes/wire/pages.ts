@@ -33,5 +33,5 @@ export function readCursor(cursor: string, form: RegExp): string {
   // Decoding is lenient; only the text that encodes to itself is a cursor (RFC 4648 section 3.5).
   if (form.test(place) && writeCursor(place) === cursor) return place
   const errors = [{ in: 'querystring', path: '/after', message: 'must be `next` of the page before' }]
-  throw problem('invalid_request', { reason: 'cursor_unknown', errors })
+  throw problem('invalid_request', { detail: 'cursor_unknown', errors })
 }

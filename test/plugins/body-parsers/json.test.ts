@@ -6,13 +6,13 @@ import bodyMemory from '../../../plugins/body-parsers/memory.ts'
 import clientAddress from '../../../plugins/clients/address.ts'
 import errors, { Problem } from '../../../plugins/errors/index.ts'
 
-function reasonOf(text: string): string | undefined {
+function detailOf(text: string): string | undefined {
   try {
     parseStrictJson(text)
     return undefined
   } catch (error) {
     if (!(error instanceof Problem)) throw error
-    return error.reason
+    return error.detail
   }
 }
 
@@ -72,16 +72,16 @@ t.test('what two readers may read differently is refused', (t) => {
       '//\n{}',
     ],
   }
-  for (const [reason, texts] of Object.entries(refused)) {
-    for (const text of texts) t.equal(reasonOf(text), reason, text.slice(0, 40))
+  for (const [detail, texts] of Object.entries(refused)) {
+    for (const text of texts) t.equal(detailOf(text), detail, text.slice(0, 40))
   }
   t.end()
 })
 
 t.test('a body of the largest size is parsed in no time, whatever is in it', (t) => {
   const before = performance.now()
-  for (const part of ['"\\\\', '{"a":', '[', '"a",', '\\', '{}', '"']) reasonOf(part.repeat(4096 / part.length))
-  reasonOf(`{${Array.from({ length: 400 }, (_, i) => `"n${i}":${i}`).join(',')}}`)
+  for (const part of ['"\\\\', '{"a":', '[', '"a",', '\\', '{}', '"']) detailOf(part.repeat(4096 / part.length))
+  detailOf(`{${Array.from({ length: 400 }, (_, i) => `"n${i}":${i}`).join(',')}}`)
   t.ok(performance.now() - before < 500)
   t.end()
 })

@@ -15,7 +15,7 @@ async function appWithErrors(lines: string[] = []): Promise<FastifyInstance> {
   })
   await app.register(errors)
   app.get('/refused', () => {
-    throw problem('forbidden', { reason: 'policy_refused', headers: { 'x-why': 'kept' } })
+    throw problem('forbidden', { detail: 'policy_refused', headers: { 'x-why': 'kept' } })
   })
   app.get('/unauthenticated', () => {
     throw problem('unauthenticated')
@@ -31,7 +31,7 @@ async function appWithErrors(lines: string[] = []): Promise<FastifyInstance> {
   const body = Type.Object({ name: Type.String({ maxLength: 3 }) }, { additionalProperties: false })
   app.post('/strict', { schema: { body } }, () => 'ok')
   app.post('/oauth', { schema: { body }, config: { oauthErrors: true } }, () => {
-    throw problem('invalid_grant', { reason: 'reused' })
+    throw problem('invalid_grant', { detail: 'reused' })
   })
   app.delete('/things/:id', () => 'gone')
   app.get('/things/:id', () => 'there')
@@ -49,7 +49,26 @@ t.test('a refusal is problem+json with its code, status, sentence and request id
   t.equal(response.headers['x-why'], 'kept')
   const body = response.json()
   t.match(body, { code: 'forbidden', status: 403, title: errorTable.forbidden.title, request_id: /./ })
-  t.notMatch(response.body, /policy_refused/, 'the reason stays inside')
+  t.notMatch(response.body, /policy_refused/, 'the detail stays inside')
+})
+
+t.test('the log says why as `detail`; `reason` is left to the closed table', async (t) => {
+  const lines: string[] = []
+  const app = await appWithErrors(lines)
+  t.teardown(() => app.close())
+  await app.inject('/refused')
+  await app.inject('/store')
+  const entries = lines.map((line) => JSON.parse(line))
+  const inStore = { code: 'store_unavailable', detail: 'store_unavailable' }
+  t.match(
+    entries.filter(({ msg }) => msg === 'request refused'),
+    [{ code: 'forbidden', detail: 'policy_refused', granted: false }, inStore],
+  )
+  t.match(
+    entries.find(({ outage }) => outage !== undefined),
+    { outage: 'store_unavailable', detail: 'store_unavailable' },
+  )
+  t.notMatch(lines.join(''), /"reason"/)
 })
 
 t.test('a surprise is a 500 that says nothing of itself, and the log says everything', async (t) => {

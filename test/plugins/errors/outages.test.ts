@@ -68,19 +68,19 @@ t.test('an outage is one line at once and one line and a count a minute, until a
 
 t.test('instances and causes are counted for themselves, and what is lacking here once for all', async (t) => {
   const { outages, lines, pass } = heldOutages()
-  const refused = { reason: 'upstream_error ECONNREFUSED', prefix: '/a', origin: 'http://one' }
+  const refused = { detail: 'upstream_error ECONNREFUSED', prefix: '/a', origin: 'http://one' }
   for (let i = 0; i < 3; i += 1) {
     outages.note('upstream_unreachable', { reqId: `r${i}` }, refused)
     outages.note('upstream_unreachable', {}, { ...refused, origin: 'http://two' })
     outages.note('upstream_unreachable', {}, { ...refused, prefix: '/b' })
-    outages.note('upstream_unreachable', {}, { ...refused, reason: 'upstream_error ETIMEDOUT' })
+    outages.note('upstream_unreachable', {}, { ...refused, detail: 'upstream_error ETIMEDOUT' })
     for (const code of ['EMFILE', 'ECONNREFUSED', 'constructor', '']) outages.noteLack(code)
   }
   t.match(lines.splice(0), [
     { outage: 'upstream_unreachable', ...refused, reqId: 'r0', times: 1 },
     { origin: 'http://two' },
     { prefix: '/b' },
-    { reason: 'upstream_error ETIMEDOUT' },
+    { detail: 'upstream_error ETIMEDOUT' },
     { outage: 'EMFILE', times: 1, msg: /ulimit -n/ },
   ])
   pass(60_000)
@@ -111,12 +111,12 @@ t.test('a service that is away costs a line a cause, and not one a request', asy
     [
       {
         outage: 'upstream_unreachable',
-        reason: 'upstream_error ECONNREFUSED',
+        detail: 'upstream_error ECONNREFUSED',
         prefix: '/dead',
         origin: dead,
         times: 1,
       },
-      { outage: 'upstream_unavailable', reason: 'upstream_out', prefix: '/dead', times: 1 },
+      { outage: 'upstream_unavailable', detail: 'upstream_out', prefix: '/dead', times: 1 },
     ],
   )
   // Beside those, that the instance was taken out.

@@ -52,9 +52,9 @@ t.test('what leaves the end of a message in doubt is 400 and the end of the conn
       ],
     ],
   ]
-  for (const [reason, fields, version] of doubtful) {
-    const problem = { code: 'invalid_request', reason, headers: { connection: 'close' } }
-    t.throws(() => check([host, ...fields], version), problem, reason)
+  for (const [detail, fields, version] of doubtful) {
+    const problem = { code: 'invalid_request', detail, headers: { connection: 'close' } }
+    t.throws(() => check([host, ...fields], version), problem, detail)
   }
   t.throws(() => check([]), { code: 'invalid_request', message: 'host_missing' })
 })

@@ -94,9 +94,9 @@ const refused: [string, string][] = [
   ['http://gateway/../orders', 'path_dot_segment'],
 ]
 
-for (const [target, reason] of refused) {
-  t.test(`${JSON.stringify(target)} is refused: ${reason}`, async (t) => {
-    t.same(checkTarget(target, 'gateway'), { outcome: 'refused', reason })
+for (const [target, detail] of refused) {
+  t.test(`${JSON.stringify(target)} is refused: ${detail}`, async (t) => {
+    t.same(checkTarget(target, 'gateway'), { outcome: 'refused', detail })
   })
 }
 

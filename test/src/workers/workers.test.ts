@@ -209,7 +209,7 @@ t.test(
     t.match(gateway.output.join('\n'), /docs is \\"maybe\\"/)
     writeFileSync(routesFile, '')
     gateway.kill('SIGUSR2')
-    const refused = /"reason":"[^"]*is empty or gone[^}]*not renewed yet/
+    const refused = /"detail":"[^"]*is empty or gone[^}]*not renewed yet/
     await eventually('so is one that lost everything', () => gateway.output.some((line) => refused.test(line)))
     t.strictSame(gateway.workers, after)
     t.equal(await gateway.stop(), 0)

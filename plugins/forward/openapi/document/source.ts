@@ -111,13 +111,13 @@ function urlReader(location: string, limits: DocumentLimits, tls: TlsConfig | un
     try {
       return await download(url, { maxBytes, signal, tls })
     } catch (error) {
-      throw new DocumentError(`${url} cannot be fetched (${reasonOf(error)}).`)
+      throw new DocumentError(`${url} cannot be fetched (${causeOf(error)}).`)
     }
   }
   return { root: href, read }
 }
 
-function reasonOf(error: unknown): string {
+function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   // What the abort was for; and a name with several addresses fails with an error for each and no message of its own.
   if (error.cause instanceof Error) return error.cause.message
@@ -130,7 +130,7 @@ function parseFile(bytes: Buffer, url: string): unknown {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     return /^\s*[{[]/.test(text) ? parseJson(text) : parseYaml(text, yamlOptions)
   } catch (error) {
-    throw new DocumentError(`${url} is neither JSON nor YAML (${reasonOf(error).split('\n', 1)[0]}).`)
+    throw new DocumentError(`${url} is neither JSON nor YAML (${causeOf(error).split('\n', 1)[0]}).`)
   }
 }
 

@@ -83,13 +83,13 @@ function taskOf(taken: readonly TakenType[], { contentType, contentEncoding }: B
   const [field, ...more] = contentType
   const type = field === undefined || more.length > 0 ? undefined : mediaTypeOf(field)
   const match = type && taken.find((one) => takes(one, type))
-  if (match === undefined) throw problem('unsupported_media_type', { reason: 'content_type' })
+  if (match === undefined) throw problem('unsupported_media_type', { detail: 'content_type' })
   // A range holds for other types too; only JSON is checked.
   if (match.task.check === 'nothing' || !isJsonType(type?.essence ?? '')) return nothing
-  if (!isUtf8(type)) throw problem('unsupported_media_type', { reason: 'charset' })
+  if (!isUtf8(type)) throw problem('unsupported_media_type', { detail: 'charset' })
   // Nobody has looked into what is packed.
   const isPacked = contentEncoding.some((coding) => coding.toLowerCase() !== 'identity')
-  if (isPacked) throw problem('unsupported_media_type', { reason: 'content_encoding' })
+  if (isPacked) throw problem('unsupported_media_type', { detail: 'content_encoding' })
   return match.task
 }
 
@@ -100,7 +100,7 @@ function isUtf8(type: MediaType | undefined): boolean {
 }
 
 function refusedBody(message: string) {
-  return problem('invalid_request', { reason: 'openapi_body', errors: [{ in: 'body', path: '/', message }] })
+  return problem('invalid_request', { detail: 'openapi_body', errors: [{ in: 'body', path: '/', message }] })
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
