@@ -6,7 +6,7 @@ import { isScope, narrowScope } from '../access-tokens/scope.ts'
 import formBody, { isForm } from '../body-parsers/form.ts'
 import type { CookiePlace } from '../browser/cookies.ts'
 import { sameOriginOnly } from '../browser/origin.ts'
-import { errorResponses, problem } from '../errors/index.ts'
+import { oauthErrorResponses, problem } from '../errors/index.ts'
 import { presentedSessions } from './presented-sessions.ts'
 import { audienceOf, type TokenRouteOptions, tokenResponse } from './token-response.ts'
 import { noQuery } from './wire/fields.ts'
@@ -33,7 +33,7 @@ export const token: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, o
       body: tokenBody,
       response: {
         200: tokenResponseSchema,
-        ...errorResponses(
+        ...oauthErrorResponses(
           'invalid_request',
           'invalid_grant',
           'unsupported_grant_type',

@@ -9,12 +9,18 @@ import { type ErrorEntry, errorTable } from './table.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Adds the members of RFC 6749 section 5.2 to error bodies of this route. */
+    /** Error bodies of this route are those of RFC 6749 section 5.2: `application/json`, with `error` beside our members. */
     oauthErrors?: boolean
   }
 }
 
 export type ErrorCode = keyof typeof errorTable
+
+/** The media type of a refusal (RFC 9457 section 3). */
+const problemType = 'application/problem+json'
+
+/** The same on OAuth's routes, whose clients take no other (RFC 6749 section 5.2). */
+const oauthErrorType = 'application/json'
 
 export interface ProblemOptions {
   /** Why, for the log and the event: one word or a short phrase. Never shown to the client. */
@@ -69,26 +75,33 @@ export function problem(code: ErrorCode, options?: ProblemOptions): Problem {
   return new Problem(code, options)
 }
 
-/** The body of every refusal (RFC 9457), with the members of RFC 6749 section 5.2 on OAuth routes. */
-const problemSchema = Type.Object(
+const problemMembers = {
+  type: Type.String({ description: 'A URI that names the kind of problem.' }),
+  title: Type.String({ description: 'One sentence, fixed for the code.' }),
+  status: Type.Integer(),
+  code: Type.String({ description: 'A row of the error table.' }),
+  request_id: Type.String({ description: 'Under this id the gateway has logged why.' }),
+  errors: Type.Optional(
+    Type.Array(Type.Object({ in: Type.String(), path: Type.String(), message: Type.String() }), {
+      description: 'The places of the request that are wrong.',
+    }),
+  ),
+}
+
+/** The body of a refusal (RFC 9457). */
+const problemSchema = Type.Object(problemMembers, { description: 'Problem details (RFC 9457).' })
+
+/** The body of a refusal where OAuth says what it is (RFC 6749 section 5.2). */
+const oauthProblemSchema = Type.Object(
   {
-    type: Type.String({ description: 'A URI that names the kind of problem.' }),
-    title: Type.String({ description: 'One sentence, fixed for the code.' }),
-    status: Type.Integer(),
-    code: Type.String({ description: 'A row of the error table.' }),
-    request_id: Type.String({ description: 'Under this id the gateway has logged why.' }),
-    errors: Type.Optional(
-      Type.Array(Type.Object({ in: Type.String(), path: Type.String(), message: Type.String() }), {
-        description: 'The places of the request that are wrong.',
-      }),
-    ),
-    error: Type.Optional(Type.String({ description: 'RFC 6749 section 5.2.' })),
-    error_description: Type.Optional(Type.String()),
+    error: Type.String({ description: 'A code of RFC 6749 section 5.2 or of its extensions.' }),
+    error_description: Type.String({ description: 'The sentence of `title`.' }),
+    ...problemMembers,
   },
-  { description: 'Problem details (RFC 9457).' },
+  { description: 'An error of OAuth, with the members of problem details (RFC 9457) beside its own.' },
 )
 
-export type ProblemBody = Static<typeof problemSchema>
+export type ProblemBody = Static<typeof problemSchema> & Partial<Static<typeof oauthProblemSchema>>
 
 /**
  * The response schemas of a route's refusals, by status.
@@ -96,20 +109,29 @@ export type ProblemBody = Static<typeof problemSchema>
  * @returns `{ '400': …, '401': … }`, to spread into `schema.response`
  */
 export function errorResponses(...codes: ErrorCode[]) {
+  return responsesByStatus(codes, { [problemType]: { schema: problemSchema } })
+}
+
+/** The same for a route whose config says `oauthErrors`. @param codes every code the route can refuse with */
+export function oauthErrorResponses(...codes: ErrorCode[]) {
+  return responsesByStatus(codes, { [oauthErrorType]: { schema: oauthProblemSchema } })
+}
+
+function responsesByStatus(codes: readonly ErrorCode[], content: object) {
   const byStatus: Record<string, { description: string; content: object }> = {}
   for (const code of codes) {
     const status = String(errorTable[code].status)
     const known = byStatus[status]?.description
     byStatus[status] = {
       description: known ? `${known}, \`${code}\`` : `\`${code}\``,
-      content: { 'application/problem+json': { schema: problemSchema } },
+      content,
     }
   }
   return byStatus
 }
 
 /**
- * The problem+json body of a refusal.
+ * The body of a refusal.
  * @param code a row of the table
  * @param requestId the id the refusal is logged under
  * @param options places that are wrong; whether the route speaks OAuth errors
@@ -169,7 +191,7 @@ export function writeProblem(problem: Problem, request: FastifyRequest, reply: F
     .code(problem.statusCode)
     .header('cache-control', 'no-store')
     .header('x-content-type-options', 'nosniff')
-    .type('application/problem+json')
+    .type(oauth ? oauthErrorType : problemType)
     .send(JSON.stringify({ ...body, ...problem.members }))
 }
 

@@ -5,7 +5,10 @@ export interface ErrorEntry {
   status: number
   /** One sentence for the client. It never says more than the code does. */
   title: string
-  /** The error code of RFC 6749 section 5.2 (or its extensions) on OAuth routes; `invalid_request` where absent. */
+  /**
+   * The error code on OAuth routes, of RFC 6749 section 5.2 or its extensions; `invalid_request` where absent. Section 5.2 has no
+   * word for what is not the request's fault; those of section 4.1.2.1 are taken, which say so.
+   */
   oauth?: string
 }
 
@@ -41,9 +44,17 @@ export const errorTable = {
   unsupported_media_type: { status: 415, title: 'This path does not take that content type.' },
   expectation_failed: { status: 417, title: 'That expectation is not supported.' },
   misdirected_request: { status: 421, title: 'This gateway does not answer for that host.' },
-  too_many_requests: { status: 429, title: 'Too many attempts; wait and try again.' },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many attempts; wait and try again.',
+    oauth: 'temporarily_unavailable',
+  },
   headers_too_large: { status: 431, title: 'The request has too many or too large header fields.' },
-  internal: { status: 500, title: 'The gateway failed; the failure is logged under this request id.' },
+  internal: {
+    status: 500,
+    title: 'The gateway failed; the failure is logged under this request id.',
+    oauth: 'server_error',
+  },
   method_not_implemented: { status: 501, title: 'That method is not implemented here.' },
   upgrade_refused: { status: 501, title: 'This gateway does not switch to that protocol.' },
   upstream_unreachable: { status: 502, title: 'The service behind the gateway could not be reached.' },
@@ -51,9 +62,21 @@ export const errorTable = {
     status: 502,
     title: 'The service behind the gateway gave a response that is not valid HTTP.',
   },
-  overloaded: { status: 503, title: 'The gateway is busy; try again shortly.' },
+  overloaded: {
+    status: 503,
+    title: 'The gateway is busy; try again shortly.',
+    oauth: 'temporarily_unavailable',
+  },
   upstream_unavailable: { status: 503, title: 'The service behind the gateway is away; try again shortly.' },
-  store_unavailable: { status: 503, title: 'The session store is away; try again shortly.' },
-  revocation_unknown: { status: 503, title: 'The gateway cannot tell now whether this session was revoked.' },
+  store_unavailable: {
+    status: 503,
+    title: 'The session store is away; try again shortly.',
+    oauth: 'temporarily_unavailable',
+  },
+  revocation_unknown: {
+    status: 503,
+    title: 'The gateway cannot tell now whether this session was revoked.',
+    oauth: 'temporarily_unavailable',
+  },
   upstream_timeout: { status: 504, title: 'The service behind the gateway did not answer in time.' },
 } as const satisfies Record<string, ErrorEntry>

@@ -1,24 +1,24 @@
-// The metadata that other parties read about this gateway: the authorization server's metadata (RFC 8414) and its public keys
-// (RFC 7517). It lists only what works here.
+// The metadata that other parties read about this gateway, from whichever origin: the authorization server's metadata (RFC 8414),
+// also where libraries look for an OpenID provider's, and its public keys (RFC 7517). It lists only what works here.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { jwksMaxAgeSeconds } from '../../../plugins/access-tokens/index.ts'
+import { getForAnyOrigin } from '../../../plugins/browser/any-origin.ts'
 
 export interface MetadataOptions {
   /** `iss` of the tokens: a URL without query and fragment. */
   issuer: string
 }
 
-const wellKnown = '/.well-known/oauth-authorization-server'
-const jwksPath = '/.well-known/jwks.json'
+const wellKnown = '/.well-known/'
+const jwksPath = `${wellKnown}jwks.json`
 
 const metadataSchema = Type.Object(
   {
     issuer: Type.String({ description: 'The `iss` of every access token.' }),
     token_endpoint: Type.String(),
     jwks_uri: Type.Optional(Type.String({ description: 'Absent while access tokens are signed with HS256 only.' })),
-    response_types_supported: Type.Array(Type.String(), { description: 'Empty: there is no authorization endpoint.' }),
     grant_types_supported: Type.Array(Type.String()),
     token_endpoint_auth_methods_supported: Type.Array(Type.String()),
   },
@@ -49,52 +49,47 @@ const jwksSchema = Type.Object(
 )
 
 const metadata: FastifyPluginAsyncTypebox<MetadataOptions> = async (app, { issuer }) => {
-  const schema = {
-    tags: ['metadata'],
-    summary: 'What this authorization server does (RFC 8414)',
-    response: { 200: metadataSchema },
+  const tags = ['metadata']
+  for (const { url, operationId } of metadataPaths(issuer)) {
+    const summary = 'What this authorization server does (RFC 8414)'
+    const schema = { operationId, tags, summary, response: { 200: metadataSchema } }
+    getForAnyOrigin(app, url, { schema }, (reply) => metadataOf(app, issuer, reply))
   }
-  for (const [i, url] of metadataPaths(issuer).entries()) {
-    const operationId = i === 0 ? 'metadata' : 'metadataOfPath'
-    app.get(url, { schema: { ...schema, operationId } }, (_request, reply) => sendMetadata(app, issuer, reply))
-  }
-  app.get(
-    jwksPath,
-    {
-      schema: {
-        operationId: 'jwks',
-        tags: ['metadata'],
-        summary: 'Public keys of the access tokens (RFC 7517)',
-        response: { 200: jwksSchema },
-      },
-    },
-    (_request, reply) => sendJwks(app, reply),
-  )
+  const summary = 'Public keys of the access tokens (RFC 7517)'
+  const schema = { operationId: 'jwks', tags, summary, response: { 200: jwksSchema } }
+  getForAnyOrigin(app, jwksPath, { schema }, (reply) => jwksOf(app, reply))
 }
 
 export default metadata
 
-// RFC 8414 section 3.1: the path of an issuer that has one stands behind the well-known part. Served at the plain path too,
-// for a proxy that takes the issuer's path off before it reaches us.
-function metadataPaths(issuer: string): string[] {
+// Libraries ask for an OpenID provider's by default, also those that only want to refresh (RFC 8414 section 5). Section 3.1: the
+// path of an issuer that has one stands behind the well-known part. Served at the plain path too, for a proxy that takes the
+// issuer's path off before it reaches us.
+function metadataPaths(issuer: string): { url: string; operationId: string }[] {
   const path = new URL(issuer).pathname.replace(/\/$/, '')
-  return path ? [wellKnown, wellKnown + path] : [wellKnown]
+  const plain = [
+    { url: `${wellKnown}oauth-authorization-server`, operationId: 'metadata' },
+    { url: `${wellKnown}openid-configuration`, operationId: 'openidMetadata' },
+  ]
+  if (path === '') return plain
+  return [...plain, ...plain.map(({ url, operationId }) => ({ url: url + path, operationId: `${operationId}OfPath` }))]
 }
 
-function sendMetadata(app: FastifyInstance, issuer: string, reply: FastifyReply) {
+function metadataOf(app: FastifyInstance, issuer: string, reply: FastifyReply) {
   const base = issuer.replace(/\/$/, '')
   cacheable(reply)
+  // RFC 8414 section 3.2: what would have no element MUST be left out, such as the response types of a server without an
+  // authorization endpoint.
   return {
     issuer,
     token_endpoint: `${base}/auth/token`,
     ...(app.accessTokens.jwks().keys.length > 0 && { jwks_uri: base + jwksPath }),
-    response_types_supported: [],
     grant_types_supported: ['refresh_token'],
     token_endpoint_auth_methods_supported: ['none'],
   }
 }
 
-function sendJwks(app: FastifyInstance, reply: FastifyReply) {
+function jwksOf(app: FastifyInstance, reply: FastifyReply) {
   cacheable(reply)
   return app.accessTokens.jwks()
 }

@@ -2,7 +2,7 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
-import errors, { errorResponses, problem } from '../../../plugins/errors/index.ts'
+import errors, { errorResponses, oauthErrorResponses, problem } from '../../../plugins/errors/index.ts'
 import { errorTable } from '../../../plugins/errors/table.ts'
 import { StoreUnavailable } from '../../../plugins/session-store/port/store.ts'
 
@@ -122,11 +122,16 @@ t.test('bodies that cannot be read are 4xx from the table', async (t) => {
   t.equal((await post('application/json', `{"name":"${'x'.repeat(2 ** 21)}"}`)).json().code, 'body_too_large')
 })
 
-t.test('OAuth routes add the members of RFC 6749 section 5.2', async (t) => {
+t.test('OAuth routes refuse as RFC 6749 section 5.2 says, with our members beside', async (t) => {
   const app = await appWithErrors()
   t.teardown(() => app.close())
   const refused = await app.inject({ method: 'POST', url: '/oauth', payload: { name: 'a' } })
+  t.equal(refused.headers['content-type'], 'application/json; charset=utf-8')
   t.match(refused.json(), { error: 'invalid_grant', error_description: errorTable.invalid_grant.title })
+  t.match(refused.json(), { code: 'invalid_grant', status: 400, request_id: /./, type: /^urn:/ })
+  for (const { title } of Object.values(errorTable)) {
+    t.match(title, /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/, 'an error_description has these characters alone')
+  }
   const malformed = await app.inject({ method: 'POST', url: '/oauth', payload: { name: 'a', more: 1 } })
   t.match(malformed.json(), { code: 'invalid_request', error: 'invalid_request' })
   t.notOk((await app.inject('/refused')).json().error)
@@ -151,4 +156,6 @@ t.test('declared refusals are grouped by status', async (t) => {
   const declared = errorResponses('invalid_request', 'invalid_grant', 'unauthenticated')
   t.strictSame(Object.keys(declared), ['400', '401'])
   t.equal(declared['400']?.description, '`invalid_request`, `invalid_grant`')
+  t.same(Object.keys(declared['400']?.content ?? {}), ['application/problem+json'])
+  t.same(Object.keys(oauthErrorResponses('invalid_grant')['400']?.content ?? {}), ['application/json'])
 })

@@ -4,6 +4,7 @@ import { createRemoteJWKSet, customFetch } from 'jose'
 import t, { type Test } from 'tap'
 import metadata from '../../../../src/routes/system/metadata.ts'
 import { issuer, type KeyGatewayOptions, openGateway } from '../../../plugins/access-tokens/gateway.ts'
+import { startGateway } from '../../../support/gateway.ts'
 
 // The routes on an app of their own, over the tokens of a gateway.
 async function openMetadata(t: Test, options: KeyGatewayOptions & { issuer?: string } = {}) {
@@ -15,19 +16,55 @@ async function openMetadata(t: Test, options: KeyGatewayOptions & { issuer?: str
   return app
 }
 
-t.test('the metadata lists what works, and nothing else', async (t) => {
+const metadataPaths = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
+
+t.test('the metadata lists what works, and nothing else, where either kind of library looks', async (t) => {
   const app = await openMetadata(t)
-  const response = await app.inject('/.well-known/oauth-authorization-server')
-  t.equal(response.statusCode, 200)
-  t.match(response.headers['content-type'], /^application\/json/)
-  t.same(response.json(), {
-    issuer,
-    token_endpoint: `${issuer}/auth/token`,
-    jwks_uri: `${issuer}/.well-known/jwks.json`,
-    response_types_supported: [],
-    grant_types_supported: ['refresh_token'],
-    token_endpoint_auth_methods_supported: ['none'],
-  })
+  for (const path of metadataPaths) {
+    const response = await app.inject(path)
+    t.equal(response.statusCode, 200, path)
+    t.match(response.headers['content-type'], /^application\/json/)
+    t.same(response.json(), {
+      issuer,
+      token_endpoint: `${issuer}/auth/token`,
+      jwks_uri: `${issuer}/.well-known/jwks.json`,
+      grant_types_supported: ['refresh_token'],
+      token_endpoint_auth_methods_supported: ['none'],
+    })
+  }
+})
+
+t.test('no list of the metadata is empty (RFC 8414 section 3.2)', async (t) => {
+  for (const alg of ['ES256', 'HS256'] as const) {
+    const app = await openMetadata(t, { alg })
+    for (const path of metadataPaths) {
+      for (const [name, value] of Object.entries((await app.inject(path)).json())) t.notSame(value, [], name)
+    }
+  }
+})
+
+t.test('pages of any origin may read metadata and keys, without credentials', async (t) => {
+  const origin = 'https://anywhere.example'
+  const alone = await openMetadata(t)
+  const listed = 'https://app.example'
+  const { app: gateway } = await startGateway(t, { config: { allowedOrigins: [listed] } })
+  for (const [of, app] of Object.entries({ alone, gateway })) {
+    for (const url of [...metadataPaths, '/.well-known/jwks.json']) {
+      const read = await app.inject({ url, headers: { origin } })
+      t.equal(read.statusCode, 200)
+      t.equal(read.headers['access-control-allow-origin'], '*', `${of} ${url}`)
+      t.equal(read.headers['access-control-allow-credentials'], undefined)
+      t.equal(read.headers['cross-origin-resource-policy'], 'cross-origin')
+      const wanted = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'x-trace' }
+      const asked = await app.inject({ method: 'OPTIONS', url, headers: { origin, ...wanted } })
+      t.equal(asked.statusCode, 204)
+      t.equal(asked.headers['access-control-allow-origin'], '*', `${of} OPTIONS ${url}`)
+      t.equal(asked.headers['access-control-allow-headers'], 'x-trace')
+    }
+  }
+  const { headers } = await gateway.inject({ url: '/.well-known/jwks.json', headers: { origin: listed } })
+  t.equal(headers['access-control-allow-origin'], listed, 'one of the list may send its cookies along')
+  t.equal(headers['access-control-allow-credentials'], 'true')
 })
 
 t.test('with HS256 there is no jwks_uri, and the JWKS is empty', async (t) => {
@@ -38,7 +75,7 @@ t.test('with HS256 there is no jwks_uri, and the JWKS is empty', async (t) => {
 
 t.test('an issuer with a path has its metadata where RFC 8414 looks for it', async (t) => {
   const app = await openMetadata(t, { issuer: 'https://door.example/tenant/' })
-  for (const path of ['/.well-known/oauth-authorization-server', '/.well-known/oauth-authorization-server/tenant']) {
+  for (const path of [...metadataPaths, ...metadataPaths.map((path) => `${path}/tenant`)]) {
     const { token_endpoint, jwks_uri } = (await app.inject(path)).json()
     t.equal(token_endpoint, 'https://door.example/tenant/auth/token')
     t.equal(jwks_uri, 'https://door.example/tenant/.well-known/jwks.json')
