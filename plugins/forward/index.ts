@@ -1,32 +1,17 @@
-// The plugin that forwards: it turns routes of the config into hooks and handlers that src/routes/upstreams.ts declares.
-// A request is admitted (path, policy, declared length) before a byte of its body is read, then handed to an Exchange.
-// It never picks a host from a request, and never answers for a path that is the gateway's own.
+// The plugin that forwards: it turns routes of the config into hooks and handlers, which whoever registers it declares
+// (src/routes/upstreams.ts). What happens to a request is in Forwarder and Exchange.
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
-import { networkOf } from '../clients/network.ts'
-import { schemeOf } from '../clients/scheme.ts'
-import { problem } from '../errors/index.ts'
-import { Exchange } from './exchange.ts'
-import { type Origin, requestFields } from './headers/forwarded.ts'
-import { takesTrailers } from './headers/hints-and-trailers.ts'
+import { Forwarder } from './forwarder.ts'
 import type { DocumentedOperation } from './openapi/compile.ts'
-import { checkParameters, hasBody, sendValidated } from './openapi/validate-request.ts'
+import { sendValidated } from './openapi/validate-request.ts'
 import { PolicyLookup } from './policy-lookup.ts'
 import { closeRevokedStreams } from './revoked-streams.ts'
-import {
-  type CompiledRoute,
-  coversTarget,
-  type ForwardedMethod,
-  type Instance,
-  isReserved,
-  upstreamTarget,
-} from './route/compile.ts'
+import type { CompiledRoute } from './route/compile.ts'
 import type { RouteMeter } from './route/meter.ts'
-import { type ExchangePlace, takePlace } from './route/places.ts'
-import { RateLimit } from './route/rate-limit.ts'
 import { HealthChecks } from './upstream/health-check.ts'
 import { Upstreams } from './upstream/upstreams.ts'
-import { admitHandshake, endTunnels, openTunnel } from './websocket/upgrade.ts'
+import { endTunnels } from './websocket/upgrade.ts'
 
 export { identityOf } from './headers/forwarded.ts'
 export type { CompiledRoute, ForwardedMethod, PolicyConfig, RouteConfig } from './route/compile.ts'
@@ -85,31 +70,9 @@ async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOption
     healthChecks.open(route)
     policyLookup.addRoute(route)
     meters.push(route.meter)
-    const rateLimit = useLimitOf(app, route, clock)
-    const admitting =
-      (documented?: DocumentedOperation): ForwardedRoute['onRequest'] =>
-      (request, reply, done) => {
-        if (isAllowedPreflight(request, reply)) return void reply.code(204).send()
-        if (request.raw.headers.upgrade !== undefined) admitHandshake(app, route, request)
-        admit(app, route, request, documented)
-        if (rateLimit !== undefined) limitUse(app, rateLimit, request)
-        if (documented !== undefined) checkParameters(documented, request)
-        leaveContentType(request)
-        done()
-      }
-    return {
-      onRequest: admitting(),
-      handler: (request, reply) => send(upstreams, route, request, reply),
-      operation: (documented) => {
-        policyLookup.addOperation(route, documented)
-        return {
-          onRequest: admitting(documented),
-          handler: (request, reply) =>
-            sendValidated(documented, request, reply, (body) => send(upstreams, route, request, reply, body)),
-        }
-      },
-      refused: (refuse) => ({ onRequest: admitting(), handler: refuse }),
-    }
+    return prefixOf(new Forwarder(app, upstreams, route, clock), (documented) =>
+      policyLookup.addOperation(route, documented),
+    )
   })
   app.addHook('preClose', async () => {
     upstreams.closing = true
@@ -131,154 +94,24 @@ export function leaveBody(_request: FastifyRequest, _body: unknown, done: (error
   done(null)
 }
 
-// What a Content-Type means, and whether it means anything, is between the client and the service: Fastify refuses some before
-// it asks any parser. The service gets the field as it was received.
-function leaveContentType({ raw }: FastifyRequest): void {
-  if (raw.headers['content-type'] !== undefined) delete raw.headers['content-type']
-}
-
-// A browser asks before it sends an Authorization field, and so without one: where the gateway's CORS rules (@fastify/cors)
-// know the origin, their fields are the response. Any other OPTIONS is a request like all others.
-function isAllowedPreflight({ method, headers }: FastifyRequest, reply: FastifyReply): boolean {
-  if (method !== 'OPTIONS' || headers['access-control-request-method'] === undefined) return false
-  return reply.getHeader('access-control-allow-origin') !== undefined
-}
-
-// Everything that refuses without reading the body, cheapest first.
-function admit(
-  app: FastifyInstance,
-  route: CompiledRoute,
-  request: FastifyRequest,
-  documented: DocumentedOperation | undefined,
-): void {
-  const target = request.raw.url ?? ''
-  // The router decodes, we do not: whatever they could disagree about was refused by the request guard, and is again here.
-  if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { detail: 'route_mismatch' })
-  if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { detail: 'reserved_path' })
-  if (app.policyLookup.isAmbiguous(route, target, request.method)) {
-    throw problem('path_not_canonical', { detail: 'path_ambiguous' })
-  }
-  // A page cannot set this field, nor fetch the script of a service worker without it.
-  if (!route.serviceWorker && request.headers['service-worker'] !== undefined) {
-    throw problem('service_worker_refused', { detail: 'service_worker' })
-  }
-  // By a handshake a page gets a connection both ways, and nobody navigates with one.
-  const credential = request.websocketUpgrade === null ? route.credential : { ...route.credential, isRead: false }
-  // Fastify declares this route for these methods and no others.
-  if (documented === undefined) app.authorize(request, route.policies[request.method as ForwardedMethod], credential)
-  else for (const policy of documented.operation.parts.policies) app.authorize(request, policy, credential)
-  const declaredBytes = request.headers['content-length']
-  if (declaredBytes !== undefined && Number(declaredBytes) > route.bodyLimitBytes) {
-    throw problem('body_too_large', { detail: 'body_limit' })
-  }
-}
-
-// One for a route: its operations share it.
-function useLimitOf(
-  app: FastifyInstance,
-  { prefix, rateLimit }: CompiledRoute,
-  clock: () => number,
-): RateLimit | undefined {
-  if (rateLimit === undefined) return undefined
-  const onStore = (isAway: boolean) =>
-    app.log.warn({ prefix }, isAway ? 'limits are counted by this node alone' : 'limits are counted together again')
-  return new RateLimit({ ...rateLimit, name: prefix, store: app.store.attempts, clock, onStore })
-}
-
-function limitUse(app: FastifyInstance, limit: RateLimit, request: FastifyRequest): void {
-  const { access } = request
-  const use = limit.take(callerOf(request))
-  const fields = limit.fieldsOf(use)
-  if (use.granted) {
-    request.limitFields = fields
-    return
-  }
-  app.audit.record(request, { reason: 'route_limited', granted: false, sub: access?.sub, sid: access?.sid })
-  const [policyName = '', policy = '', name = '', value = ''] = fields
-  const headers = { 'retry-after': String(use.resetSeconds), [policyName]: policy, [name]: value }
-  throw problem('too_many_requests', { detail: 'route_limited', headers })
-}
-
-function send(
-  upstreams: Upstreams,
-  route: CompiledRoute,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  body?: Buffer,
-): void {
-  const place = takePlace(
-    route,
-    request.websocketUpgrade === null ? 'requests' : 'streams',
-    callerOf(request),
-    upstreams.now(),
-  )
-  try {
-    begin(upstreams, route, place, { request, reply, body })
-  } catch (error) {
-    place.release()
-    throw error
-  }
-}
-
-function begin(
-  upstreams: Upstreams,
-  route: CompiledRoute,
-  place: ExchangePlace,
-  { request, reply, body }: { request: FastifyRequest; reply: FastifyReply; body: Buffer | undefined },
-): void {
-  const { raw } = request
-  const path = upstreamTarget(route, raw.url ?? '')
-  const fields = fieldsFor(route, request, place.instance)
-  if (request.websocketUpgrade !== null) {
-    openTunnel(upstreams, route, place, { request, reply, path, fields })
-    return
-  }
-  const allowOrigin = reply.getHeader('access-control-allow-origin')
-  const exchange = new Exchange(
-    {
-      upstreams,
-      route,
-      place,
-      request: raw,
-      response: reply.raw,
-      reply: reply,
-      requestId: request.id,
-      body,
-      access: request.access,
-      limitFields: request.limitFields,
-      allowOrigin: typeof allowOrigin === 'string' ? allowOrigin : undefined,
-    },
-    body === undefined && hasBody(request),
-  )
-  exchange.start(path, fields)
-}
-
-/** Whose limit and whose share a request counts for. */
-function callerOf({ access, clientAddress }: FastifyRequest): string {
-  return access === null ? `address ${networkOf(clientAddress)}` : `subject ${access.sub}`
-}
-
-function fieldsFor(route: CompiledRoute, request: FastifyRequest, instance: Instance): string[] {
-  const { raw, access } = request
-  const fields = requestFields(route, raw.rawHeaders, raw.headers.connection, originOf(request, instance))
-  if (raw.headers.te !== undefined && takesTrailers(raw)) fields.push('te', 'trailers', 'connection', 'te')
-  if (route.assertion !== undefined && access !== null) {
-    fields.push('x-auth-assertion', request.server.assertions.about(access, route.assertion))
-  }
-  return fields
-}
-
-function originOf(request: FastifyRequest, instance: Instance): Origin {
-  const { access } = request
+function prefixOf(forwarder: Forwarder, addOperation: (documented: DocumentedOperation) => void): ForwardedPrefix {
+  const onRequest =
+    (documented?: DocumentedOperation): ForwardedRoute['onRequest'] =>
+    (request, reply, done) => {
+      if (forwarder.admit(request, reply, documented)) done()
+    }
   return {
-    host: instance.host,
-    addresses: request.clientPath ?? [request.clientAddress],
-    protocol: schemeOf(request),
-    // One of ours (http-edge/own-hosts.ts). A trusted proxy's X-Forwarded-Host is its client's Host field.
-    forwardedHost: request.host,
-    requestId: request.id,
-    httpVersionMinor: request.raw.httpVersionMinor,
-    identity: access,
+    onRequest: onRequest(),
+    handler: (request, reply) => forwarder.forward(request, reply),
+    operation: (documented) => {
+      addOperation(documented)
+      return {
+        onRequest: onRequest(documented),
+        handler: (request, reply) =>
+          sendValidated(documented, request, reply, (body) => forwarder.forward(request, reply, body)),
+      }
+    },
+    refused: (refuse) => ({ onRequest: onRequest(), handler: refuse }),
   }
 }
 

@@ -71,6 +71,16 @@ export function fieldValues(fields: readonly string[], name: string): string[] {
   return fields.filter((_field, i) => i % 2 === 1 && fields[i - 1] === name)
 }
 
+/** Whether what follows stays open for as long as its client listens. */
+export function isEventStream({ fields }: ResponseHead): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] === 'content-type') return eventStream.test(fields[i + 1] ?? '')
+  }
+  return false
+}
+
+const eventStream = /^text\/event-stream\s*(?:;|$)/i
+
 /** Whether a text may stand as a field's value (RFC 9110 section 5.5), a character a byte. */
 export function isFieldValue(text: string): boolean {
   return !/[^\t\x20-\x7e\x80-\xff]/.test(text)

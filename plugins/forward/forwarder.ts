@@ -1,0 +1,172 @@
+// The forwarder of one route. It admits a request (path, policy, declared length, limits) before a byte of its body is read, and
+// then forwards it. It never picks a host from a request, and never responds for a path that is the gateway's own.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { networkOf } from '../clients/network.ts'
+import { schemeOf } from '../clients/scheme.ts'
+import { problem } from '../errors/index.ts'
+import { Exchange } from './exchange.ts'
+import { requestFields } from './headers/forwarded.ts'
+import { takesTrailers } from './headers/hints-and-trailers.ts'
+import type { DocumentedOperation } from './openapi/compile.ts'
+import { checkParameters, hasBody } from './openapi/validate-request.ts'
+import { type CompiledRoute, coversTarget, type ForwardedMethod, isReserved, upstreamTarget } from './route/compile.ts'
+import { takePlace } from './route/places.ts'
+import { RateLimit } from './route/rate-limit.ts'
+import type { Upstreams } from './upstream/upstreams.ts'
+import { admitHandshake, openTunnel } from './websocket/upgrade.ts'
+
+export class Forwarder {
+  readonly #app: FastifyInstance
+  readonly #upstreams: Upstreams
+  readonly #route: CompiledRoute
+  /** One for the route: its operations share it. */
+  readonly #rateLimit: RateLimit | undefined
+
+  /** @param clock this node's, ms, for the windows of a limit */
+  constructor(app: FastifyInstance, upstreams: Upstreams, route: CompiledRoute, clock: () => number) {
+    this.#app = app
+    this.#upstreams = upstreams
+    this.#route = route
+    const { prefix, rateLimit } = route
+    if (rateLimit === undefined) return
+    const onStore = (isAway: boolean) =>
+      app.log.warn({ prefix }, isAway ? 'limits are counted by this node alone' : 'limits are counted together again')
+    this.#rateLimit = new RateLimit({ ...rateLimit, name: prefix, store: app.store.attempts, clock, onStore })
+  }
+
+  /**
+   * Does everything that refuses a request without reading its body, cheapest first.
+   * @param documented the operation that it is for, where the document of the service is known
+   * @returns false when it has its response already
+   * @throws Problem
+   */
+  admit(request: FastifyRequest, reply: FastifyReply, documented: DocumentedOperation | undefined): boolean {
+    const { raw, headers } = request
+    if (isAllowedPreflight(request, reply)) {
+      reply.code(204).send()
+      return false
+    }
+    if (headers.upgrade !== undefined) admitHandshake(this.#app, this.#route, request)
+    this.#checkPath(request)
+    // A page cannot set this field, nor fetch the script of a service worker without it.
+    if (!this.#route.serviceWorker && headers['service-worker'] !== undefined) {
+      throw problem('service_worker_refused', { detail: 'service_worker' })
+    }
+    this.#authorize(request, documented)
+    const declaredBytes = headers['content-length']
+    if (declaredBytes !== undefined && Number(declaredBytes) > this.#route.bodyLimitBytes) {
+      throw problem('body_too_large', { detail: 'body_limit' })
+    }
+    if (this.#rateLimit !== undefined) this.#countUse(request, this.#rateLimit)
+    if (documented !== undefined) checkParameters(documented, request)
+    // What a Content-Type means, and whether it means anything, is between the client and the service: Fastify refuses some
+    // before it asks any parser. The service gets the field as it was received.
+    if (raw.headers['content-type'] !== undefined) delete raw.headers['content-type']
+    return true
+  }
+
+  /**
+   * Sends an admitted request to the service, whose response becomes the client's.
+   * @param body the whole body, where it was read
+   * @throws Problem where no instance has a place for it
+   */
+  forward(request: FastifyRequest, reply: FastifyReply, body?: Buffer): void {
+    const { raw, websocketUpgrade } = request
+    const upstreams = this.#upstreams
+    const route = this.#route
+    const kind = websocketUpgrade === null ? 'requests' : 'streams'
+    const place = takePlace(route, kind, callerOf(request), upstreams.now())
+    try {
+      const path = upstreamTarget(route, raw.url ?? '')
+      const fields = this.#fieldsFor(request, place.instance.host)
+      if (websocketUpgrade !== null) {
+        openTunnel(upstreams, route, place, { request, reply, path, fields })
+        return
+      }
+      const allowOrigin = reply.getHeader('access-control-allow-origin')
+      const options = {
+        upstreams,
+        route,
+        place,
+        request: raw,
+        response: reply.raw,
+        reply,
+        requestId: request.id,
+        body: body ?? (hasBody(request) ? ('unread' as const) : null),
+        access: request.access,
+        limitFields: request.limitFields,
+        allowOrigin: typeof allowOrigin === 'string' ? allowOrigin : undefined,
+      }
+      new Exchange(options, path, fields).start()
+    } catch (error) {
+      place.release()
+      throw error
+    }
+  }
+
+  // The router decodes, we do not: whatever they could disagree about was refused by the request guard, and is again here.
+  #checkPath({ raw, method }: FastifyRequest): void {
+    const target = raw.url ?? ''
+    const route = this.#route
+    if (!coversTarget(route.prefix, target)) throw problem('path_not_canonical', { detail: 'route_mismatch' })
+    if (route.prefix === '/' && isReserved(target)) throw problem('not_found', { detail: 'reserved_path' })
+    if (this.#app.policyLookup.isAmbiguous(route, target, method)) {
+      throw problem('path_not_canonical', { detail: 'path_ambiguous' })
+    }
+  }
+
+  #authorize(request: FastifyRequest, documented: DocumentedOperation | undefined): void {
+    const { credential, policies } = this.#route
+    // By a handshake a page gets a connection both ways, and nobody navigates with one.
+    const accepted = request.websocketUpgrade === null ? credential : { ...credential, isRead: false }
+    // Boundary: Fastify declares this route for these methods and no others.
+    if (documented === undefined) this.#app.authorize(request, policies[request.method as ForwardedMethod], accepted)
+    else for (const policy of documented.operation.parts.policies) this.#app.authorize(request, policy, accepted)
+  }
+
+  #countUse(request: FastifyRequest, limit: RateLimit): void {
+    const { access } = request
+    const use = limit.take(callerOf(request))
+    const fields = limit.fieldsOf(use)
+    if (use.granted) {
+      request.limitFields = fields
+      return
+    }
+    this.#app.audit.record(request, { reason: 'route_limited', granted: false, sub: access?.sub, sid: access?.sid })
+    const [policyName = '', policy = '', name = '', value = ''] = fields
+    const headers = { 'retry-after': String(use.resetSeconds), [policyName]: policy, [name]: value }
+    throw problem('too_many_requests', { detail: 'route_limited', headers })
+  }
+
+  #fieldsFor(request: FastifyRequest, host: string): string[] {
+    const { raw, access } = request
+    const fields = requestFields(this.#route, raw.rawHeaders, raw.headers.connection, {
+      host,
+      addresses: request.clientPath ?? [request.clientAddress],
+      protocol: schemeOf(request),
+      // One of ours (http-edge/own-hosts.ts). A trusted proxy's X-Forwarded-Host is its client's Host field.
+      forwardedHost: request.host,
+      requestId: request.id,
+      httpVersionMinor: raw.httpVersionMinor,
+      identity: access,
+    })
+    if (raw.headers.te !== undefined && takesTrailers(raw)) fields.push('te', 'trailers', 'connection', 'te')
+    const { assertion } = this.#route
+    if (assertion !== undefined && access !== null) {
+      fields.push('x-auth-assertion', this.#app.assertions.about(access, assertion))
+    }
+    return fields
+  }
+}
+
+// A browser asks before it sends an Authorization field, and so without one: where the gateway's CORS rules (@fastify/cors)
+// know the origin, their fields are the response. Any other OPTIONS is a request like all others.
+function isAllowedPreflight({ method, headers }: FastifyRequest, reply: FastifyReply): boolean {
+  if (method !== 'OPTIONS' || headers['access-control-request-method'] === undefined) return false
+  return reply.getHeader('access-control-allow-origin') !== undefined
+}
+
+/** Whose limit and whose share a request counts for. */
+function callerOf({ access, clientAddress }: FastifyRequest): string {
+  return access === null ? `address ${networkOf(clientAddress)}` : `subject ${access.sub}`
+}
