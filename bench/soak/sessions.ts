@@ -112,15 +112,8 @@ async function signInOnce(store: Store, sub: string, sid: string): Promise<Sessi
 async function record(store: Store, signedIn: readonly Session[], batch: number): Promise<void> {
   const at = Date.now() - Math.floor(Math.random() * dayMs)
   const node = 'soak'
-  const events = signedIn.map(({ sid, sub }) => ({
-    at,
-    node,
-    reason: 'login_ok',
-    granted: true,
-    sid,
-    sub,
-    generation: 1,
-  }))
+  const came = { at, node, reason: 'login_ok', granted: true, generation: 1 } as const
+  const events = signedIn.map(({ sid, sub }) => ({ ...came, sid, sub }))
   const active = signedIn.map(({ sid }) => sid)
   const counts = { login_ok: signedIn.length }
   await store.events.append({ run: 'soak', id: batch, at, events, counts, active, signals: [] }, kept)

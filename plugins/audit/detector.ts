@@ -2,9 +2,8 @@
 // bounded in memory whatever comes. What it finds is only found: the events plugin acts.
 import { createHash } from 'node:crypto'
 import { LruMap } from '../collections/lru-map.ts'
-import { type Signal, signalRepeatMs } from '../session-store/port/events.ts'
+import { type NewEvent, type Signal, signalRepeatMs } from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
-import type { RecordedEvent } from './index.ts'
 import { type Action, type RuleName, ruleTable } from './rules.ts'
 
 export interface DetectorOptions {
@@ -51,7 +50,7 @@ export class Detector {
   }
 
   /** Looks at one event. @param session as it is afterwards, where there is one */
-  see(event: RecordedEvent, session?: Session): void {
+  see(event: NewEvent, session?: Session): void {
     const { reason, sid } = event
     if (reason === 'rotated') this.#seeRotation(event, session)
     else if (reason === 'retried_concurrent' || reason === 'retried_lost_answer') this.#seeRetry(event, session)
@@ -63,7 +62,7 @@ export class Detector {
     else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
   }
 
-  #seeRotation(event: RecordedEvent, session: Session | undefined): void {
+  #seeRotation(event: NewEvent, session: Session | undefined): void {
     const { sid, at, tokenAgeSeconds = 0 } = event
     if (sid === undefined) return
     const trail = this.#trailOf(event, sid, session)
@@ -85,13 +84,13 @@ export class Detector {
     if (days >= this.#threshold('dormant_woke')) this.#raise('dormant_woke', event, sid, { days: Math.floor(days) })
   }
 
-  #seeReuse(event: RecordedEvent, session: Session | undefined): void {
+  #seeReuse(event: NewEvent, session: Session | undefined): void {
     const { sid } = event
     if (sid === undefined) return
     this.#raise('reuse', event, sid, { ...presentedIn(event, session), ...this.#elsewhere(event, sid, session) })
   }
 
-  #seeRetry(event: RecordedEvent, session: Session | undefined): void {
+  #seeRetry(event: NewEvent, session: Session | undefined): void {
     const { sid } = event
     if (sid === undefined) return
     const seen = this.#elsewhere(event, sid, session)
@@ -99,14 +98,14 @@ export class Detector {
     this.#raise('retry_elsewhere', event, sid, seen)
   }
 
-  #seeFailedLogin(event: RecordedEvent): void {
+  #seeFailedLogin(event: NewEvent): void {
     const { network } = whereabouts(event)
     if (event.sub !== undefined) this.#countUp('login_failures_subject', event, event.sub, burstMs)
     // It is about the network, not about whoever came last.
     if (network !== '') this.#countUp('login_failures_address', { ...event, sub: undefined }, network, burstMs)
   }
 
-  #seeRowOfFailures(event: RecordedEvent): void {
+  #seeRowOfFailures(event: NewEvent): void {
     const { sub } = event
     if (sub === undefined) return
     const tally = this.#tallies.touch(`failures_in_a_row ${sub}`, () => ({ since: event.at, count: 0 }))
@@ -115,12 +114,12 @@ export class Detector {
       this.#raise('failures_in_a_row', event, sub, { hundreds: tally.count, of: sub })
   }
 
-  #seeLogin(event: RecordedEvent, session: Session | undefined): void {
+  #seeLogin(event: NewEvent, session: Session | undefined): void {
     if (event.sid !== undefined) this.#trailOf(event, event.sid, session)
     if (event.sub !== undefined) this.#countUp('many_sessions', event, event.sub, hourMs)
   }
 
-  #countUp(rule: RuleName, event: RecordedEvent, key: string, windowMs: number): void {
+  #countUp(rule: RuleName, event: NewEvent, key: string, windowMs: number): void {
     const tally = this.#tallies.touch(`${rule} ${key}`, () => ({ since: event.at, count: 0 }))
     if (event.at - tally.since >= windowMs) [tally.since, tally.count] = [event.at, 0]
     tally.count += 1
@@ -129,7 +128,7 @@ export class Detector {
   }
 
   // Of a session that this node has not seen, its login says where it was.
-  #trailOf(event: RecordedEvent, sid: string, session: Session | undefined): Trail {
+  #trailOf(event: NewEvent, sid: string, session: Session | undefined): Trail {
     return this.#trails.touch(sid, () => {
       const here = whereabouts(event)
       if (!session) return { ...here, since: event.at, rotations: 0 }
@@ -138,7 +137,7 @@ export class Detector {
   }
 
   /** Where it came from, and where its session was last. */
-  #elsewhere(event: RecordedEvent, sid: string, session: Session | undefined) {
+  #elsewhere(event: NewEvent, sid: string, session: Session | undefined) {
     const { client, network } = this.#trailOf(event, sid, session)
     return { ...whereabouts(event), client_before: client, network_before: network }
   }
@@ -147,7 +146,7 @@ export class Detector {
     return this.#options.thresholds[rule] ?? ruleTable[rule].threshold
   }
 
-  #raise(rule: RuleName, event: RecordedEvent, key: string | undefined, numbers: Signal['numbers']): void {
+  #raise(rule: RuleName, event: NewEvent, key: string | undefined, numbers: Signal['numbers']): void {
     const { at, sub, sid } = event
     // The same on every node that finds the same within the same hour.
     const finding = `${rule}\n${key ?? ''}\n${Math.floor(at / signalRepeatMs)}`
@@ -166,12 +165,12 @@ export class Detector {
   }
 }
 
-function whereabouts({ client = '', network = '' }: RecordedEvent): { client: string; network: string } {
+function whereabouts({ client = '', network = '' }: NewEvent): { client: string; network: string } {
   return { client, network }
 }
 
 // Which refresh token was presented, and which is the newest of its session, as far as it is known.
-function presentedIn({ generation, tokenAgeSeconds }: RecordedEvent, session: Session | undefined): Signal['numbers'] {
+function presentedIn({ generation, tokenAgeSeconds }: NewEvent, session: Session | undefined): Signal['numbers'] {
   return {
     ...(generation !== undefined && { generation_presented: generation }),
     ...(session && { generation_newest: session.generation }),

@@ -9,7 +9,7 @@ import { rememberedLabel } from '../session-store/device-label.ts'
 import type { NewEvent } from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
 import { type Counts, countUp, newCounts } from './counts.ts'
-import { type Reason, reasons, reasonTable } from './reasons/index.ts'
+import { reasons, reasonTable } from './reasons/index.ts'
 import type { ReasonRow } from './reasons/row.ts'
 
 declare module 'fastify' {
@@ -18,25 +18,12 @@ declare module 'fastify' {
   }
 }
 
-/** What is recorded of an event. */
-export interface AuditEvent {
-  reason: Reason
-  /** Whether what was asked for was given. */
-  granted: boolean
-  sub?: string | undefined
-  sid?: string | undefined
-  generation?: number | undefined
-  /** A short phrase for operators; never input of a client. */
-  detail?: string | undefined
+/** What is to be recorded of an event; where it came from, the request says. */
+export interface AuditEvent extends Pick<NewEvent, 'reason' | 'granted' | 'sub' | 'sid' | 'generation' | 'detail'> {
   /** When the refresh token was issued that was presented. */
   issuedAtSeconds?: number | undefined
   /** The session as it is afterwards, for those who listen; it is neither logged nor kept. */
   session?: Session | undefined
-}
-
-/** An event and where it came from, as it is stored. Thousands wait for that, so it holds on to neither request nor session. */
-export interface RecordedEvent extends NewEvent {
-  reason: Reason
 }
 
 /** Levels of a log that writes ordinary events. */
@@ -53,7 +40,7 @@ export interface AuditOptions {
   counts?: Counts
 }
 
-type Listener = (event: RecordedEvent, session: Session | undefined) => void
+type Listener = (event: NewEvent, session: Session | undefined) => void
 
 /** Counts and logs events. Recording never fails and never waits. */
 export class Audit {
@@ -113,7 +100,7 @@ export class Audit {
   }
 
   // One who fails keeps the event from nobody else.
-  #tell(listener: Listener, event: RecordedEvent, session: Session | undefined): void {
+  #tell(listener: Listener, event: NewEvent, session: Session | undefined): void {
     try {
       listener(event, session)
     } catch (err) {
@@ -122,7 +109,7 @@ export class Audit {
   }
 
   // Every member by name: there is one of these for each refresh, and a spread would cost more than all that is done with it.
-  #complete(request: FastifyRequest | undefined, event: AuditEvent): RecordedEvent {
+  #complete(request: FastifyRequest | undefined, event: AuditEvent): NewEvent {
     const at = this.#clock()
     const { reason, granted, sub, sid, generation, detail, issuedAtSeconds } = event
     const tokenAgeSeconds =
@@ -135,7 +122,7 @@ export class Audit {
   }
 
   // The actor stands in the request's own log already.
-  #lineOf({ reason, at: _, actor: __, ...rest }: RecordedEvent): object {
+  #lineOf({ reason, at: _, actor: __, ...rest }: NewEvent): object {
     return { event: reason, ...rest }
   }
 

@@ -11,6 +11,13 @@ export interface LiveOptions {
   view: (event: StoredEvent) => object
 }
 
+/** A `usage` message: how often each reason came since the last one, on all nodes. */
+export interface CountDelta {
+  /** RFC 3339. */
+  at: string
+  counts: Record<string, number>
+}
+
 const lookEveryMs = 500
 /** Looks between two messages of counts: 2 s. */
 const looksPerUsage = 4
@@ -97,7 +104,7 @@ export class LiveEvents {
     this.#looks += 1
     this.#history ??= await this.#options.store.history('hour', this.#options.clock())
     const messages = (await this.#newEvents()).map((event) => message('event', this.#options.view(event)))
-    if (this.#looks % looksPerUsage === 0) messages.push(message('usage', await this.#audit()))
+    if (this.#looks % looksPerUsage === 0) messages.push(message('usage', await this.#countUp()))
     if (this.#looks % looksPerHeartbeat === 0) messages.push(': still here\n\n')
     return messages.join('')
   }
@@ -110,7 +117,7 @@ export class LiveEvents {
     return isFirst ? [] : events.reverse()
   }
 
-  async #audit(): Promise<object> {
+  async #countUp(): Promise<CountDelta> {
     const now = this.#options.clock()
     const history = await this.#options.store.history('hour', now)
     const counts = increase(this.#history ?? history, history)

@@ -1,10 +1,16 @@
 // Gathers what happened and hands it to the store in batches, off every request's path. It must never throw, never wait and
 // never grow without bound: what does not fit is counted as dropped, and the request knows nothing of it.
 import { EvenLimit } from '../collections/even-limit.ts'
-import type { EventBatch, EventStore, EventStoreLimits, Signal, TimelineStep } from '../session-store/port/events.ts'
+import type {
+  EventBatch,
+  EventStore,
+  EventStoreLimits,
+  NewEvent,
+  Signal,
+  TimelineStep,
+} from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
 import { endsAt } from '../session-store/rotation.ts'
-import type { RecordedEvent } from './index.ts'
 import { rowOf } from './reasons/index.ts'
 
 export interface RecorderOptions {
@@ -45,7 +51,7 @@ const keepTimelineMs = 24 * 60 * 60 * 1000
 
 /** A step of a timeline that waits. */
 interface Step {
-  event: RecordedEvent
+  event: NewEvent
   sid: string
   /** Until when the timeline is needed, ms; 0 to leave that as it is. */
   keepUntil: number
@@ -54,7 +60,7 @@ interface Step {
 export class Recorder {
   readonly #options: RecorderOptions
   // Texts and marks are made when they leave: a request pays for no more than places in lists.
-  readonly #events: RecordedEvent[] = []
+  readonly #events: NewEvent[] = []
   readonly #steps: Step[] = []
   readonly #signals: Signal[] = []
   readonly #active = new Set<string>()
@@ -91,7 +97,7 @@ export class Recorder {
   }
 
   /** @param session as it is afterwards, where there is one */
-  record(event: RecordedEvent, session?: Session): void {
+  record(event: NewEvent, session?: Session): void {
     const { reason, granted, sid } = event
     const { events, timelineEntries } = this.#options.limits
     this.#counts[reason] = (this.#counts[reason] ?? 0) + 1
@@ -193,12 +199,12 @@ export class Recorder {
     }
   }
 
-  #lasts({ reason, sub, actor }: RecordedEvent): boolean {
+  #lasts({ reason, sub, actor }: NewEvent): boolean {
     if (!rowOf(reason)?.lasts) return false
     return sub === undefined || actor !== undefined || this.#lasting.take(sub)
   }
 
-  #mayKeep({ reason, at, granted, sid }: RecordedEvent): boolean {
+  #mayKeep({ reason, at, granted, sid }: NewEvent): boolean {
     if (sid !== undefined && rowOf(reason)?.repeats && !this.#repeats.take(sid)) {
       this.#options.lost.sampled += 1
       return false

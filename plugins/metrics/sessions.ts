@@ -2,7 +2,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { countUp } from '../audit/counts.ts'
-import type { RecordedEvent } from '../audit/index.ts'
 import { givesToken, reasonsWhere, rowOf } from '../audit/reasons/index.ts'
 import { addRead, histogramValues } from './counted.ts'
 import type { Totals } from './totals.ts'
@@ -37,7 +36,7 @@ function addCounts(registry: Registry, { events }: Totals): void {
 }
 
 function addTokens(app: FastifyInstance, registry: Registry, { tokenAges, rotations }: Totals): void {
-  app.audit.onRecorded(({ reason, tokenAgeSeconds, generation }: RecordedEvent) => {
+  app.audit.onRecorded(({ reason, tokenAgeSeconds, generation }) => {
     if (tokenAgeSeconds !== undefined) tokenAges.observe(tokenAgeSeconds)
     if (reason === 'rotated' && generation !== undefined) rotations.observe(generation)
   })

@@ -31,7 +31,7 @@ export function mayMatch(filter: EventFilter, text: string): boolean {
 }
 
 /** Whether an event is what a filter asks for. */
-export function matches({ sid, sub, reason }: EventFilter, event: NewEvent): boolean {
+export function matches({ sid, sub, reason }: EventFilter, event: StoredEvent): boolean {
   return (
     (sid === undefined || event.sid === sid) &&
     (sub === undefined || event.sub === sub) &&

@@ -1,6 +1,7 @@
 // The part of the store port that keeps what happened: the capped stream of events, counts over all nodes, timelines of
 // sessions, signals and who is up. Two adapters implement it, the contract holds both to it. Nothing of it decides anything:
 // the gateway serves as well without it, so no verb here may stand between a request and its response.
+import type { Reason } from '../../audit/reasons/index.ts'
 
 /** What happened. Texts are short and hold no control characters; times are ms of the node's clock. */
 export interface StoredEvent {
@@ -26,10 +27,15 @@ export interface StoredEvent {
   detail?: string
 }
 
-/** The same as a node hands it over: a member that is undefined is left out. */
-export type NewEvent = Pick<StoredEvent, 'at' | 'node' | 'reason' | 'granted'> & {
-  [Member in Exclude<keyof StoredEvent, 'id' | 'at' | 'node' | 'reason' | 'granted'>]?: StoredEvent[Member] | undefined
-}
+type Always = 'at' | 'node' | 'granted'
+
+/**
+ * The same as a node records it and hands it over: with a reason of this version, and a member that is undefined is left out.
+ * Thousands wait to be stored, so none holds on to a request or a session.
+ */
+export type NewEvent = { reason: Reason } & Pick<StoredEvent, Always> & {
+    [Member in Exclude<keyof StoredEvent, 'id' | 'reason' | Always>]?: StoredEvent[Member] | undefined
+  }
 
 /** Something that somebody should look at, found by a rule in the events of one node. */
 export interface Signal {

@@ -6,7 +6,7 @@ import { Moment } from './moment.js'
 import { ReasonTag } from './tag.js'
 
 /**
- * @param {{ events: readonly import('../state/wire.ts').HappenedEvent[], label: string, fresh?: ReadonlySet<string> }} props
+ * @param {{ events: readonly import('../state/wire.ts').EventView[], label: string, fresh?: ReadonlySet<string> }} props
  * `fresh`: ids of those that came in just now
  */
 export function EventTable({ events, label, fresh }) {
@@ -30,7 +30,7 @@ export function EventTable({ events, label, fresh }) {
   </div>`
 }
 
-/** @param {{ event: import('../state/wire.ts').HappenedEvent, isFresh: boolean }} props */
+/** @param {{ event: import('../state/wire.ts').EventView, isFresh: boolean }} props */
 function EventRow({ event, isFresh }) {
   const { at, reason, sub, sid, client, network, node } = event
   return html`<tr class=${isFresh ? 'row-fresh' : ''}>
@@ -43,7 +43,7 @@ function EventRow({ event, isFresh }) {
   </tr>`
 }
 
-/** @param {import('../state/wire.ts').HappenedEvent} event */
+/** @param {import('../state/wire.ts').EventView} event */
 function moreOf({ generation, token_age_seconds: age, actor, detail }) {
   const parts = []
   if (generation !== undefined) parts.push(`generation ${generation}`)

@@ -3,9 +3,9 @@ import { html } from '../html.js'
 import { SessionLink, SubjectLink } from './links.js'
 import { Moment } from './moment.js'
 
-/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
+/** @typedef {import('../state/wire.ts').AdminSessionView} AdminSessionView */
 
-/** @param {{ sessions: readonly SessionRecord[], label: string, caption: string, hasSubject?: boolean }} props */
+/** @param {{ sessions: readonly AdminSessionView[], label: string, caption: string, hasSubject?: boolean }} props */
 export function SessionTable({ sessions, label, caption, hasSubject = false }) {
   return html`<div class="table-frame" role="region" aria-label=${label} tabindex="0">
     <table class="table">
@@ -29,7 +29,7 @@ export function SessionTable({ sessions, label, caption, hasSubject = false }) {
   </div>`
 }
 
-/** @param {{ session: SessionRecord, hasSubject: boolean }} props */
+/** @param {{ session: AdminSessionView, hasSubject: boolean }} props */
 function Row({ session, hasSubject }) {
   return html`<tr>
     ${hasSubject && html`<td><${SubjectLink} sub=${session.sub} /></td>`}

@@ -16,7 +16,7 @@ export class Refused extends Error {
   }
 }
 
-/** @returns {Promise<import('./wire.ts').Overview>} */
+/** @returns {Promise<import('./wire.ts').OverviewView>} */
 export const readOverview = () => read('overview')
 
 /**
@@ -39,14 +39,14 @@ export const readEvents = (filter) => read('events', filter)
 
 /**
  * @param {string} sub
- * @returns {Promise<{ sessions: import('./wire.ts').SessionRecord[] }>}
+ * @returns {Promise<{ sessions: import('./wire.ts').AdminSessionView[] }>}
  */
 export const readSessionsOf = (sub) => read('sessions', { sub })
 
 /**
  * @param {string | undefined} after `next` of the page before
  * @param {number} limit
- * @returns {Promise<import('./pages.js').Page<import('./wire.ts').SessionRecord>>}
+ * @returns {Promise<import('./pages.js').Page<import('./wire.ts').AdminSessionView>>}
  */
 export async function readSessionPage(after, limit) {
   const { sessions, next } = await read('sessions', { after, limit: String(limit) })
@@ -55,13 +55,13 @@ export async function readSessionPage(after, limit) {
 
 /**
  * @param {string} sid
- * @returns {Promise<import('./wire.ts').SessionRecord>}
+ * @returns {Promise<import('./wire.ts').AdminSessionView>}
  */
 export const readSession = (sid) => read(`sessions/${encodeURIComponent(sid)}`)
 
 /**
  * @param {string} sid
- * @returns {Promise<import('./wire.ts').Timeline>}
+ * @returns {Promise<import('./wire.ts').TimelineView>}
  */
 export const readTimeline = (sid) => read(`sessions/${encodeURIComponent(sid)}/timeline`)
 

@@ -25,7 +25,7 @@ export const live = observable(/** @type {LiveState} */ ({ state: 'off' }))
 /** Counts the streams so far: at each new one, what was missed between it and the one before has to be asked for. */
 export const streamsOpened = observable(0)
 
-/** @type {Set<(event: import('./wire.ts').HappenedEvent) => void>} */
+/** @type {Set<(event: import('./wire.ts').EventView) => void>} */
 const eventListeners = new Set()
 /** @type {Set<(usage: import('./wire.ts').CountDelta) => void>} */
 const auditListeners = new Set()
@@ -68,7 +68,7 @@ export function tryNow() {
 
 /**
  * Calls back for every event that arrives.
- * @param {(event: import('./wire.ts').HappenedEvent) => void} listener
+ * @param {(event: import('./wire.ts').EventView) => void} listener
  * @returns {() => void} ends it
  */
 export function onEvent(listener) {

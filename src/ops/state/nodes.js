@@ -9,7 +9,7 @@ export const unseenWarningMs = 30_000
 
 /**
  * What is wrong with a node.
- * @param {import('./wire.ts').GatewayNode} node
+ * @param {import('./wire.ts').OverviewView['nodes'][number]} node
  * @param {number} nowMs
  * @returns {'unseen' | 'late' | undefined} undefined when nothing is
  */

@@ -11,8 +11,8 @@ import { readSessionPage } from '../state/gateway.js'
 import { useLoaded } from '../state/loading.js'
 import { fillPage } from '../state/pages.js'
 
-/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
-/** @typedef {import('../state/pages.js').Page<SessionRecord>} Page */
+/** @typedef {import('../state/wire.ts').AdminSessionView} AdminSessionView */
+/** @typedef {import('../state/pages.js').Page<AdminSessionView>} Page */
 
 const pageSize = 25
 

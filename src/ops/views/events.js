@@ -13,7 +13,7 @@ import { useLoaded } from '../state/loading.js'
 import { reasons } from '../words/reasons.js'
 
 /** @typedef {import('../state/wire.ts').EventPageView} EventPageView */
-/** @typedef {import('../state/wire.ts').HappenedEvent} HappenedEvent */
+/** @typedef {import('../state/wire.ts').EventView} EventView */
 /** @typedef {{ reason?: string, sub?: string, sid?: string, before?: string }} Filter */
 
 const pageSize = '50'
@@ -88,7 +88,7 @@ function EventList({ filter, head }) {
  */
 function useArrivals(page, filter, isFollowing) {
   const [isPaused, setPaused] = useState(false)
-  const [waiting, setWaiting] = useState(/** @type {HappenedEvent[]} */ ([]))
+  const [waiting, setWaiting] = useState(/** @type {EventView[]} */ ([]))
   const [fresh, setFresh] = useState(/** @type {ReadonlySet<string>} */ (new Set()))
   const paused = useRef(isPaused)
   paused.current = isPaused
@@ -112,7 +112,7 @@ function useArrivals(page, filter, isFollowing) {
 /**
  * Rows that fall out at the end are found again as the next page.
  * @param {EventPageView} page
- * @param {HappenedEvent[]} arrived newest first
+ * @param {EventView[]} arrived newest first
  * @returns {EventPageView}
  */
 function withEvents(page, arrived) {
@@ -123,7 +123,7 @@ function withEvents(page, arrived) {
   return { events: kept, next: kept.at(-1)?.id ?? null }
 }
 
-/** @param {HappenedEvent} event @param {Filter} filter */
+/** @param {EventView} event @param {Filter} filter */
 function isWanted(event, { reason, sub, sid }) {
   return (!reason || event.reason === reason) && (!sub || event.sub === sub) && (!sid || event.sid === sid)
 }

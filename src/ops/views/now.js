@@ -80,7 +80,7 @@ async function readWorst() {
 }
 
 /**
- * @param {import('../state/wire.ts').HappenedEvent} event
+ * @param {import('../state/wire.ts').EventView} event
  * @param {import('../state/loading.js').Loaded<import('../state/wire.ts').EventPageView>} events
  */
 function take(event, events) {

@@ -23,7 +23,7 @@ export function SessionView({ sid }) {
   }
   useEffect(() => onEvent((event) => event.sid === sid && reload()), [sid])
   if (session.error && statusOf(session.error) === 404) return html`<${NoSession} sid=${sid} timeline=${timeline} />`
-  return html`<${WhenLoaded} loaded=${session} rows=${5} draw=${(/** @type {SessionRecord} */ record) =>
+  return html`<${WhenLoaded} loaded=${session} rows=${5} draw=${(/** @type {AdminSessionView} */ record) =>
     html`<${Head} record=${record} timeline=${timeline.value} reload=${reload} />`} />
     <section class="panel">
       <div class="bar">
@@ -34,10 +34,10 @@ export function SessionView({ sid }) {
     </section>`
 }
 
-/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
-/** @typedef {import('../state/wire.ts').Timeline} Timeline */
+/** @typedef {import('../state/wire.ts').AdminSessionView} AdminSessionView */
+/** @typedef {import('../state/wire.ts').TimelineView} TimelineView */
 
-/** @param {{ record: SessionRecord, timeline: Timeline | undefined, reload: () => void }} props */
+/** @param {{ record: AdminSessionView, timeline: TimelineView | undefined, reload: () => void }} props */
 function Head({ record, timeline, reload }) {
   const endedAt = record.ended_at ?? timeline?.ended?.at
   const reason = timeline?.ended?.reason ?? record.end_reason
@@ -57,7 +57,7 @@ function Head({ record, timeline, reload }) {
   </section>`
 }
 
-/** @param {{ record: SessionRecord, isEnded: boolean }} props */
+/** @param {{ record: AdminSessionView, isEnded: boolean }} props */
 function Facts({ record, isEnded }) {
   /** @type {[string, unknown][]} */
   const facts = [
@@ -78,7 +78,7 @@ function Facts({ record, isEnded }) {
   </dl>`
 }
 
-/** @param {Timeline} timeline */
+/** @param {TimelineView} timeline */
 function drawTimeline({ entries }) {
   if (entries.length === 0) {
     return html`<${Empty} title="Nothing is remembered of it">
@@ -114,7 +114,7 @@ function moreOf({ reason, generation, client, network, node }) {
   return parts.join(' · ')
 }
 
-/** @param {{ sid: string, timeline: import('../state/loading.js').Loaded<Timeline> }} props */
+/** @param {{ sid: string, timeline: import('../state/loading.js').Loaded<TimelineView> }} props */
 function NoSession({ sid, timeline }) {
   const remembered = timeline.value?.entries.length ? drawTimeline(timeline.value) : null
   return html`<section class="panel">
@@ -128,7 +128,7 @@ function NoSession({ sid, timeline }) {
   </section>`
 }
 
-/** @param {Timeline | undefined} timeline @param {string | undefined} reason */
+/** @param {TimelineView | undefined} timeline @param {string | undefined} reason */
 function sentenceOf(timeline, reason) {
   return timeline?.ended?.sentence ?? (reason === undefined ? 'This session has ended.' : `${wordsOf(reason).title}.`)
 }

@@ -46,7 +46,7 @@ function SearchForm({ sub }) {
 /** @param {{ sub: string }} props */
 function SubjectSessions({ sub }) {
   const sessions = useLoaded(`of ${sub}`, () => readSessionsOf(sub))
-  const draw = (/** @type {{ sessions: SessionRecord[] }} */ { sessions: found }) =>
+  const draw = (/** @type {{ sessions: AdminSessionView[] }} */ { sessions: found }) =>
     found.length === 0
       ? html`<${Empty} title=${`${sub} has no live session`}>
           Sessions that ended are found by their identifier, or in the <a href=${linkTo(['events'], { sub })}> events of ${sub}</a>.
@@ -64,9 +64,9 @@ function SubjectSessions({ sub }) {
   </section>`
 }
 
-/** @typedef {import('../state/wire.ts').SessionRecord} SessionRecord */
+/** @typedef {import('../state/wire.ts').AdminSessionView} AdminSessionView */
 
-/** @param {{ sessions: SessionRecord[] }} props */
+/** @param {{ sessions: AdminSessionView[] }} props */
 function PagedSessions({ sessions }) {
   const [page, setPage] = useState(0)
   const pages = Math.ceil(sessions.length / pageSize)

@@ -19,7 +19,7 @@ const dayMs = 24 * hourMs
 /**
  * @param {object} props
  * @param {Loaded<import('../state/wire.ts').CountHistoryView>} props.history
- * @param {Loaded<import('../state/wire.ts').Overview>} props.overview
+ * @param {Loaded<import('../state/wire.ts').OverviewView>} props.overview
  * @param {Loaded<import('../state/wire.ts').SignalView[]>} props.worst the newest alarm and the newest warning
  * @param {string} props.window
  */
@@ -40,7 +40,7 @@ export function Summary({ history, overview, worst, window }) {
 
 /**
  * @param {import('../state/wire.ts').CountHistoryView | undefined} history
- * @param {import('../state/wire.ts').Overview | undefined} overview
+ * @param {import('../state/wire.ts').OverviewView | undefined} overview
  * @param {import('../state/wire.ts').SignalView[]} worst
  * @param {string} window
  * @param {number} nowMs

@@ -12,8 +12,8 @@ import { lagOf } from '../state/nodes.js'
 import { useObservable } from '../state/observable.js'
 import { preciseLength } from '../words/moments.js'
 
-/** @typedef {import('../state/wire.ts').Overview} Overview */
-/** @typedef {import('../state/wire.ts').GatewayNode} GatewayNode */
+/** @typedef {import('../state/wire.ts').OverviewView} OverviewView */
+/** @typedef {import('../state/wire.ts').OverviewView['nodes'][number]} GatewayNode */
 
 const reloadEveryMs = 5000
 
@@ -38,7 +38,7 @@ export function SystemView() {
   return html`<${WhenLoaded} loaded=${overview} rows=${8} draw=${drawOverview} />`
 }
 
-/** @param {Overview} overview */
+/** @param {OverviewView} overview */
 function drawOverview({ store, nodes, keys }) {
   return html`<section class="panel">
       <div class="bar"><h2>Nodes</h2><p class="bar-note">Store: ${store}</p></div>
@@ -103,7 +103,7 @@ function NodeRow({ node, nowMs }) {
   </tr>`
 }
 
-/** @param {{ keys: import('../state/wire.ts').SigningKeyView[] }} props */
+/** @param {{ keys: import('../state/wire.ts').OverviewView['keys'] }} props */
 function KeyTable({ keys }) {
   return html`<div class="table-frame" role="region" aria-label="Signing keys" tabindex="0">
     <table class="table">

@@ -2,100 +2,16 @@
 // hold a reader's news for longer than a moment.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import Type, { type Static } from 'typebox'
-import { reasons } from '../../../plugins/audit/reasons/index.ts'
+import type { Static } from 'typebox'
 import { eventView } from '../../../plugins/audit/view.ts'
-import { closed, noQuery, sid, subject, time } from '../../../plugins/auth-routes/wire/fields.ts'
+import { noQuery } from '../../../plugins/auth-routes/wire/fields.ts'
 import { timestamp } from '../../../plugins/auth-routes/wire/session-view.ts'
 import { accessOf } from '../../../plugins/authenticate.ts'
 import { errorResponses, problem } from '../../../plugins/errors/index.ts'
 import type { Signal } from '../../../plugins/session-store/port/events.ts'
-import { defaultPageLimit, pageLimit } from '../wire/pages.ts'
+import { eventPage, eventsQuery, type SignalView, signalPage, signalsQuery } from '../wire/events.ts'
+import { defaultPageLimit } from '../wire/pages.ts'
 import { adminErrors, adminSchema } from './route.ts'
-
-const place = Type.String({
-  pattern: '^[0-9]{1,15}-[0-9]{1,19}$',
-  description: '`next` of the page before: only what is older.',
-})
-
-const eventsQuery = Type.Object(
-  {
-    sid: Type.Optional(sid),
-    sub: Type.Optional(subject),
-    // Object.keys forgets that the keys are the reasons.
-    reason: Type.Optional(Type.Enum([...reasons], { description: 'A word of the closed list.' })),
-    before: Type.Optional(place),
-    limit: Type.Optional(pageLimit),
-  },
-  closed,
-)
-
-const eventSchema = Type.Object(
-  {
-    id: Type.String(),
-    at: time('When, by the clock of the node.'),
-    node: Type.String({ description: 'Where.' }),
-    reason: Type.String({ description: 'A word of the closed list.' }),
-    granted: Type.Boolean({ description: 'Whether what was asked for was given.' }),
-    sub: Type.Optional(Type.String()),
-    sid: Type.Optional(Type.String()),
-    generation: Type.Optional(Type.Integer()),
-    client: Type.Optional(Type.String({ description: 'What the client calls itself; a label, not evidence.' })),
-    network: Type.Optional(Type.String({ description: 'The network of its address.' })),
-    token_age_seconds: Type.Optional(Type.Integer({ description: 'How old the refresh token was.' })),
-    actor: Type.Optional(Type.String({ description: 'Who did it, when that was not the subject.' })),
-    detail: Type.Optional(Type.String()),
-  },
-  closed,
-)
-
-const eventPage = Type.Object(
-  {
-    events: Type.Array(eventSchema, { description: 'Newest first.' }),
-    next: Type.Union([Type.String(), Type.Null()], {
-      description:
-        'Give this as `before` for the next page; null on the last one. A filtered page may be short, even empty.',
-    }),
-  },
-  closed,
-)
-
-const severity = Type.Enum(['info', 'warning', 'alarm'], { type: 'string', description: 'Only these.' })
-
-const signalsQuery = Type.Object(
-  { severity: Type.Optional(severity), before: Type.Optional(place), limit: Type.Optional(pageLimit) },
-  closed,
-)
-
-const signalSchema = Type.Object(
-  {
-    id: Type.String(),
-    rule: Type.String({ description: 'The rule that found it.' }),
-    at: time('When it was found.'),
-    node: Type.String(),
-    sub: Type.Optional(Type.String()),
-    sid: Type.Optional(Type.String()),
-    severity: Type.String({ description: 'info, warning or alarm.' }),
-    what: Type.String({ description: 'What was seen, in a sentence.' }),
-    numbers: Type.Record(Type.String(), Type.Union([Type.Number(), Type.String()]), {
-      description: 'What was counted.',
-    }),
-    threshold: Type.Number({ description: 'From where on it is a signal.' }),
-    why: Type.String({ description: 'Why it matters.' }),
-    action: Type.String({ description: 'report, revoke or login: what the gateway did.' }),
-  },
-  closed,
-)
-
-const signalPage = Type.Object(
-  {
-    signals: Type.Array(signalSchema, { description: 'Newest first.' }),
-    next: Type.Union([Type.String(), Type.Null()], {
-      description: 'Give this as `before` for the next page; null on the last one.',
-    }),
-  },
-  closed,
-)
 
 export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/admin/events', {
@@ -150,7 +66,7 @@ async function listSignals(app: FastifyInstance, { before, limit, ...filter }: S
   return { signals: page.signals.map(signalView), next: page.next ?? null }
 }
 
-function signalView({ at, ...signal }: Signal) {
+function signalView({ at, ...signal }: Signal): SignalView {
   return { ...signal, at: timestamp(at) }
 }
 

@@ -1,73 +1,13 @@
 // /admin/usage, /admin/usage/history and /admin/overview: how much happens, on which nodes, under which keys.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import Type from 'typebox'
-import { closed, noQuery, time } from '../../../plugins/auth-routes/wire/fields.ts'
+import { noQuery } from '../../../plugins/auth-routes/wire/fields.ts'
 import { timestamp } from '../../../plugins/auth-routes/wire/session-view.ts'
 import { errorResponses } from '../../../plugins/errors/index.ts'
 import { type CountWindow, type NodeReport, windows } from '../../../plugins/session-store/port/events.ts'
 import type { SealedKey } from '../../../plugins/session-store/port/store.ts'
+import { countHistory, historyQuery, overview, usageCounts } from '../wire/overview.ts'
 import { adminErrors, adminSchema } from './route.ts'
-
-const usageCounts = Type.Object(
-  { counts: Type.Record(Type.String(), Type.Integer(), { description: 'How often each reason was recorded here.' }) },
-  closed,
-)
-
-const historyQuery = Type.Object(
-  { window: Type.Optional(Type.Enum(['hour', 'day'], { type: 'string', default: 'hour' })) },
-  closed,
-)
-
-const history = Type.Object(
-  {
-    step_seconds: Type.Integer({ description: 'How long a step is.' }),
-    from: time('When the first step begins; the last one is not over yet.'),
-    reasons: Type.Record(Type.String(), Type.Array(Type.Integer()), { description: 'By reason, one number a step.' }),
-  },
-  closed,
-)
-
-const overview = Type.Object(
-  {
-    active_sessions: Type.Object(
-      { hour: Type.Integer(), day: Type.Integer() },
-      { ...closed, description: 'Sessions that were refreshed or began in the last hour and day, about.' },
-    ),
-    store: Type.String({ description: 'Which store.' }),
-    nodes: Type.Array(
-      Type.Object(
-        {
-          node: Type.String(),
-          seen_at: time('When it was last heard of.'),
-          started_at: time('When it started.'),
-          revocation_log_age_ms: Type.Integer({ description: 'How long ago it read the revocation log to its end.' }),
-          revocation_entries: Type.Integer({ description: 'Revocations it holds in memory.' }),
-          store_ahead_ms: Type.Optional(
-            Type.Integer({
-              description: 'How far the store’s clock is ahead of this node’s; behind it when negative.',
-            }),
-          ),
-          version: Type.String(),
-        },
-        closed,
-      ),
-    ),
-    keys: Type.Array(
-      Type.Object(
-        {
-          kid: Type.String(),
-          alg: Type.String(),
-          created_at: time('When it was made.'),
-          active_from: time('From when on it signs.'),
-          state: Type.Enum(['next', 'current', 'retiring'], { type: 'string' }),
-        },
-        closed,
-      ),
-    ),
-  },
-  closed,
-)
 
 export const adminOverview: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/admin/usage', {
@@ -89,7 +29,7 @@ export const adminOverview: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Count events over time',
       description: 'The last hour by minutes or the last day by ten minutes, of all nodes together.',
       querystring: historyQuery,
-      response: { 200: history, ...errorResponses(...adminErrors) },
+      response: { 200: countHistory, ...errorResponses(...adminErrors) },
     },
     handler: (request) => readHistory(app, request.query.window ?? 'hour'),
   })

@@ -2,43 +2,12 @@
 // were logged out.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import Type from 'typebox'
 import { sentenceOf } from '../../../plugins/audit/reasons/index.ts'
-import { closed, noQuery, sidParams, time } from '../../../plugins/auth-routes/wire/fields.ts'
+import { noQuery, sidParams } from '../../../plugins/auth-routes/wire/fields.ts'
 import { endOf, timelineEntryView } from '../../../plugins/auth-routes/wire/timeline-view.ts'
 import { errorResponses, problem } from '../../../plugins/errors/index.ts'
+import { timeline } from '../wire/timeline.ts'
 import { adminErrors, adminSchema } from './route.ts'
-
-const timeline = Type.Object(
-  {
-    sid: Type.String(),
-    sub: Type.Optional(Type.String()),
-    ended: Type.Optional(
-      Type.Object(
-        { at: time('When it ended.'), reason: Type.String(), sentence: Type.String({ description: 'Why, in words.' }) },
-        closed,
-      ),
-    ),
-    entries: Type.Array(
-      Type.Object(
-        {
-          at: time('When it happened, or first happened.'),
-          until: Type.Optional(time('When it last happened, if more than once.')),
-          count: Type.Integer({ description: 'How often it happened in a row.' }),
-          reason: Type.String({ description: 'A word of the closed list.' }),
-          sentence: Type.String({ description: 'The same in words.' }),
-          generation: Type.Optional(Type.Integer({ description: 'Of the last one.' })),
-          node: Type.Optional(Type.String()),
-          client: Type.Optional(Type.String()),
-          network: Type.Optional(Type.String()),
-        },
-        closed,
-      ),
-      { description: 'Oldest first: the sign-in and the newest.' },
-    ),
-  },
-  closed,
-)
 
 export const adminTimeline: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/admin/sessions/:sid/timeline', {

@@ -3,13 +3,13 @@
 import { sentenceOf } from '../../../../plugins/audit/reasons/index.ts'
 import { type RuleName, ruleTable } from '../../../../plugins/audit/rules.ts'
 import type {
+  AdminSessionView,
   CountHistoryView,
-  HappenedEvent,
-  Overview,
-  SessionRecord,
+  EventView,
+  OverviewView,
   SignalView,
-  Timeline,
   TimelineEntryView,
+  TimelineView,
 } from '../../../../src/ops/state/wire.ts'
 
 const minuteMs = 60_000
@@ -67,7 +67,7 @@ export function sampleHistory(nowMs: number, stepSeconds: number, steps: number,
   }
 }
 
-export function sampleOverview(nowMs: number): Overview {
+export function sampleOverview(nowMs: number): OverviewView {
   const node = (name: string, ageMs: number, startedMs: number) => ({
     node: name,
     seen_at: at(nowMs - 1200),
@@ -100,7 +100,7 @@ export function sampleSignals(nowMs: number): SignalView[] {
     rest: Pick<SignalView, 'numbers'> & Partial<SignalView>,
   ) => {
     const { severity, threshold, what, why } = ruleTable[rule]
-    return { id, rule, at: at(nowMs - minutesAgo * minuteMs), severity, threshold, what, why, ...rest }
+    return { id, rule, at: at(nowMs - minutesAgo * minuteMs), node: 'gate-a', severity, threshold, what, why, ...rest }
   }
   return [
     signal('s3', 'reuse', 17, {
@@ -141,13 +141,13 @@ const happenings: [reason: string, granted: boolean][] = [
 ]
 
 /** Newest first. @param count how many */
-export function sampleEvents(nowMs: number, count: number): HappenedEvent[] {
+export function sampleEvents(nowMs: number, count: number): EventView[] {
   const random = randomNumbers(7)
   return Array.from({ length: count }, (_, i) => sampleEvent(nowMs - i * 7300 - random() * 5000, count - i))
 }
 
 /** @param serial makes the id, and chooses who and what */
-export function sampleEvent(atMs: number, serial: number): HappenedEvent {
+export function sampleEvent(atMs: number, serial: number): EventView {
   const [sub = '', client = '', network = ''] = people[(serial * 5) % people.length] ?? []
   const [reason = 'rotated', granted = true] = happenings[serial % happenings.length] ?? []
   const isSignIn = reason.startsWith('login')
@@ -172,14 +172,14 @@ function sidOf(serial: number): string {
 }
 
 /** Ten of each of the people, in the order of the list. */
-export function sampleSessions(nowMs: number): SessionRecord[] {
+export function sampleSessions(nowMs: number): AdminSessionView[] {
   const subs = people.map(([sub]) => sub).sort()
   return Array.from({ length: 10 * subs.length }, (_, i) =>
     sampleSession(nowMs, `${i}`.padStart(32, 'y'), subs[Math.floor(i / 10)] ?? ''),
   )
 }
 
-export function sampleSession(nowMs: number, sid: string, sub: string): SessionRecord {
+export function sampleSession(nowMs: number, sid: string, sub: string): AdminSessionView {
   const isEnded = sid === reusedSid
   return {
     sid,
@@ -198,7 +198,7 @@ export function sampleSession(nowMs: number, sid: string, sub: string): SessionR
   }
 }
 
-export function sampleTimeline(nowMs: number, sid: string, sub: string): Timeline {
+export function sampleTimeline(nowMs: number, sid: string, sub: string): TimelineView {
   type Step = Omit<TimelineEntryView, 'at' | 'count' | 'sentence'> & { minutesAgo: number; count?: number }
   const entry = ({ minutesAgo, count = 1, ...rest }: Step): TimelineEntryView => ({
     at: at(nowMs - minutesAgo * minuteMs),

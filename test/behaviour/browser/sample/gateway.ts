@@ -2,7 +2,7 @@
 // on demand, a node that lags, text that attacks) and what pictures need. Everything real is tested against the real one.
 import type { ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { HappenedEvent, Overview, SessionRecord, SignalView } from '../../../../src/ops/state/wire.ts'
+import type { AdminSessionView, EventView, OverviewView, SignalView } from '../../../../src/ops/state/wire.ts'
 import ops from '../../../../src/routes/pages/ops.ts'
 import {
   sampleEvents,
@@ -21,11 +21,11 @@ interface Ending {
 
 export class SampleGateway {
   url = ''
-  events: HappenedEvent[]
+  events: EventView[]
   signals: SignalView[]
-  overview: Overview
+  overview: OverviewView
   /** All live sessions, by subject; `undefined` is a user who has none. */
-  sessions: (SessionRecord | undefined)[]
+  sessions: (AdminSessionView | undefined)[]
   /** Sessions and subjects that were ended here. */
   readonly ended: string[] = []
   /** While true the stream answers 503. */

@@ -2,9 +2,11 @@
 // once, nodes, and timelines that are folded as `appendStep` folds them.
 import fc from 'fast-check'
 import type { Test } from 'tap'
+import type { Reason } from '../../../../plugins/audit/reasons/index.ts'
 import {
   type EventBatch,
   type EventStoreLimits,
+  type NewEvent,
   type Signal,
   signalLimit,
   type TimelineStep,
@@ -24,7 +26,9 @@ function batchOf(clock: Clock, change: Partial<EventBatch> = {}): EventBatch {
   return { run: 'run', id: batches, at: clock.nowMs, ...empty, ...change }
 }
 
-const eventOf = (sub: string, reason = 'rotated', at = 0) => ({ at, node: 'one', reason, granted: true, sub })
+const eventOf = (sub: string, reason: Reason = 'rotated', at = 0): NewEvent => {
+  return { at, node: 'one', reason, granted: true, sub }
+}
 
 function signalOf(id: string, at: number): Signal {
   const why = 'because'
@@ -64,7 +68,7 @@ type OpenEvents = (
 function testPages(t: Test, open: OpenEvents, clock: Clock): void {
   t.test('events come back newest first, whole, a page at a time', async (t) => {
     const events = await open(t)
-    const whole = {
+    const whole: NewEvent = {
       ...{
         at: 5,
         node: 'one',
