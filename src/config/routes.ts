@@ -1,6 +1,6 @@
-// The routes of a config file, each with what it inherits from `defaults`: a member of a route wins whole, nothing is merged
-// within one.
-import type { RouteConfig } from '../../plugins/forward/route/compile.ts'
+// The routes of a config file, each with what it inherits from `defaults` and does not go `without`: a member of a route wins
+// whole, nothing is merged within one.
+import type { RouteConfig, WrittenRoute } from '../../plugins/forward/route/compile.ts'
 import type { Draft } from './draft.ts'
 import { type ConfigFile, type Path, valueAt } from './file.ts'
 import { withFilesFrom } from './route-rules.ts'
@@ -20,7 +20,7 @@ export function readRoutes(
   const fitting = Array.isArray(all) && !unfit.has(undefined) ? [...all.entries()].filter(([at]) => !unfit.has(at)) : []
   return {
     // The schema has just been checked: this is where its type begins.
-    routes: fitting.map(([, route]) => withFilesFrom(file.folder, { ...defaults, ...(route as RouteConfig) })),
+    routes: fitting.map(([, route]) => withFilesFrom(file.folder, inheriting(defaults, route as WrittenRoute))),
     placeInRoutes: ([at, ...rest]) => {
       const [index = 0, route] = fitting[Number(at)] ?? []
       const [member = ''] = rest
@@ -28,6 +28,11 @@ export function readRoutes(
       return file.place(isInherited ? ['defaults', ...rest] : ['routes', index, ...rest])
     },
   }
+}
+
+function inheriting(defaults: Partial<RouteConfig>, { without = [], ...own }: WrittenRoute): RouteConfig {
+  const inherited = Object.entries(defaults).filter(([member]) => !without.includes(member))
+  return { ...Object.fromEntries(inherited), ...own }
 }
 
 function fittingDefaults(written: unknown, wrong: readonly Path[]): Partial<RouteConfig> {

@@ -3,7 +3,7 @@
 import Type, { type TObject, type TSchema } from 'typebox'
 import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
-import { routeDefaultsSchema, routeSchema } from '../../plugins/forward/route/compile.ts'
+import { routeDefaultsSchema, writtenRouteSchema } from '../../plugins/forward/route/compile.ts'
 import type { Path } from './file.ts'
 import { settings } from './settings/index.ts'
 import type { Setting } from './settings/setting.ts'
@@ -20,7 +20,7 @@ export const configSchema = Type.Object(
     ...settingProperties(),
     defaults: Type.Optional(routeDefaultsSchema),
     routes: Type.Optional(
-      Type.Array(routeSchema, {
+      Type.Array(writtenRouteSchema, {
         maxItems: maxRoutes,
         description: 'What is forwarded where; the longest prefix wins.',
       }),

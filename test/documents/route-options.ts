@@ -1,7 +1,7 @@
 // The table of route options as the schema of a route says it: one row a member, with type, default and meaning. The test of
 // docs/reference.md compares the page with it. It reads the schema only.
 import { durationPattern, ratePattern } from '../../plugins/clocks/durations.ts'
-import { routeSchema } from '../../plugins/forward/route/schema.ts'
+import { writtenRouteSchema } from '../../plugins/forward/route/schema.ts'
 
 /** What is used here of a JSON Schema node. */
 interface Node {
@@ -21,7 +21,7 @@ interface Node {
 }
 
 // As editors get it: plain JSON.
-const schema: Node = JSON.parse(JSON.stringify(routeSchema))
+const schema: Node = JSON.parse(JSON.stringify(writtenRouteSchema))
 
 /** Every option of a route, objects before their members: `| name | type | default | meaning |`, ready to be pasted. */
 export function routeOptionRows(): string[] {
@@ -71,6 +71,7 @@ function isSame(one: Node, other: Node): boolean {
 function typeOf(node: Node): string {
   if (node.anyOf) return node.anyOf.map(typeOf).join(' or ')
   if (node.const !== undefined) return `\`${node.const}\``
+  if (node.enum && node.enum.length > 9) return 'options'
   if (node.enum) return node.enum.map((word) => `\`${word}\``).join(' or ')
   if (node.type === 'array') return `list of ${node.items ? typeOf(node.items) : 'anything'}`
   if (node.type === 'integer') return `whole number, ${node.minimum} to ${node.maximum}`

@@ -17,6 +17,8 @@ export {
   type RouteConfig,
   routeDefaultsSchema,
   routeSchema,
+  type WrittenRoute,
+  writtenRouteSchema,
 } from './schema.ts'
 
 /** What the gateway keeps for itself; no route may claim it, and no route that covers it is asked about it. */

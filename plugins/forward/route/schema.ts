@@ -255,3 +255,22 @@ export const routeDefaultsSchema = Type.Omit(routeSchema, ['prefix', 'upstream',
     'Members of a route that every route has which does not name them itself. A member of a route wins whole: `timeouts` ' +
     'of a route takes the place of all `timeouts` here.',
 })
+
+const sharedMember = Type.Enum(Object.keys(routeDefaultsSchema.properties), {
+  type: 'string',
+  description: 'The name of an option that `defaults` can have.',
+})
+
+const withoutSchema = Type.Array(sharedMember, {
+  maxItems: 100,
+  description:
+    'Members of `defaults` that this route goes without: it is as if nobody had named them. What it names itself it has.',
+})
+
+/** A route as it is written in the config file, beside `defaults`. */
+export const writtenRouteSchema = Type.Object(
+  { ...routeSchema.properties, without: Type.Optional(withoutSchema) },
+  { additionalProperties: false },
+)
+
+export type WrittenRoute = Static<typeof writtenRouteSchema>

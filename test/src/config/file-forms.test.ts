@@ -6,9 +6,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { compileRoutes } from '../../../plugins/forward/route/compile.ts'
+import { compileRoutes, type ForwardedMethod } from '../../../plugins/forward/route/compile.ts'
 import { type Config, ConfigError, type Environment, loadConfig } from '../../../src/config/index.ts'
 import { expandVariables } from '../../../src/config/variables.ts'
+import { DocumentSource } from '../../../src/reload/openapi-documents.ts'
+import { gatewayFor, upstreamFor } from '../../plugins/forward/gateway.ts'
+import { alice, documentOf, writeDocument } from '../../plugins/forward/openapi/scene.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const orders = { prefix: '/orders', upstream: 'http://127.0.0.1:4000' }
@@ -108,6 +111,53 @@ t.test('a route inherits each member of defaults that it does not name, and its 
   const inherited = { defaults: { forwardAuthorization: true }, routes: [orders, own] }
   t.match(violations(t, inherited), [/yaml:1 defaults.forwardAuthorization: the service would get a token/])
   t.equal(violations(t, inherited).length, 1, 'a mistake of defaults is told once, not for each route')
+})
+
+t.test('a route goes without a member of defaults that it lists, and is as if nobody had named it', async (t) => {
+  const health = { path: '/healthz' }
+  const defaults = { policy: 'public', rateLimit: '5/1s', assertion: { audience: 'all' }, health, audience: 'a' }
+  const bare = { ...orders, without: Object.keys(defaults) }
+  const half = {
+    prefix: '/half',
+    upstream: orders.upstream,
+    without: ['rateLimit', 'policy'],
+    policy: { roles: ['x'] },
+  }
+  const [route, other] = compileRoutes(load(t, { defaults, routes: [bare, half] }).routes)
+  const [untouched] = compileRoutes([orders])
+  t.strictSame({ ...route, meter: null, shares: null }, { ...untouched, meter: null, shares: null })
+  t.match(other, { rateLimit: undefined, policies: { GET: { roles: ['x'] } }, assertion: { audience: 'all' } })
+  t.match(violations(t, { defaults, routes: [{ ...orders, without: ['ratelimit'] }] }), [
+    /yaml:1 routes\[0\].without\[0\] is "ratelimit": wanted here: .*defaults/,
+  ])
+  t.match(violations(t, { routes: [{ ...orders, without: ['upstream'] }] }), [/without\[0\] is "upstream"/])
+  t.match(violations(t, { defaults: { without: ['policy'] } }), [/defaults.without is not known/])
+})
+
+t.test('a mistake of defaults is none of the route that goes without it', async (t) => {
+  const defaults = { forwardAuthorization: true }
+  const bare = { ...orders, without: ['forwardAuthorization'] }
+  t.strictSame(violations(t, { defaults, routes: [bare] }), [])
+})
+
+t.test('operations of an OpenAPI document inherit what their route inherits', async (t) => {
+  const paths = { '/items': { get: {}, post: { 'x-cardea-policy': { roles: ['editor'] } } } }
+  const openapi = writeDocument(t, documentOf(paths))
+  const { url: upstream } = await upstreamFor(t)
+  const defaults = { policy: { roles: ['clerk'] }, forwardAuthorization: false, sandbox: true }
+  const { prefix } = orders
+  const other = { prefix: '/other', upstream, rewrite: '/', openapi, without: ['policy', 'sandbox'] }
+  const { routes } = load(t, { defaults, routes: [{ prefix, upstream, rewrite: '/', openapi }, other] })
+  const { compiled } = await new DocumentSource().load(routes)
+  const { app, url } = await gatewayFor(t, routes, { documents: compiled })
+  const policies = (path: string, method: ForwardedMethod) => app.policyLookup.of(path, method)?.policies?.flat()
+  t.strictSame(policies('/orders/items', 'GET'), [{ roles: ['clerk'] }])
+  t.strictSame(policies('/orders/items', 'POST'), [{ roles: ['clerk'] }, { roles: ['editor'] }])
+  t.strictSame(policies('/other/items', 'GET'), ['authenticated'])
+  t.equal((await fetch(`${url}/orders/items`, { headers: alice })).status, 403, 'alice is no clerk')
+  const response = await fetch(`${url}/other/items`, { headers: alice })
+  t.equal(response.status, 200)
+  t.equal(response.headers.get('content-security-policy'), null)
 })
 
 t.test('a variable of the environment stands in a text, once, and never in a key', async (t) => {
