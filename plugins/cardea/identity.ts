@@ -12,7 +12,6 @@ import type { AttemptRate } from '../credentials/login-budgets.ts'
 import loginLimit from '../credentials/login-limit.ts'
 import type { HashingCost } from '../credentials/password.ts'
 import type { Secret } from '../keys/secrets.ts'
-import { timed } from '../metrics/timed-store.ts'
 import type { Totals } from '../metrics/totals.ts'
 import revocation, { clockMarginMs } from '../revocation/index.ts'
 import sessionStore from '../session-store/index.ts'
@@ -81,7 +80,7 @@ export async function registerIdentity(app: FastifyInstance, options: IdentityOp
   const { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding } = options
   const clock = options.clock ?? Date.now
   await app.register(sessionStore, {
-    store: timed(options.store, totals.storeLatency),
+    store: options.store,
     storeIsLent: options.storeIsLent === true,
     secrets,
     policy: { graceMs, idleTtlSeconds, absoluteTtlSeconds, maxSessions, retryBinding },

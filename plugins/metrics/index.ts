@@ -32,7 +32,7 @@ async function metrics(app: FastifyInstance, { totals, droppedLogLines }: Metric
   for (const metric of metricsOfProcess()) registry.registerMetric(metric)
   addSessions(app, registry, totals)
   addForwarding(app, registry)
-  addStore(registry, totals.storeLatency)
+  addStore(registry, app.store.latency)
   addGateway(app, registry, totals, droppedLogLines)
   app.decorate('metrics', { registry, text: () => registry.metrics() })
 }
@@ -54,5 +54,5 @@ export default fp(metrics, {
   name: 'metrics',
   fastify: '5.x',
   dependencies: ['audit', 'audit-trail', 'revocation', 'credentials', 'forward'],
-  decorators: { fastify: ['audit', 'auditTrail', 'sessions', 'revocation', 'credentials', 'routeMeters'] },
+  decorators: { fastify: ['audit', 'auditTrail', 'sessions', 'store', 'revocation', 'credentials', 'routeMeters'] },
 })

@@ -6,7 +6,6 @@ import { ruleTable } from '../audit/rules.ts'
 import type { RouteMeter } from '../forward/route/meter.ts'
 import { Histogram } from './histogram.ts'
 import { Propagation } from './propagation.ts'
-import { newStoreLatency } from './timed-store.ts'
 
 const minute = 60
 const ageBounds = [1, 10, minute, 5 * minute, 15 * minute, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400]
@@ -28,7 +27,6 @@ export class Totals {
   readonly revocations = newCounts(revocationKinds)
   /** Revocations, on whichever node, on their way to this one. */
   readonly propagation = new Propagation()
-  readonly storeLatency = newStoreLatency()
   /** What routes have forwarded, by prefix. */
   readonly meters = new Map<string, RouteMeter>()
 }

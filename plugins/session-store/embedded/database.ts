@@ -2,6 +2,7 @@
 // transaction here is never interleaved with another of this process; it must stay short.
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { StoreUnavailable } from '../port/store.ts'
+import { type MeasuredVerb, VerbLatency } from '../verb-latency.ts'
 import { keepPrivate, StoreFiles } from './file.ts'
 import { isSound, prepareSchema, rewrite } from './schema.ts'
 
@@ -21,6 +22,8 @@ type Durability = 'NORMAL' | 'FULL'
 
 /** One connection to the store's file. Every statement runs inside `read`, `write` or `writeDurably`. */
 export class Database {
+  /** Of the verbs that name themselves. */
+  readonly latency = new VerbLatency()
   readonly #connection: DatabaseSync
   #durability: Durability | undefined
   readonly #files: StoreFiles | undefined
@@ -47,12 +50,15 @@ export class Database {
    * Runs reading statements. Each sees its own snapshot: a second process may write between two of them.
    * @throws StoreUnavailable when SQLite cannot answer
    */
-  read<T>(body: () => T): T {
+  read<T>(body: () => T, verb?: MeasuredVerb): T {
+    const startedAt = performance.now()
     try {
       this.#requireSound()
       return body()
     } catch (error) {
       throw this.#translate(error)
+    } finally {
+      this.latency.note(verb, startedAt)
     }
   }
 
@@ -63,9 +69,14 @@ export class Database {
    * @param body must touch nothing but the database: it may run twice
    * @throws StoreUnavailable when SQLite cannot answer; nothing has been written then
    */
-  write<T>(body: () => T, mustBeDurable: (result: T) => boolean): T {
-    const quick = this.#transaction('NORMAL', body, (result) => !mustBeDurable(result))
-    return quick.committed ? quick.result : this.writeDurably(body)
+  write<T>(body: () => T, mustBeDurable: (result: T) => boolean, verb?: MeasuredVerb): T {
+    const startedAt = performance.now()
+    try {
+      const quick = this.#transaction('NORMAL', body, (result) => !mustBeDurable(result))
+      return quick.committed ? quick.result : this.writeDurably(body)
+    } finally {
+      this.latency.note(verb, startedAt)
+    }
   }
 
   /**
@@ -73,8 +84,13 @@ export class Database {
    * power cut after it was answered. A transaction that changes nothing costs no fsync.
    * @throws StoreUnavailable when SQLite cannot answer; nothing has been written then
    */
-  writeDurably<T>(body: () => T): T {
-    return this.#transaction('FULL', body, () => true).result
+  writeDurably<T>(body: () => T, verb?: MeasuredVerb): T {
+    const startedAt = performance.now()
+    try {
+      return this.#transaction('FULL', body, () => true).result
+    } finally {
+      this.latency.note(verb, startedAt)
+    }
   }
 
   /**

@@ -3,6 +3,7 @@
 import { ClockWatch, describeJump, monotonicOf } from '../../clocks/clock-watch.ts'
 import { StoreCondition } from '../port/condition.ts'
 import { type Store, StoreUnavailable } from '../port/store.ts'
+import type { VerbLatency } from '../verb-latency.ts'
 import { EmbeddedAttempts } from './attempts.ts'
 import { Database, inMemory } from './database.ts'
 import { EmbeddedEvents } from './events.ts'
@@ -55,6 +56,7 @@ class EmbeddedStore implements Store {
   readonly attempts: EmbeddedAttempts
   readonly events: EmbeddedEvents
   readonly condition = new StoreCondition()
+  readonly latency: VerbLatency
   readonly #database: Database
   readonly #log: RevocationLog
   readonly #clock: () => number
@@ -74,6 +76,7 @@ class EmbeddedStore implements Store {
     this.#monotonic = options.monotonic ?? monotonicOf(clock)
     this.#unlock = isToServe && file !== inMemory ? takeLock(file) : undefined
     this.#database = this.#orRelease(() => new Database(file, isToServe))
+    this.latency = this.#database.latency
     this.#log = new RevocationLog(this.#database)
     this.sessions = new EmbeddedSessions(this.#database, this.#log, clock)
     const mark = file === inMemory ? undefined : new UsersMarker(file)

@@ -43,26 +43,26 @@ export class EmbeddedSessions implements SessionStore {
 
   /** @throws Error when a session of this `sid` exists already, ended or not; nothing is changed then */
   async create(session: NewSession): Promise<CreateOutcome> {
-    return this.#announce(this.#database.write(() => this.#create(session), endsSessions))
+    return this.#announce(this.#database.write(() => this.#create(session), endsSessions, 'create'))
   }
 
   async rotate(presented: Presented, graceMs: number): Promise<RotateOutcome> {
-    return this.#announce(this.#database.write(() => this.#rotate(presented, graceMs), endsSessions))
+    return this.#announce(this.#database.write(() => this.#rotate(presented, graceMs), endsSessions, 'rotate'))
   }
 
   async read(sid: string): Promise<Session | undefined> {
-    return this.#database.read(() => this.#find(sid))
+    return this.#database.read(() => this.#find(sid), 'read')
   }
 
   async list(sub: string): Promise<Session[]> {
-    return this.#database.read(() => this.#live(sub, this.#clock()))
+    return this.#database.read(() => this.#live(sub, this.#clock()), 'list')
   }
 
   async listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage> {
     return this.#database.read(() => {
       const [now, notBefore] = [this.#clock(), this.#notBefore()]
       return this.#sessionList.page(after, limit, (session) => isLive(underNotBefore(session, notBefore), now))
-    })
+    }, 'listAll')
   }
 
   async markDelivered(marks: readonly DeliveredGeneration[]): Promise<void> {
@@ -70,15 +70,15 @@ export class EmbeddedSessions implements SessionStore {
     const markAll = () => {
       for (const { sid, generation } of marks) this.#statements.markDelivered.run(sid, generation)
     }
-    this.#database.write(markAll, () => false)
+    this.#database.write(markAll, () => false, 'markDelivered')
   }
 
   async end(sid: string, reason: EndReason): Promise<EndOutcome> {
-    return this.#announce(this.#database.writeDurably(() => this.#end(sid, reason)))
+    return this.#announce(this.#database.writeDurably(() => this.#end(sid, reason), 'end'))
   }
 
   async endAll(sub: string, reason: EndReason, exceptSid?: string): Promise<EndOutcome & { at: number }> {
-    const outcome = this.#database.writeDurably(() => this.#endAll(sub, reason, exceptSid))
+    const outcome = this.#database.writeDurably(() => this.#endAll(sub, reason, exceptSid), 'endAll')
     this.#log.wake()
     return outcome
   }

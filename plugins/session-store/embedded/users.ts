@@ -28,7 +28,7 @@ export class EmbeddedUsers implements UserStore {
   }
 
   async find(sub: string): Promise<User | undefined> {
-    return this.#database.read(() => this.#find(sub))
+    return this.#database.read(() => this.#find(sub), 'find')
   }
 
   async add({ sub, passwordHash, roles, scope }: NewUser): Promise<boolean> {

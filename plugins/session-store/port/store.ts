@@ -2,6 +2,7 @@
 // (test/plugins/session-store/contract.ts) holds them to it. Every verb is atomic. Nothing here is secret: a dump of a store holds
 // nothing that can be presented.
 
+import type { VerbLatency } from '../verb-latency.ts'
 import type { AttemptStore } from './attempts.ts'
 import type { StoreCondition } from './condition.ts'
 import type { EventStore } from './events.ts'
@@ -26,6 +27,7 @@ export interface Store {
   readonly events: EventStore
   /** What is the matter with it though it answers. */
   readonly condition: StoreCondition
+  readonly latency: VerbLatency
   /** The store's clock, ms. */
   now(): Promise<number>
   /** Rejects when the store cannot serve now. */

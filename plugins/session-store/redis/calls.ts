@@ -3,6 +3,7 @@
 // may take that for his own.
 import { randomBytes } from 'node:crypto'
 import type { StoreUnavailable } from '../port/store.ts'
+import type { VerbLatency } from '../verb-latency.ts'
 import { type Argument, isNoScript, type Script } from './scripts.ts'
 
 /** Sends a command within so many ms. @returns its reply, texts as Buffers */
@@ -11,11 +12,13 @@ export type Send = (name: 'EVALSHA' | 'EVAL', args: readonly Argument[], deadlin
 export class RedisCalls {
   /** Not that of another process, whose calls a proxy may send over the same connection. */
   readonly #base = randomBytes(6).toString('base64url')
+  readonly #latency: VerbLatency
   readonly #giveUp: () => StoreUnavailable
   #count = 0
 
   /** @param giveUp gives the connection up when the response to another call came, and makes the error of whoever waited */
-  constructor(giveUp: () => StoreUnavailable) {
+  constructor(latency: VerbLatency, giveUp: () => StoreUnavailable) {
+    this.#latency = latency
     this.#giveUp = giveUp
   }
 
@@ -25,7 +28,7 @@ export class RedisCalls {
    * @throws StoreUnavailable; also when the response is that to another call
    */
   async run(
-    { sha1, text }: Pick<Script, 'sha1' | 'text'>,
+    { verb, sha1, text }: Pick<Script, 'verb' | 'sha1' | 'text'>,
     keys: readonly string[],
     args: readonly Argument[],
     deadlineMs: number,
@@ -41,6 +44,8 @@ export class RedisCalls {
       if (!isNoScript(error)) throw error
       // EVAL runs and keeps the text in one step, on the very node that did not know it.
       return this.#resultOf(call, await send('EVAL', [text, ...rest], deadlineMs - (performance.now() - startedAt)))
+    } finally {
+      this.#latency.note(verb, startedAt)
     }
   }
 

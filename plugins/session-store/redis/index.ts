@@ -9,6 +9,7 @@ import type { SubjectTag } from '../../keys/subject-tag.ts'
 import { OnceAMinute } from '../once-a-minute.ts'
 import { StoreCondition } from '../port/condition.ts'
 import { type KeyStore, type Store, StoreUnavailable } from '../port/store.ts'
+import type { VerbLatency } from '../verb-latency.ts'
 import { RedisAttempts } from './attempts.ts'
 import { describeAddress, parseRedisUrl, type RedisAddress } from './connection/address.ts'
 import { RedisGate } from './connection/gate.ts'
@@ -157,6 +158,7 @@ class RedisStore implements Store {
   readonly attempts: RedisAttempts
   readonly events: RedisEvents
   readonly condition: StoreCondition
+  readonly latency: VerbLatency
   readonly #link: RedisLink
   readonly #links: readonly RedisLink[]
   readonly #log: RedisRevocations
@@ -173,6 +175,7 @@ class RedisStore implements Store {
     const isCluster = address.form === 'cluster'
     this.description = `${server} (${describeAddress(address)})`
     this.#link = link
+    this.latency = link.latency
     const tail = new RedisLink(address, { deadlineMs, commandLimit: 1, gate })
     const fencing = new RedisLink(address, { deadlineMs, commandLimit, gate })
     const { loadSubjectTag } = settings

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { StoreUnavailable } from '../port/store.ts'
+import { type MeasuredVerb, measuredVerbs } from '../verb-latency.ts'
 
 /** What a script is given. */
 export type Argument = string | number | Buffer
@@ -10,10 +11,12 @@ export type Argument = string | number | Buffer
 /** A verb: its whole text and the name under which Redis keeps it. */
 export interface Script {
   name: string
+  /** The verb of the port that it is, where that is measured. */
+  verb?: MeasuredVerb | undefined
   text: string
   sha1: string
   /** The same for servers of Redis 7 and newer, where it runs though memory is full. */
-  whenFull?: { text: string; sha1: string }
+  whenFull?: { verb?: MeasuredVerb | undefined; text: string; sha1: string }
 }
 
 const session = ['nodes/clock', 'sessions/session']
@@ -55,7 +58,10 @@ export const scripts = {
 } as const
 
 function load(name: string, before: readonly string[] = []): Script {
-  return { name, ...named([...before.map(read), beforeVerb, read(name), afterVerb].join('')) }
+  // `sessions/end-all` is `endAll`.
+  const camelCase = name.replace(/^.*\//, '').replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  const verb = measuredVerbs.find((one) => one === camelCase)
+  return { name, verb, ...named([...before.map(read), beforeVerb, read(name), afterVerb].join('')) }
 }
 
 function read(file: string): string {
@@ -66,7 +72,7 @@ function read(file: string): string {
 // word for that in the first line of a script; an older one takes it for a mistake.
 function whenFull(name: string, before: readonly string[] = []): Script {
   const script = load(name, before)
-  return { ...script, whenFull: named(`#!lua flags=allow-oom\n${script.text}`) }
+  return { ...script, whenFull: { verb: script.verb, ...named(`#!lua flags=allow-oom\n${script.text}`) } }
 }
 
 function named(text: string): { text: string; sha1: string } {

@@ -142,8 +142,11 @@ export class RedisSessions implements SessionStore {
   }
 
   async listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage> {
+    const { link } = this.#options
+    const startedAt = performance.now()
     const given = await this.#verbs.givenNotBefore()
-    return readSessionPage({ ...this.#options, list: (sub) => this.#list(sub, given) }, after, limit)
+    const page = readSessionPage({ ...this.#options, list: (sub) => this.#list(sub, given) }, after, limit)
+    return page.finally(() => link.latency.note('listAll', startedAt))
   }
 
   async #list(sub: string, given: Argument): Promise<Session[]> {

@@ -5,6 +5,7 @@ import type { Clock } from '../../support/clock.ts'
 import { testAttempts } from './contract/attempts.ts'
 import { testEvents } from './contract/events.ts'
 import { testKeys } from './contract/keys.ts'
+import { testLatency } from './contract/latency.ts'
 import { testRevocations } from './contract/revocations.ts'
 import type { OpenStore } from './contract/scene.ts'
 import { testChangedUsers } from './contract/sessions/changed-users.ts'
@@ -44,6 +45,7 @@ export function storeContract(name: string, open: OpenStore, clock: Clock): void
     keys: testKeys,
     'counted attempts': testAttempts,
     'what happened': testEvents,
+    'how long verbs take': testLatency,
   }
   for (const [title, part] of Object.entries(parts)) t.test(`${name}: ${title}`, async (t) => part(t, open, clock))
 }

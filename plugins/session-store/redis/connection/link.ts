@@ -3,13 +3,14 @@
 // every verb allows for.
 import { Cluster, Redis } from 'ioredis'
 import { StoreUnavailable } from '../../port/store.ts'
+import { VerbLatency } from '../../verb-latency.ts'
 import { RedisCalls } from '../calls.ts'
 import { type Argument, isNoScript, type Script } from '../scripts.ts'
 import { misplacement } from '../start/checks.ts'
 import type { RedisAddress } from './address.ts'
 import { createClient, type RedisClient } from './client.ts'
+import { type Deadline, Deadlines } from './deadline.ts'
 import type { RedisGate } from './gate.ts'
-import { type Waiter, Waiting } from './waiting.ts'
 
 export type { Argument } from '../scripts.ts'
 
@@ -32,11 +33,13 @@ export class RedisLink {
   knowsScriptFlags = false
   readonly #client: RedisClient
   readonly #options: LinkOptions
-  readonly #calls = new RedisCalls(() => this.#mislead())
+  /** Of the verbs that this link has run. */
+  readonly latency = new VerbLatency()
+  readonly #calls = new RedisCalls(this.latency, () => this.#mislead())
   /** The one that REDIS_URL names; a Cluster has one only. */
   readonly #database: number
-  readonly #connecting: Waiting
-  readonly #underWay: Waiting
+  readonly #connecting: Deadlines
+  readonly #underWay: Deadlines
   readonly #readyListeners: (() => void)[] = []
   #lastError: Error | undefined
   /** The connection is in the database it should be in. */
@@ -45,7 +48,7 @@ export class RedisLink {
   #isHeard = false
   #suspicion: NodeJS.Timeout | undefined
   /** What is sent in this turn of the event loop. */
-  #leaving: Waiter[] = []
+  #leaving: Deadline<unknown>[] = []
   #isClosed = false
 
   constructor(address: RedisAddress, options: LinkOptions) {
@@ -53,8 +56,8 @@ export class RedisLink {
     this.#database = address.form === 'cluster' ? 0 : address.db
     this.#client = createClient(address, 2 * options.deadlineMs)
     const late = (timeoutMs: number) => this.#unavailable(`no response within ${Math.round(timeoutMs)} ms`)
-    this.#connecting = new Waiting(late)
-    this.#underWay = new Waiting(late)
+    this.#connecting = new Deadlines(late)
+    this.#underWay = new Deadlines(late)
     this.#client.on('error', (error: Error) => {
       this.#lastError = error
     })
@@ -145,13 +148,11 @@ export class RedisLink {
    */
   async until(isTrue: Promise<unknown>, deadlineMs: number): Promise<void> {
     this.#assertRoom()
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())
-    const waiter = this.#underWay.add({ timeoutMs: deadlineMs, settled })
-    waiter.begin()
-    const end = () => waiter.settle()
-    isTrue.then(end, end)
-    await promise
+    const deadline = this.#underWay.add<void>(deadlineMs)
+    deadline.start()
+    const meet = () => deadline.meet()
+    isTrue.then(meet, meet)
+    await deadline.promise
   }
 
   /** @throws StoreUnavailable when the link does not come up in time; it goes on trying */
@@ -169,8 +170,8 @@ export class RedisLink {
     this.#isClosed = true
     this.#client.disconnect()
     this.#trust()
-    for (const waiting of [this.#connecting, this.#underWay])
-      waiting.settleAll(this.#unavailable('the store is closed'))
+    for (const deadlines of [this.#connecting, this.#underWay])
+      deadlines.refuseAll(this.#unavailable('the store is closed'))
   }
 
   /** Connects anew, because the address may lead to another server by now. A Cluster says by itself who serves a slot. */
@@ -191,30 +192,27 @@ export class RedisLink {
   }
 
   #send(send: () => Promise<unknown>, deadlineMs: number): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const refuse = (error: StoreUnavailable | undefined) => error && reject(error)
-    const waiter = this.#underWay.add({ timeoutMs: deadlineMs, settled: refuse, expired: () => this.#suspect() })
-    this.#gather(waiter)
+    const deadline = this.#underWay.add<unknown>(deadlineMs, () => this.#suspect())
+    this.#gather(deadline)
     send().then(
       (reply) => {
         this.#isHeard = true
-        waiter.settle()
-        resolve(reply)
+        deadline.meet(reply)
       },
       (error: Error) => {
         this.#isHeard = true
-        waiter.settle(this.#unavailable(error.message, error))
+        deadline.refuse(this.#unavailable(error.message, error))
         // A Cluster's node that closed or refused may have lost its slots.
         if (this.#client instanceof Cluster && !isNoScript(error)) this.#client.refreshSlotsCache()
       },
     )
-    return promise
+    return deadline.promise
   }
 
   // What is sent in one turn of the event loop leaves in one write: a system call for each command was a fifth of a refresh.
   // Deadlines begin when it leaves: the turn may be long, and what was refused must not leave afterwards.
-  #gather(waiter: Waiter): void {
-    if (this.#leaving.push(waiter) > 1) return
+  #gather(deadline: Deadline<unknown>): void {
+    if (this.#leaving.push(deadline) > 1) return
     const client = this.#client
     const clients = client instanceof Cluster ? client.nodes() : [client]
     // A Cluster's node has no stream before it is first needed.
@@ -222,7 +220,7 @@ export class RedisLink {
     for (const stream of streams) stream.cork()
     setImmediate(() => {
       for (const stream of streams) stream.uncork()
-      for (const left of this.#leaving) left.begin()
+      for (const left of this.#leaving) left.start()
       this.#leaving = []
     })
   }
@@ -234,12 +232,11 @@ export class RedisLink {
   }
 
   #untilReady(timeoutMs: number): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const settled = (error: StoreUnavailable | undefined) => (error ? reject(error) : resolve())
-    this.#connecting.add({ timeoutMs, settled, expired: () => this.#dropHalfOpen() }).begin()
+    const deadline = this.#connecting.add<void>(timeoutMs, () => this.#dropHalfOpen())
+    deadline.start()
     // 'wait': never connected; 'end': an attempt failed that ioredis does not repeat, such as no sentinel being there.
     if (this.#client.status === 'wait' || this.#client.status === 'end') this.#client.connect().catch(() => undefined)
-    return promise
+    return deadline.promise
   }
 
   // ioredis goes on in database 0 when the one it asked for is refused. What a connection says of itself is believed, and
@@ -254,13 +251,13 @@ export class RedisLink {
     }
     this.#lastError = undefined
     this.#isPlaced = true
-    this.#connecting.settleAll()
+    this.#connecting.meetAll()
     for (const listener of this.#readyListeners) listener()
   }
 
   #refuseThere(client: Redis, problem: string): void {
     this.#lastError = new Error(problem)
-    this.#connecting.settleAll(this.#unavailable(problem))
+    this.#connecting.refuseAll(this.#unavailable(problem))
     setTimeout(() => client.disconnect(true), placeAgainMs).unref()
   }
 

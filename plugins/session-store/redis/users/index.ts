@@ -50,8 +50,11 @@ export class RedisUsers implements UserStore {
 
   async find(sub: string): Promise<User | undefined> {
     const place = this.#names.user(sub)
+    const startedAt = performance.now()
     // Boundary: HGETALL answers names and values in turn.
-    const flat = (await this.#link.command('HGETALL', [place])) as Buffer[]
+    const flat = (await this.#link
+      .command('HGETALL', [place])
+      .finally(() => this.#link.latency.note('find', startedAt))) as Buffer[]
     return flat.length === 0 ? undefined : readUser(sub, flat.map(String), place, this.#options.seals)
   }
 
