@@ -13,6 +13,7 @@ import authRoutes from '../plugins/auth-routes/index.ts'
 import jsonBody from '../plugins/body-parsers/json.ts'
 import bodyMemory from '../plugins/body-parsers/memory.ts'
 import cookies, { cookiePlaces } from '../plugins/browser/cookies.ts'
+import crossOrigin from '../plugins/browser/cors.ts'
 import browserOrigin from '../plugins/browser/origin.ts'
 import { registerIdentity } from '../plugins/cardea/identity.ts'
 import clientAddress from '../plugins/clients/address.ts'
@@ -125,6 +126,7 @@ async function registerHttp(
   parts: readonly PublishedPart[],
 ): Promise<void> {
   await app.register(errors)
+  await app.register(crossOrigin, { origins: config.allowedOrigins })
   await app.register(clientAddress, { trustedProxies: config.trustedProxies })
   const hosts = new OwnHosts(config.hosts)
   await app.register(requestGuard, { limits: config.limits, hosts })
@@ -186,12 +188,13 @@ async function registerRoutes(
   await app.register(upstreams, { routes, documents, meters, onPublished })
 }
 
-// An exact list, never reflected: an origin that is not on it gets no Access-Control-Allow-Origin, so its pages read nothing.
+// Of preflights; what lets a page read other responses, plugins/browser/cors.ts adds.
 function corsOptions(config: Config): FastifyCorsOptions {
+  const methodsOfRoutes = config.routes.flatMap(({ methods }) => Object.keys(methods ?? {}))
   return {
     origin: config.allowedOrigins,
     credentials: true,
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    methods: [...new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', ...methodsOfRoutes])],
     maxAge: 600,
     // An OPTIONS that is no preflight is a request like any other.
     strictPreflight: false,

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { narrowScope } from '../access-tokens/scope.ts'
 import { clearCookies } from '../browser/cookies.ts'
 import { droppedCookie, droppedCookieWarnings } from '../browser/dropped-cookie.ts'
-import { sameOriginOnly } from '../browser/origin.ts'
+import { cookiesFromOwnPages, requireOriginToSetCookies } from '../browser/origin.ts'
 import { requirePassword } from '../credentials/index.ts'
 import { errorResponses, problem } from '../errors/index.ts'
 import type { User } from '../session-store/port/store.ts'
@@ -17,7 +17,8 @@ import { type LoginBody, loginBody, type TokenResponse, tokenResponse as tokenRe
 export const login: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, options) => {
   app.post('/login', {
     bodyLimit: options.bodyLimitBytes,
-    onRequest: sameOriginOnly,
+    onRequest: cookiesFromOwnPages,
+    preValidation: mayComeFromThere,
     schema: {
       operationId: 'login',
       tags: ['auth'],
@@ -49,6 +50,13 @@ export const login: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, o
     },
     handler: (request, reply) => signIn(app, options, request, reply, request.body),
   })
+}
+
+// Before the rest of the body is judged: a page that may not sign anybody in by cookie learns nothing else.
+async function mayComeFromThere(request: FastifyRequest): Promise<void> {
+  const { body } = request
+  const wantsBody = typeof body === 'object' && body !== null && 'delivery' in body && body.delivery === 'body'
+  if (!wantsBody) requireOriginToSetCookies(request)
 }
 
 async function signIn(

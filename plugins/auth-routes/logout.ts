@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { bearerToken } from '../authenticate.ts'
 import formBody, { isForm } from '../body-parsers/form.ts'
 import { clearCookies, presentedPlaces } from '../browser/cookies.ts'
-import { sameOriginOnly } from '../browser/origin.ts'
+import { cookiesFromOwnPages } from '../browser/origin.ts'
 import { errorResponses } from '../errors/index.ts'
 import { noQuery, nothing } from './wire/fields.ts'
 import { type LogoutBody, logoutBody } from './wire/tokens.ts'
@@ -14,7 +14,7 @@ export const logout: FastifyPluginAsyncTypebox<{ bodyLimitBytes: number }> = asy
   await app.register(formBody)
   app.post('/logout', {
     bodyLimit: options.bodyLimitBytes,
-    onRequest: sameOriginOnly,
+    onRequest: cookiesFromOwnPages,
     preValidation: ignoreBody,
     schema: {
       operationId: 'logout',

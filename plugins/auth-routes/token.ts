@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isScope, narrowScope } from '../access-tokens/scope.ts'
 import formBody, { isForm } from '../body-parsers/form.ts'
 import type { CookiePlace } from '../browser/cookies.ts'
-import { sameOriginOnly } from '../browser/origin.ts'
+import { cookiesFromOwnPages } from '../browser/origin.ts'
 import { oauthErrorResponses, problem } from '../errors/index.ts'
 import { presentedSessions } from './presented-sessions.ts'
 import { audienceOf, type TokenRouteOptions, tokenResponse } from './token-response.ts'
@@ -17,7 +17,7 @@ export const token: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, o
   app.post('/token', {
     bodyLimit: options.bodyLimitBytes,
     config: { oauthErrors: true },
-    onRequest: sameOriginOnly,
+    onRequest: cookiesFromOwnPages,
     preValidation: keepKnownParameters,
     schema: {
       operationId: 'token',

@@ -83,9 +83,13 @@ export function readDeviceCookie(request: FastifyRequest): string | undefined {
   return onlyCookie(request, deviceCookieName, 'device_cookie_repeated')
 }
 
-/** Whether a request carries a refresh cookie, of whichever place, once or more often. */
-export function hasRefreshCookie(request: FastifyRequest): boolean {
-  return cookiePlaces.some(({ refresh }) => cookiesNamed(request, refresh).length > 0)
+/** Whether a request carries a cookie of a session, of whichever place, once or more often. */
+export function hasSessionCookie(request: FastifyRequest): boolean {
+  const { usesAccessCookie } = request.server
+  return cookiePlaces.some(
+    ({ refresh, access }) =>
+      cookiesNamed(request, refresh).length > 0 || (usesAccessCookie && cookiesNamed(request, access).length > 0),
+  )
 }
 
 /**

@@ -1,13 +1,13 @@
 // Cross-site request forgery: requests that a browser sends with our cookie must come from our own pages or an allowed origin.
-// `sameOriginOnly` is the onRequest hook of every route that reads or sets the refresh cookie; `authenticate` demands the same of
-// a request whose access token came in a cookie. It must never guess: what the two fields do not clearly allow is refused
-// (OWASP CSRF sheet, Fetch Metadata; RFC 6454 section 7).
+// `cookiesFromOwnPages` is the onRequest hook of every route that reads the refresh cookie; a sign-in demands the same before it
+// sets one, and `authenticate` of a request whose access token came in a cookie. It must never guess: what the two fields do not
+// clearly allow is refused (OWASP CSRF sheet, Fetch Metadata; RFC 6454 section 7). Without a cookie there is nothing to forge.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { schemeOf } from '../clients/scheme.ts'
 import { problem } from '../errors/index.ts'
 import type { OwnHosts } from '../http-edge/own-hosts.ts'
-import { hasRefreshCookie } from './cookies.ts'
+import { hasSessionCookie } from './cookies.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -43,11 +43,21 @@ export interface CookieUse {
 }
 
 /**
- * An onRequest hook that refuses what did not come from an allowed page.
+ * An onRequest hook that refuses cookies that did not come from an allowed page. What shows no cookie brings its own token, and
+ * may come from anywhere: apps in a web view and extensions have origins that nobody knows.
  * @throws Problem `origin_refused`
  */
-export async function sameOriginOnly(request: FastifyRequest): Promise<void> {
-  requireOrigin(request, { hasCookie: hasRefreshCookie(request), isRead: isReadMethod(request.method) })
+export async function cookiesFromOwnPages(request: FastifyRequest): Promise<void> {
+  if (!hasSessionCookie(request)) return
+  requireOrigin(request, { hasCookie: true, isRead: isReadMethod(request.method) })
+}
+
+/**
+ * Refuses to set cookies for a page that is not allowed to: it would sign its visitors in as somebody of its own choice.
+ * @throws Problem `origin_refused`
+ */
+export function requireOriginToSetCookies(request: FastifyRequest): void {
+  requireOrigin(request, { hasCookie: hasSessionCookie(request), isRead: false })
 }
 
 /**
@@ -63,7 +73,7 @@ export function requireOrigin(request: FastifyRequest, use: CookieUse): void {
 
 /**
  * The rule, pure: `Origin`, where sent, is ours or an allowed one; `Sec-Fetch-Site`, where sent, is `same-origin`, or
- * `none` for a read, or anything else together with an allowed origin.
+ * `none` for a read, or a site of that field together with an allowed origin.
  * @param origins ours and the allowed ones
  */
 function checkOrigin(request: FastifyRequest, use: CookieUse, origins: BrowserOrigins): CheckedOrigin {
@@ -80,7 +90,8 @@ function checkOrigin(request: FastifyRequest, use: CookieUse, origins: BrowserOr
     case 'same-origin':
       return { ok: true }
     case 'none':
-      return use.isRead ? { ok: true } : { ok: false, why: 'not_a_navigation' }
+      // An extension of the browser has no site; its origin is its own.
+      return use.isRead || isAllowed ? { ok: true } : { ok: false, why: 'not_a_navigation' }
     case 'same-site':
     case 'cross-site':
       return isAllowed ? { ok: true } : { ok: false, why: 'site_foreign' }

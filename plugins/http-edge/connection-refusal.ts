@@ -8,7 +8,8 @@ import { errorTable } from '../errors/table.ts'
 import { endLingering } from './lingering-close.ts'
 import { openResponseOn } from './node-internals.ts'
 
-interface ConnectionError extends Error {
+/** What Node's parser and its clocks complain of. */
+export interface ConnectionError extends Error {
   code?: string
   /** What was being parsed, and how far it was understood. */
   rawPacket?: unknown
@@ -18,24 +19,30 @@ interface ConnectionError extends Error {
 // Connections whose bytes can no longer be read as requests: the parser complains again for each part that still arrives.
 const broken = new WeakSet<Socket>()
 
+export interface RefusalOptions {
+  /** Beyond it, an overflow is the target's. */
+  targetBytes: number
+  /** What lets a page of an origin read the refusal. */
+  fieldsFor(origin: string | undefined): Record<string, string>
+}
+
 /**
  * Ends a connection that cannot be read any further, after the responses that are still owed on it.
  * @param error of Node's `clientError` event
- * @param limits.targetBytes beyond it, an overflow is the target's
  */
-export function refuseConnection(error: ConnectionError, socket: Socket, limits: { targetBytes: number }): void {
+export function refuseConnection(error: ConnectionError, socket: Socket, options: RefusalOptions): void {
   if (broken.has(socket)) return
   broken.add(socket)
   if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-  else refuseInTurn(socket, codeOf(error, limits.targetBytes))
+  else refuseInTurn(socket, codeOf(error, options.targetBytes), options.fieldsFor(originOf(error, socket)))
 }
 
 // Requests that arrived whole keep their responses. When the broken bytes are the body of a request whose response has begun,
 // nothing can be said any more.
-function refuseInTurn(socket: Socket, code: ErrorCode): void {
+function refuseInTurn(socket: Socket, code: ErrorCode, fields: Record<string, string>): void {
   const owed = openResponseOn(socket)
-  if (owed === undefined || !(owed.headersSent || owed.req.complete)) writeToConnection(socket, code)
-  else if (owed.req.complete) owed.once('finish', () => refuseInTurn(socket, code))
+  if (owed === undefined || !(owed.headersSent || owed.req.complete)) writeToConnection(socket, code, fields)
+  else if (owed.req.complete) owed.once('finish', () => refuseInTurn(socket, code, fields))
   else socket.destroy()
 }
 
@@ -52,8 +59,9 @@ export function refuseTunnel(socket: Socket): void {
 /**
  * Writes a problem on a bare connection and closes it.
  * @param code a row of the error table
+ * @param fields more header fields
  */
-function writeToConnection(socket: Socket, code: ErrorCode): void {
+function writeToConnection(socket: Socket, code: ErrorCode, fields: Record<string, string> = {}): void {
   if (!socket.writable) return
   const { status } = errorTable[code]
   const body = JSON.stringify(problemBody(code, randomBytes(12).toString('base64url')))
@@ -65,6 +73,7 @@ function writeToConnection(socket: Socket, code: ErrorCode): void {
     'Cache-Control: no-store',
     'X-Content-Type-Options: nosniff',
     'Connection: close',
+    ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`),
   ]
   endLingering(socket, `${head.join('\r\n')}\r\n\r\n${body}`)
 }
@@ -96,10 +105,18 @@ function codeOf(error: ConnectionError, targetBytes: number): ErrorCode {
   }
 }
 
-// The packet may begin with requests that were fine.
+// Where its fields could not be read, they are looked for in the packet: a browser sends Origin before what grows too large, its
+// cookies. Of a request that comes in pieces it may not be there.
+function originOf(error: ConnectionError, socket: Socket): string | undefined {
+  const owed = openResponseOn(socket)
+  if (owed !== undefined && !owed.req.complete) return owed.req.headers.origin
+  return /\r\norigin:[ \t]*([^\s]+)[ \t]*\r\n/i.exec(brokenRequest(error))?.[1]
+}
+
+// The packet may begin with requests that were fine. The end of the broken one itself may be just behind what was understood.
 function brokenRequest({ rawPacket, bytesParsed = 0 }: ConnectionError): string {
   const packet = Buffer.isBuffer(rawPacket) ? rawPacket.toString('latin1') : ''
-  const before = packet.lastIndexOf('\r\n\r\n', bytesParsed)
+  const before = packet.lastIndexOf('\r\n\r\n', bytesParsed - 4)
   return before === -1 ? packet : packet.slice(before + 4)
 }
 

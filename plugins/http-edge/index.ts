@@ -8,7 +8,7 @@ import fp from 'fastify-plugin'
 import { overShare } from '../clients/connection-shares.ts'
 import { Problem, problem, toProblem, writeProblem } from '../errors/index.ts'
 import type { Outages } from '../errors/outages.ts'
-import { refuseConnection, refuseTunnel } from './connection-refusal.ts'
+import { type ConnectionError, refuseConnection, refuseTunnel } from './connection-refusal.ts'
 import { ended } from './ended-connections.ts'
 import { lingerAfterLast } from './lingering-close.ts'
 import { endArrivalsAtStop, keepProbing, longRunning } from './long-requests.ts'
@@ -78,7 +78,9 @@ export function serverOptions(limits: RequestLimits) {
     forceCloseConnections: 'idle' as const,
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
-    clientErrorHandler: (error: Error & { code?: string }, socket: Socket) => onClientError(limits, error, socket),
+    clientErrorHandler(this: FastifyInstance, error: ConnectionError, socket: Socket) {
+      onClientError(this, limits, error, socket)
+    },
     frameworkErrors: refuseUnrouted,
   }
 }
@@ -249,15 +251,16 @@ function guardServer(server: Server, outages: Outages): void {
 }
 
 // What Node's parser or its clocks refuse: there is no request, only a connection.
-function onClientError(limits: RequestLimits, error: Error & { code?: string }, socket: Socket): void {
+function onClientError(app: FastifyInstance, limits: RequestLimits, error: ConnectionError, socket: Socket): void {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && longRunning.has(socket)) return
-  refuseConnection(error, socket, limits)
+  refuseConnection(error, socket, { ...limits, fieldsFor: (origin) => app.crossOrigin?.fieldsFor(origin) ?? {} })
 }
 
 // What the router refuses before any hook has run: escapes that decode to nothing. Nobody has looked at the framing either.
 function refuseUnrouted(error: Error & { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
   ended.add(request.raw.socket)
   reply.header('connection', 'close')
+  reply.headers(request.server.crossOrigin?.fieldsFor(request.headers.origin) ?? {})
   const unrouted =
     error.code === 'FST_ERR_BAD_URL' ? problem('path_not_canonical', { detail: 'path_bad_escape' }) : toProblem(error)
   writeProblem(unrouted, request, reply)

@@ -9,6 +9,7 @@ import { parseRedisUrl } from '../../plugins/session-store/redis/connection/addr
 import { clearTextNotes } from './clear-text.ts'
 import type { Draft } from './draft.ts'
 import { findRouteViolations } from './route-rules.ts'
+import { otherSiteNotes } from './same-site.ts'
 import { brevityOf, violationOf } from './secret-strength.ts'
 import { type SettingMember, type SettingValues, settings } from './settings/index.ts'
 
@@ -203,7 +204,8 @@ function wrapping(password: string): string | undefined {
   return isQuoted ? 'It stands in quotes, which would be a part of it: remove them.' : undefined
 }
 
-function checkOrigins(draft: Draft, { violations }: Conflicts): void {
+function checkOrigins(draft: Draft, { violations, notes }: Conflicts): void {
+  notes.push(...otherSiteNotes(draft))
   for (const origin of draft.production ? (draft.values.allowedOrigins ?? []) : []) {
     const { protocol, hostname } = new URL(origin)
     if (protocol === 'http:' && !isLoopback(hostname)) {

@@ -2,6 +2,7 @@
 // field of the gateway's own is added after the client's were checked, so that no client can write, repeat or remove it.
 // Nothing here reads a request.
 
+import { exposedFields } from '../../browser/cors.ts'
 import type { CompiledRoute } from '../route/compile.ts'
 import { checkRequestField, checkResponseField, nominatedBy } from './names.ts'
 
@@ -269,6 +270,8 @@ function setsOwnCookie(value: string): boolean {
 
 function pushCors(fields: string[], allowOrigin: string): void {
   fields.push('access-control-allow-origin', allowOrigin, 'access-control-allow-credentials', 'true', 'vary', 'Origin')
+  // Beside those that the service names.
+  fields.push('access-control-expose-headers', exposedFields)
 }
 
 function pathAtOwnOrigin(location: string, ownOrigins: readonly string[]): string {

@@ -46,9 +46,13 @@ const listening = {
     {
       name: 'CARDEA_ALLOWED_ORIGINS',
       key: 'allowedOrigins',
-      meaning: 'Web origins beside our own that may send requests by cookie; comma separated.',
+      meaning:
+        'Origins of web pages and apps beside our own that may send requests by cookie and read responses; comma separated.',
     },
-    list('exact origins such as https://app.example.com, without a path or trailing slash', isOrigin),
+    list(
+      'exact origins such as https://app.example.com or capacitor://localhost, without a path or trailing slash; each by itself, for * stands for nothing here',
+      isOrigin,
+    ),
     'none',
   ),
   hosts: open(

@@ -207,11 +207,17 @@ function isAddressOrNetwork(text: string): boolean {
   return /^[1-9][0-9]{0,2}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)
 }
 
+/** Schemes whose pages have no origin that they could be told by, or that no page has. */
+const withoutOrigin = /^(?:about|blob|data|file|ftp|javascript|wss?):/
+
 /**
- * Tells whether a text is a web origin exactly as browsers send it (RFC 6454 section 6.1).
- * @param text `https://app.example.com`; no path, no trailing slash, no default port
+ * Tells whether a text is an origin exactly as browsers send it (RFC 6454 section 6.1), of a web page or of an app: web views and
+ * extensions have schemes of their own, such as `capacitor:` and `chrome-extension:`.
+ * @param text `https://app.example.com`; no path, no trailing slash, no default port, no `*`
  */
 export function isOrigin(text: string): boolean {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.origin === text
+  if (!URL.canParse(text) || text.includes('*')) return false
+  const { protocol, origin } = new URL(text)
+  if (/^https?:$/.test(protocol)) return origin === text
+  return /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(?::[1-9][0-9]{0,4})?$/.test(text) && !withoutOrigin.test(text)
 }

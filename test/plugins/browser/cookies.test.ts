@@ -5,7 +5,7 @@ import cookies, {
   accessCookieName,
   clearCookies,
   cookiePlaces,
-  hasRefreshCookie,
+  hasSessionCookie,
   presentedPlaces,
   readAccessCookies,
   refreshCookieName,
@@ -23,7 +23,7 @@ async function startApp(t: Test, options = {}) {
   await app.register(errors)
   await app.register(cookies, options)
   app.get('/read', async (request) => ({
-    has: hasRefreshCookie(request),
+    has: hasSessionCookie(request),
     value: presentedPlaces(request)[0]?.refreshToken ?? null,
   }))
   app.get('/read-access', async (request) => ({ value: readAccessCookies(request)[0] ?? null }))

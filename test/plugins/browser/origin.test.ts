@@ -127,12 +127,52 @@ t.test('a page of another site cannot sign a browser in, even without a cookie',
   t.equal((await app.sessions.list('alice')).length, 0)
 })
 
-t.test('the refusal comes before the body is looked at', async (t) => {
-  const { app } = await startGateway(t)
+t.test('a client that shows no cookie and wants none comes from any origin', async (t) => {
+  const { app, post, postForm, events } = await startGateway(t)
+  const origins = ['https://evil.test', 'capacitor://localhost', 'tauri://localhost', 'ionic://localhost', 'null']
+  for (const headers of [...origins.map((origin) => ({ origin })), { 'sec-fetch-site': 'none' }]) {
+    const login = await post('/auth/login', { username: 'alice', password, delivery: 'body' }, { headers })
+    t.equal(login.statusCode, 200, JSON.stringify(headers))
+    t.notMatch(setCookieOf(login), 'cardea_refresh')
+    const { refresh_token, access_token, session_id } = login.json()
+    const form = `grant_type=refresh_token&refresh_token=${refresh_token}`
+    t.equal((await postForm('/auth/token', form, { headers })).statusCode, 200, JSON.stringify(headers))
+    const bearer = { authorization: `Bearer ${access_token}`, ...headers }
+    t.equal((await app.inject({ method: 'POST', url: '/auth/logout', headers: bearer })).statusCode, 204)
+    t.ok((await app.sessions.read(session_id))?.revokedAt)
+  }
+  t.same(events('origin_refused'), [])
+})
+
+t.test('delivery by body is no way around the rule for who shows a cookie', async (t) => {
+  const { app, post } = await startGateway(t)
+  const login = await post('/auth/login', { username: 'alice', password })
+  const headers = { origin: 'https://evil.test', cookie: cookiePair(login) }
+  const again = await post('/auth/login', { username: 'alice', password, delivery: 'body' }, { headers })
+  t.equal(again.statusCode, 403)
+  t.equal((await app.sessions.read(login.json().session_id))?.revokedAt, undefined)
+  for (const body of [{ delivery: 'Body' }, { delivery: ['body'] }, { delivery: null }, []]) {
+    const odd = await post('/auth/login', body, { headers: { origin: 'https://evil.test' } })
+    t.equal(odd.statusCode, 403, JSON.stringify(body))
+  }
+})
+
+t.test('the access token’s cookie is one of those that only our own pages show', async (t) => {
+  const { gateway, enter } = await startCookieGateway(t)
+  const { access: cookie } = await enter()
+  const headers = { origin: 'https://evil.test', 'sec-fetch-site': 'same-site', cookie }
+  const response = await gateway.app.inject({ method: 'POST', url: '/auth/logout', headers })
+  t.equal(response.statusCode, 403)
+  t.equal(setCookieOf(response), undefined)
+})
+
+t.test('where a cookie came along, the refusal comes before the body is looked at', async (t) => {
+  const { app, post } = await startGateway(t)
+  const cookie = cookiePair(await post('/auth/login', { username: 'alice', password }))
   const response = await app.inject({
     method: 'POST',
     url: '/auth/login',
-    headers: { ...browserHeaders(), origin: 'https://evil.test', 'content-type': 'text/plain' },
+    headers: { ...browserHeaders(cookie), origin: 'https://evil.test', 'content-type': 'text/plain' },
     payload: 'x'.repeat(10_000),
   })
   t.equal(response.statusCode, 403)

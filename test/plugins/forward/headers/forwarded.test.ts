@@ -344,6 +344,9 @@ t.test('the gateway’s CORS decision stands in the place of the service’s', a
   const list = responded(theirs, { allowOrigin: 'https://app.example' })
   t.same(valuesOf(list, 'access-control-allow-origin'), ['https://app.example'])
   t.same(valuesOf(list, 'vary'), ['Origin'])
+  const exposing = responded({ 'access-control-expose-headers': 'X-Total' }, { allowOrigin: 'https://app.example' })
+  const exposed = valuesOf(exposing, 'access-control-expose-headers')
+  t.match(exposed, ['X-Total', /^Retry-After, .*ETag$/], 'what the service lets scripts read, and what we do')
   t.same(valuesOf(responded(theirs), 'access-control-allow-origin'), ['*'])
 })
 
