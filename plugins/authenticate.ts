@@ -99,7 +99,9 @@ function authorize(app: FastifyInstance, request: FastifyRequest, policy: Policy
   if (policy === 'public') return
   const claims = authenticated(app, request, options)
   const audience = options?.audience ?? app.accessTokens.defaultAudience
-  if (!isFor(claims.aud, audience)) throw denied(app, request, invalidToken('token_foreign', claims))
+  if (!isFor(claims.aud, audience)) {
+    throw denied(app, request, { ...invalidToken('token_foreign', claims), detail: `not for ${audience}` })
+  }
   if (app.revocation.isRevoked(claims)) throw denied(app, request, invalidToken('token_revoked', claims))
   if (app.revocation.isStale()) throw denied(app, request, { ...unknown, claims })
   // Whatever the policy says: a client that sends this token has received it.
@@ -150,8 +152,13 @@ function requirePolicy(
   { roles, scopes }: Exclude<Policy, string>,
   claims: AccessClaims,
 ): void {
-  if (roles && !roles.some((role) => claims.roles.includes(role))) throw denied(app, request, { ...forbidden, claims })
-  if (scopes && !holdsAll(claims.scope, scopes)) throw denied(app, request, { ...insufficientScope(scopes), claims })
+  if (roles && !roles.some((role) => claims.roles.includes(role))) {
+    throw denied(app, request, { ...forbidden, claims, detail: `lacks the role ${roles.join(' or ')}` })
+  }
+  const lacking = scopes === undefined ? [] : lackingOf(claims.scope, scopes)
+  if (scopes !== undefined && lacking.length > 0) {
+    throw denied(app, request, { ...insufficientScope(scopes), claims, detail: `lacks the scope ${lacking.join(' ')}` })
+  }
 }
 
 function requireRecent(
@@ -164,9 +171,9 @@ function requireRecent(
   throw denied(app, request, { ...tooLongAgo(maxAgeSeconds), claims })
 }
 
-function holdsAll(granted: string, wanted: readonly string[]): boolean {
+function lackingOf(granted: string, wanted: readonly string[]): string[] {
   const held = granted.split(' ')
-  return wanted.every((scope) => held.includes(scope))
+  return wanted.filter((scope) => !held.includes(scope))
 }
 
 const field = 'authorization'
@@ -206,6 +213,8 @@ interface AccessProblem {
   reason: Reason
   headers: Record<string, string>
   claims?: AccessClaims
+  /** What was lacking, by the config. */
+  detail?: string
 }
 
 // RFC 6750 section 3: without any credential the challenge carries no error code.
@@ -238,16 +247,17 @@ function insufficientScope(scopes: readonly string[]): AccessProblem {
 function tooLongAgo(maxAgeSeconds: number): AccessProblem {
   const error = 'error="insufficient_user_authentication", error_description="A more recent sign-in is needed"'
   const headers = { 'www-authenticate': `${bearerChallenge}, ${error}, max_age="${maxAgeSeconds}"` }
-  return { code: 'insufficient_user_authentication', reason: 'policy_refused', headers }
+  const detail = `signed in more than ${maxAgeSeconds} s ago`
+  return { code: 'insufficient_user_authentication', reason: 'policy_refused', headers, detail }
 }
 
 function denied(
   app: FastifyInstance,
   request: FastifyRequest,
-  { code, reason, headers, claims }: AccessProblem,
+  { code, reason, headers, claims, detail }: AccessProblem,
 ): Problem {
   const { sub, sid, gen } = claims ?? {}
-  app.audit.record(request, { reason, granted: false, sub, sid, generation: gen })
+  app.audit.record(request, { reason, granted: false, sub, sid, generation: gen, detail })
   return problem(code, { detail: reason, headers })
 }
 

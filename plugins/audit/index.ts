@@ -4,22 +4,29 @@
 import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { peerOf, unknown } from '../clients/address.ts'
 import { type NetworkBits, networkNames } from '../clients/network.ts'
+import type { Refusal, RefusedRequest } from '../errors/refusals.ts'
 import { rememberedLabel } from '../session-store/device-label.ts'
 import type { NewEvent } from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
 import { type Counts, countUp, newCounts } from './counts.ts'
-import { reasons, reasonTable } from './reasons/index.ts'
+import { type Reason, reasons, reasonTable } from './reasons/index.ts'
 import type { ReasonRow } from './reasons/row.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     audit: Audit
   }
+  interface FastifyRequest {
+    /** Why it was refused, as its event says; undefined before there is one. */
+    refusedFor: Reason | undefined
+  }
 }
 
 /** What is to be recorded of an event; where it came from, the request says. */
-export interface AuditEvent extends Pick<NewEvent, 'reason' | 'granted' | 'sub' | 'sid' | 'generation' | 'detail'> {
+export interface AuditEvent
+  extends Pick<NewEvent, 'reason' | 'granted' | 'sub' | 'sid' | 'generation' | 'detail' | 'instance'> {
   /** When the refresh token was issued that was presented. */
   issuedAtSeconds?: number | undefined
   /** The session as it is afterwards, for those who listen; it is neither logged nor kept. */
@@ -39,6 +46,9 @@ export interface AuditOptions {
   /** Goes on counting. */
   counts?: Counts
 }
+
+/** What an event takes of a request; where there is only a connection, of that. */
+type AuditedRequest = RefusedRequest & Partial<Pick<FastifyRequest, 'access' | 'refusedFor'>>
 
 type Listener = (event: NewEvent, session: Session | undefined) => void
 
@@ -66,7 +76,7 @@ export class Audit {
    * Records one event. Whatever is wrong with what it is given, or with who listens, the one who records goes on.
    * @param request where it came from; undefined when the gateway itself acted
    */
-  record(request: FastifyRequest | undefined, event: AuditEvent): void {
+  record(request: AuditedRequest | undefined, event: AuditEvent): void {
     try {
       this.#record(request, event)
     } catch (err) {
@@ -74,16 +84,24 @@ export class Audit {
     }
   }
 
-  #record(request: FastifyRequest | undefined, event: AuditEvent): void {
+  #record(request: AuditedRequest | undefined, event: AuditEvent): void {
     countUp(this.#counts, event.reason)
     const recorded = this.#complete(request, event)
     const log = request?.log ?? this.#log
+    const { level, goesOn }: ReasonRow = reasonTable[event.reason]
+    if (request !== undefined && !event.granted && goesOn !== true) request.refusedFor = event.reason
     // A line that is not written anyway shall not be made: there is one for each refresh.
-    const { level }: ReasonRow = reasonTable[event.reason]
     if (level === 'warn') log.warn(this.#lineOf(recorded), 'alarm')
-    else if (level === 'debug') log.debug(this.#lineOf(recorded), 'event')
     else if (talkative.has(log.level)) log.info(this.#lineOf(recorded), 'event')
     for (const listener of this.#listeners) this.#tell(listener, recorded, event.session)
+  }
+
+  /** Records a refusal, unless an event with a word of its own has said it already. */
+  refuse(request: AuditedRequest, refusal: Refusal): void {
+    if (request.refusedFor !== undefined) return
+    const { sub, sid } = request.access ?? {}
+    const instance = refusal.at?.origin
+    this.record(request, { reason: reasonOf(refusal), granted: false, detail: detailOf(refusal), instance, sub, sid })
   }
 
   /** Calls `listener` with each event from now on; it must neither throw nor wait. */
@@ -109,20 +127,27 @@ export class Audit {
   }
 
   // Every member by name: there is one of these for each refresh, and a spread would cost more than all that is done with it.
-  #complete(request: FastifyRequest | undefined, event: AuditEvent): NewEvent {
+  #complete(request: AuditedRequest | undefined, event: AuditEvent): NewEvent {
     const at = this.#clock()
-    const { reason, granted, sub, sid, generation, detail, issuedAtSeconds } = event
+    const { reason, granted, sub, sid, generation, detail, instance, issuedAtSeconds } = event
     const tokenAgeSeconds =
       issuedAtSeconds === undefined ? undefined : Math.max(0, Math.floor(at / 1000) - issuedAtSeconds)
     const client = request && (rememberedLabel(request.headers['user-agent'] ?? '') || undefined)
-    const network = request && (this.networkOf(request.clientAddress) || undefined)
+    const network = request && (this.networkOf(addressOf(request)) || undefined)
     const actor = request && actorOf(request, event)
     const { node } = this
-    return { at, node, reason, granted, sub, sid, generation, client, network, tokenAgeSeconds, actor, detail }
+    // Whoever was refused something has an id to ask by.
+    const { id: requestId, method, routeOptions } = (granted ? undefined : request) ?? nowhere
+    const route = routeOptions?.url
+    // biome-ignore format: one line a kind of member
+    return {
+      at, node, reason, granted, sub, sid, generation, client, network, tokenAgeSeconds, actor, detail,
+      requestId, method, route, instance,
+    }
   }
 
-  // The actor stands in the request's own log already.
-  #lineOf({ reason, at: _, actor: __, ...rest }: NewEvent): object {
+  // The actor and the id stand in the request's own log already.
+  #lineOf({ reason, at: _, actor: __, requestId: ___, ...rest }: NewEvent): object {
     return { event: reason, ...rest }
   }
 
@@ -132,9 +157,33 @@ export class Audit {
   }
 }
 
-function actorOf(request: FastifyRequest, { sub }: AuditEvent): string | undefined {
+function addressOf({ clientAddress, raw }: AuditedRequest): string {
+  return clientAddress ?? (raw && peerOf(raw.socket)[0]) ?? unknown
+}
+
+function actorOf(request: AuditedRequest, { sub }: AuditEvent): string | undefined {
   const caller = request.access?.sub
   return caller === sub ? undefined : caller
+}
+
+// By the error table: what is neither the service's nor the gateway's is the request's own.
+function reasonOf({ code, statusCode }: Refusal): Reason {
+  if (code.startsWith('upstream_') && statusCode >= 502) return 'service_failed'
+  return statusCode === 500 || statusCode >= 502 ? 'gateway_failed' : 'request_refused'
+}
+
+const detailLength = 160
+
+// Some of them are sentences of libraries, which could quote a request.
+function detailOf({ code, detail }: Refusal): string {
+  const text = detail === undefined || detail === code ? code : `${code}: ${detail}`
+  return text.slice(0, detailLength).replace(/[^\x20-\x7e]/g, '?')
+}
+
+const nowhere: { id: undefined; method: undefined; routeOptions: undefined } = {
+  id: undefined,
+  method: undefined,
+  routeOptions: undefined,
 }
 
 /** Host and process: two workers of one machine are two nodes. */
@@ -144,8 +193,11 @@ function ownName(): string {
 }
 
 async function audit(app: FastifyInstance, options: AuditOptions): Promise<void> {
-  app.decorate('audit', new Audit(app.log, options))
+  const trail = new Audit(app.log, options)
+  app.decorate('audit', trail)
+  app.decorateRequest('refusedFor', undefined)
+  app.refusals.onRefused((request, refusal) => trail.refuse(request, refusal))
 }
 
 /** Fastify plugin: decorates `app.audit`. */
-export default fp(audit, { name: 'audit', fastify: '5.x', dependencies: ['client-address'] })
+export default fp(audit, { name: 'audit', fastify: '5.x', dependencies: ['errors', 'client-address'] })

@@ -17,7 +17,11 @@ export const eventSchema = Type.Object(
     network: Type.Optional(Type.String({ description: 'The network of its address.' })),
     token_age_seconds: Type.Optional(Type.Integer({ description: 'How old the refresh token was.' })),
     actor: Type.Optional(Type.String({ description: 'Who did it, when that was not the subject.' })),
-    detail: Type.Optional(Type.String()),
+    detail: Type.Optional(Type.String({ description: 'What was lacking, or what it was about.' })),
+    request_id: Type.Optional(Type.String({ description: 'Of a refusal: what its client was shown.' })),
+    method: Type.Optional(Type.String({ description: 'Of a refusal.' })),
+    route: Type.Optional(Type.String({ description: 'Of a refusal: the pattern of the route, never the path.' })),
+    instance: Type.Optional(Type.String({ description: 'The instance of a service, where it is known.' })),
   },
   { additionalProperties: false },
 )
@@ -25,10 +29,11 @@ export const eventSchema = Type.Object(
 export type EventView = Static<typeof eventSchema>
 
 /** @returns the wire form; members that are not known are left out */
-export function eventView({ at, tokenAgeSeconds, ...event }: StoredEvent): EventView {
+export function eventView({ at, tokenAgeSeconds, requestId, ...event }: StoredEvent): EventView {
   return {
     ...event,
     at: new Date(at).toISOString(),
     ...(tokenAgeSeconds !== undefined && { token_age_seconds: tokenAgeSeconds }),
+    ...(requestId !== undefined && { request_id: requestId }),
   }
 }

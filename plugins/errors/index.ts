@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import Type, { type Static } from 'typebox'
 import { foreign, isForeign } from '../http-edge/ended-connections.ts'
 import { decorateOutages, isOutage, type ServicePlace } from './outages.ts'
+import { decorateRefusals } from './refusals.ts'
 import { type ErrorEntry, errorTable } from './table.ts'
 
 declare module 'fastify' {
@@ -158,6 +159,7 @@ export const bearerChallenge = 'Bearer realm="cardea"'
 
 async function errors(app: FastifyInstance): Promise<void> {
   decorateOutages(app)
+  decorateRefusals(app)
   const methodsByPattern = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
     const methods = methodsByPattern.get(url) ?? new Set()
@@ -180,6 +182,7 @@ async function errors(app: FastifyInstance): Promise<void> {
  */
 export function writeProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   logProblem(problem, request)
+  request.server.refusals.tell(request, problem)
   const oauth = request.routeOptions.config?.oauthErrors === true
   const body = problemBody(problem.code, request.id, { errors: problem.errors, oauth })
   // RFC 9110 section 15.5.2: a 401 MUST carry a challenge.

@@ -3,7 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
+import { peerOf, unknown } from '../clients/address.ts'
 import { type ErrorCode, problemBody } from '../errors/index.ts'
+import type { RefusalListener } from '../errors/refusals.ts'
 import { errorTable } from '../errors/table.ts'
 import { endLingering } from './lingering-close.ts'
 import { openResponseOn } from './node-internals.ts'
@@ -19,7 +22,13 @@ export interface ConnectionError extends Error {
 // Connections whose bytes can no longer be read as requests: the parser complains again for each part that still arrives.
 const broken = new WeakSet<Socket>()
 
-export interface RefusalOptions {
+/** Who hears of a refusal. */
+export interface ConnectionRefusalOptions {
+  log: FastifyBaseLogger
+  onRefused: RefusalListener
+}
+
+export interface RefusalOptions extends ConnectionRefusalOptions {
   /** Beyond it, an overflow is the target's. */
   targetBytes: number
   /** What lets a page of an origin read the refusal. */
@@ -34,15 +43,18 @@ export function refuseConnection(error: ConnectionError, socket: Socket, options
   if (broken.has(socket)) return
   broken.add(socket)
   if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-  else refuseInTurn(socket, codeOf(error, options.targetBytes), options.fieldsFor(originOf(error, socket)))
+  else {
+    const fields = options.fieldsFor(originOf(error, socket))
+    refuseInTurn(socket, codeOf(error, options.targetBytes), { ...options, fields })
+  }
 }
 
 // Requests that arrived whole keep their responses. When the broken bytes are the body of a request whose response has begun,
 // nothing can be said any more.
-function refuseInTurn(socket: Socket, code: ErrorCode, fields: Record<string, string>): void {
+function refuseInTurn(socket: Socket, code: ErrorCode, refusal: Refusing): void {
   const owed = openResponseOn(socket)
-  if (owed === undefined || !(owed.headersSent || owed.req.complete)) writeToConnection(socket, code, fields)
-  else if (owed.req.complete) owed.once('finish', () => refuseInTurn(socket, code, fields))
+  if (owed === undefined || !(owed.headersSent || owed.req.complete)) writeToConnection(socket, code, refusal)
+  else if (owed.req.complete) owed.once('finish', () => refuseInTurn(socket, code, refusal))
   else socket.destroy()
 }
 
@@ -50,21 +62,26 @@ function refuseInTurn(socket: Socket, code: ErrorCode, fields: Record<string, st
  * Ends a connection whose client asks for a tunnel to somewhere (RFC 9110 section 9.3.6): there are none here. What comes behind
  * the request is the tunnel's, and is never read as a request.
  */
-export function refuseTunnel(socket: Socket): void {
+export function refuseTunnel(socket: Socket, options: ConnectionRefusalOptions): void {
   // One that was pipelined would come in between responses that are still owed, and Node keeps no time there any more.
   if (hasOpenResponse(socket)) socket.destroy()
-  else writeToConnection(socket, 'method_not_implemented')
+  else writeToConnection(socket, 'method_not_implemented', { ...options, fields: {} })
 }
+
+/** Who hears of it, and more header fields. */
+type Refusing = ConnectionRefusalOptions & { fields: Record<string, string> }
 
 /**
  * Writes a problem on a bare connection and closes it.
  * @param code a row of the error table
- * @param fields more header fields
  */
-function writeToConnection(socket: Socket, code: ErrorCode, fields: Record<string, string> = {}): void {
+function writeToConnection(socket: Socket, code: ErrorCode, { log, onRefused, fields }: Refusing): void {
   if (!socket.writable) return
   const { status } = errorTable[code]
-  const body = JSON.stringify(problemBody(code, randomBytes(12).toString('base64url')))
+  const id = randomBytes(12).toString('base64url')
+  const [clientAddress = unknown] = peerOf(socket)
+  onRefused({ id, headers: {}, clientAddress, log: log.child({ reqId: id }) }, { code, statusCode: status })
+  const body = JSON.stringify(problemBody(code, id))
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `Date: ${new Date().toUTCString()}`,

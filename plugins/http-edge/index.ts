@@ -8,7 +8,12 @@ import fp from 'fastify-plugin'
 import { overShare } from '../clients/connection-shares.ts'
 import { Problem, problem, toProblem, writeProblem } from '../errors/index.ts'
 import type { Outages } from '../errors/outages.ts'
-import { type ConnectionError, refuseConnection, refuseTunnel } from './connection-refusal.ts'
+import {
+  type ConnectionError,
+  type ConnectionRefusalOptions,
+  refuseConnection,
+  refuseTunnel,
+} from './connection-refusal.ts'
 import { ended } from './ended-connections.ts'
 import { lingerAfterLast } from './lingering-close.ts'
 import { endArrivalsAtStop, keepProbing, longRunning } from './long-requests.ts'
@@ -78,7 +83,8 @@ export function serverOptions(limits: RequestLimits) {
     forceCloseConnections: 'idle' as const,
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
-    clientErrorHandler(this: FastifyInstance, error: ConnectionError, socket: Socket) {
+    // Fastify calls it as a method of the app.
+    clientErrorHandler(this: FastifyInstance, error: ConnectionError, socket: Socket): void {
       onClientError(this, limits, error, socket)
     },
     frameworkErrors: refuseUnrouted,
@@ -91,7 +97,7 @@ export interface RequestGuardOptions {
 }
 
 async function requestGuard(app: FastifyInstance, { limits, hosts }: RequestGuardOptions): Promise<void> {
-  guardServer(app.server, app.outages)
+  guardServer(app.server, app.outages, refusing(app))
   acceptHandshakes(app, app.server)
   endArrivalsAtStop(app)
   app.addHook('onRequest', (request, reply, done) => guardRequest(limits, hosts, request, reply, done))
@@ -233,7 +239,7 @@ function sendContinue(
   done(null)
 }
 
-function guardServer(server: Server, outages: Outages): void {
+function guardServer(server: Server, outages: Outages, refusal: ConnectionRefusalOptions): void {
   // 0: Node drops fields beyond its count without a word; ours refuses, and `maxHeaderSize` bounds the number.
   server.maxHeadersCount = 0
   // Without these, Node answers by itself: 100 before any policy was asked, 417 with no body, and a bare end.
@@ -244,16 +250,26 @@ function guardServer(server: Server, outages: Outages): void {
   // Where a connection could not be accepted, and where one was turned away.
   server.on('error', ({ code }: Error & { code?: string }) => outages.noteLack(code ?? ''))
   server.on('drop', (dropped) => outages.noteLack(dropped === overShare ? 'share' : 'connections'))
-  server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseTunnel(socket))
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseTunnel(socket, refusal))
   server.on('timeout', (socket: Socket) => {
     if (!longRunning.has(socket)) socket.destroy()
   })
 }
 
 // What Node's parser or its clocks refuse: there is no request, only a connection.
-function onClientError(app: FastifyInstance, limits: RequestLimits, error: ConnectionError, socket: Socket): void {
+function onClientError(
+  app: FastifyInstance,
+  { targetBytes }: RequestLimits,
+  error: ConnectionError,
+  socket: Socket,
+): void {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && longRunning.has(socket)) return
-  refuseConnection(error, socket, { ...limits, fieldsFor: (origin) => app.crossOrigin?.fieldsFor(origin) ?? {} })
+  const fieldsFor = (origin: string | undefined) => app.crossOrigin?.fieldsFor(origin) ?? {}
+  refuseConnection(error, socket, { ...refusing(app), targetBytes, fieldsFor })
+}
+
+function refusing({ log, refusals }: FastifyInstance): ConnectionRefusalOptions {
+  return { log, onRefused: (request, refusal) => refusals.tell(request, refusal) }
 }
 
 // What the router refuses before any hook has run: escapes that decode to nothing. Nobody has looked at the framing either.

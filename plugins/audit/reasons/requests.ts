@@ -2,6 +2,12 @@
 import type { ReasonRow } from './row.ts'
 
 export const requests = {
+  gateway_failed: {
+    meaning:
+      'a request was refused because the gateway itself could not serve it (500, 503); `detail` has the code and why',
+    title: 'The gateway could not serve',
+    tone: 'alarm',
+  },
   origin_refused: {
     meaning: 'a cookie request from a page of another origin',
     title: 'Page of another origin refused',
@@ -12,15 +18,25 @@ export const requests = {
     title: 'Not allowed by the route',
     tone: 'plain',
   },
+  request_refused: {
+    meaning: 'a request was refused for a reason that has no word of its own; `detail` has the code and why',
+    title: 'Request refused',
+    tone: 'plain',
+  },
   revocation_unknown: {
     meaning: 'a request was refused because this node could not tell who is revoked',
     title: 'Revocations not known',
     tone: 'alarm',
-    level: 'debug',
   },
   route_limited: {
     meaning: 'a request over the limit of its route',
     title: 'Over the limit of a route',
+    tone: 'notice',
+  },
+  service_failed: {
+    meaning:
+      'a service could not be reached, had no room, or gave no response in time or none that can be passed on (502, 503, 504)',
+    title: 'A service failed',
     tone: 'notice',
   },
   stream_cut: {

@@ -8,8 +8,8 @@ export interface ReasonRow {
   title: string
   /** How serious the operators' page shows it. */
   tone: 'good' | 'plain' | 'notice' | 'alarm'
-  /** Of its log line, `info` when absent: `warn` is what an operator should look at, `debug` what outages.ts sums up. */
-  level?: 'warn' | 'debug'
+  /** Of its log line, `info` when absent: `warn` is what an operator should look at. */
+  level?: 'warn'
   /** For people, in a timeline. A reason without one is no step of a timeline. */
   sentence?: string
   /** What became of a refresh: `rotated` and `retried` give a token, `refused` and `reused` give none. */
@@ -23,6 +23,8 @@ export interface ReasonRow {
    * he brings about himself. True of what administrators did, of how sessions ended, and of alarms.
    */
   lasts?: true
+  /** The request goes on, though not all of what it asked for was given. */
+  goesOn?: true
   /** One session can bring it about again and again. All of it is counted; events are kept of so much a session only. */
   repeats?: true
 }

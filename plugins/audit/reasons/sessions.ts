@@ -7,6 +7,7 @@ export const sessions = {
     title: 'Cookie dropped by the browser',
     tone: 'alarm',
     level: 'warn',
+    goesOn: true,
     sentence: 'The browser dropped the cookie of this sign-in, so the session could not go on after the page was left.',
   },
   hashing_overloaded: {
@@ -47,6 +48,7 @@ export const sessions = {
     title: 'Guessing slowed down',
     tone: 'alarm',
     level: 'warn',
+    goesOn: true,
     lasts: true,
   },
   logout: {

@@ -100,8 +100,8 @@ export class EmbeddedEvents implements EventStore {
 
   async page(filter: EventFilter, { before, after, limit }: EventRange): Promise<EventPage> {
     const [newest, oldest] = [positionOf(before) ?? Number.MAX_SAFE_INTEGER, positionOf(after) ?? -1]
-    const { sid = null, sub = null, reason = null } = filter
-    const query = { newest, oldest, scanLimit, sid, sub, reason, limit }
+    const { sid = null, sub = null, reason = null, requestId = null } = filter
+    const query = { newest, oldest, scanLimit, sid, sub, reason, requestId, limit }
     return this.#database.read(() => {
       const recent = readPage(this.#statements.recent, query)
       if (recent.next !== undefined) return recent
@@ -186,6 +186,7 @@ interface PageQuery {
   sid: string | null
   sub: string | null
   reason: string | null
+  requestId: string | null
   limit: number
 }
 
@@ -205,6 +206,7 @@ function preparePage(database: Database, table: 'events' | 'lastingEvents') {
         SELECT * FROM ${table} WHERE position < :newest AND position > :oldest ORDER BY position DESC LIMIT :scanLimit
       )
       WHERE (:sid IS NULL OR sid = :sid) AND (:sub IS NULL OR sub = :sub) AND (:reason IS NULL OR reason = :reason)
+        AND (:requestId IS NULL OR event ->> 'requestId' = :requestId)
       ORDER BY position DESC LIMIT :limit`),
     // The last event that a page may look at, if there is a full page of them.
     lastScanned: database.prepare(

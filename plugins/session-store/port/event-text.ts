@@ -31,10 +31,11 @@ export function mayMatch(filter: EventFilter, text: string): boolean {
 }
 
 /** Whether an event is what a filter asks for. */
-export function matches({ sid, sub, reason }: EventFilter, event: StoredEvent): boolean {
+export function matches({ sid, sub, reason, requestId }: EventFilter, event: StoredEvent): boolean {
   return (
     (sid === undefined || event.sid === sid) &&
     (sub === undefined || event.sub === sub) &&
-    (reason === undefined || event.reason === reason)
+    (reason === undefined || event.reason === reason) &&
+    (requestId === undefined || event.requestId === requestId)
   )
 }

@@ -25,6 +25,13 @@ export interface StoredEvent {
   actor?: string
   /** A short phrase for operators; never input of a client. */
   detail?: string
+  /** Of a refusal: what its client was shown, and the log has as `reqId`. */
+  requestId?: string
+  method?: string
+  /** The pattern of the route that was met, such as `/orders/*`; never a path. */
+  route?: string
+  /** The instance of a service, where it is known: an origin of the config. */
+  instance?: string
 }
 
 type Always = 'at' | 'node' | 'granted'
@@ -104,6 +111,7 @@ export interface EventFilter {
   sid?: string
   sub?: string
   reason?: string
+  requestId?: string
 }
 
 export interface EventRange {

@@ -44,11 +44,14 @@ function EventRow({ event, isFresh }) {
 }
 
 /** @param {import('../state/wire.ts').EventView} event */
-function moreOf({ generation, token_age_seconds: age, actor, detail }) {
+function moreOf({ generation, token_age_seconds: age, actor, detail, method, route, instance, request_id: id }) {
   const parts = []
   if (generation !== undefined) parts.push(`generation ${generation}`)
   if (age !== undefined) parts.push(`token ${length(age * 1000)} old`)
   if (actor) parts.push(`by ${actor}`)
   if (detail) parts.push(detail)
+  if (method) parts.push(route ? `${method} ${route}` : method)
+  if (instance) parts.push(instance)
+  if (id) parts.push(`request ${id}`)
   return parts.join(' · ')
 }

@@ -19,7 +19,7 @@ export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
       ...adminSchema,
       operationId: 'listEvents',
       summary: 'List events',
-      description: 'What happened, newest first, of all nodes: filtered by session, subject or reason.',
+      description: 'What happened, newest first, of all nodes: filtered by session, subject, reason or request id.',
       querystring: eventsQuery,
       response: { 200: eventPage, ...errorResponses(...adminErrors) },
     },
@@ -56,8 +56,9 @@ export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
   })
 }
 
-async function listEvents(app: FastifyInstance, { before, limit, ...filter }: Static<typeof eventsQuery>) {
-  const page = await app.auditTrail.store.page(filter, { before, limit: Number(limit ?? defaultPageLimit) })
+async function listEvents(app: FastifyInstance, { before, limit, request_id, ...filter }: Static<typeof eventsQuery>) {
+  const asked = { ...filter, ...(request_id !== undefined && { requestId: request_id }) }
+  const page = await app.auditTrail.store.page(asked, { before, limit: Number(limit ?? defaultPageLimit) })
   return { events: page.events.map(eventView), next: page.next ?? null }
 }
 

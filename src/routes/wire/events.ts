@@ -15,6 +15,9 @@ export const eventsQuery = Type.Object(
     sid: Type.Optional(sid),
     sub: Type.Optional(subject),
     reason: Type.Optional(Type.Enum([...reasons], { description: 'A word of the closed list.' })),
+    request_id: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9_-]{1,40}$', description: 'What a refusal showed its client.' }),
+    ),
     before: Type.Optional(place),
     limit: Type.Optional(pageLimit),
   },

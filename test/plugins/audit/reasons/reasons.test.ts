@@ -56,7 +56,7 @@ t.test('log, metrics, page and routes take their columns from the table', async 
   for (const reason of reasons) {
     const [line] = gateway.events(reason)
     const { level }: ReasonRow = reasonTable[reason]
-    if (level !== 'debug') t.equal(levels.get(line?.['level']), level, reason)
+    t.equal(levels.get(line?.['level']), level, reason)
   }
   const metrics = await app.metrics.text()
   for (const reason of reasons) t.match(metrics, new RegExp(`cardea_events_total\\{reason="${reason}"\\} [1-9]`))

@@ -80,6 +80,7 @@ function testPages(t: Test, open: OpenEvents, clock: Clock): void {
         client: 'curl',
       },
       ...{ network: '192.0.2.0/24', tokenAgeSeconds: 7, actor: 'root', detail: '“quoted”\n' },
+      ...{ requestId: 'abc-1', method: 'GET', route: '/orders/*', instance: 'http://127.0.0.1:9' },
     }
     await events.append(batchOf(clock, { events: [eventOf('a'), eventOf('b'), whole] }), limits)
     await events.append(batchOf(clock, { events: [{ ...eventOf('c'), node: 'two' }] }), limits)
@@ -93,6 +94,8 @@ function testPages(t: Test, open: OpenEvents, clock: Clock): void {
     t.match(second, { events: [{ sub: 'b' }, { sub: 'a' }], next: undefined })
     const after = await events.page({}, { after: second.events[0]?.id, limit: 50 })
     t.strictSame(after.events, first.events)
+    t.match(await events.page({ requestId: 'abc-1' }, { limit: 9 }), { events: [{ sub: 'ana' }], next: undefined })
+    t.match(await events.page({ requestId: 'abc' }, { limit: 9 }), { events: [] }, 'no part of one')
   })
 
   t.test('what lasts stays when a flood pushes the rest out, in its place and once', async (t) => {
