@@ -12,6 +12,7 @@ import type { PublishedPart } from './forward/openapi/index.ts'
 export interface SwaggerOptions {
   /** Whether Swagger UI and the document are served, at `/docs` and `/docs/json`. */
   enabled: boolean
+  /** Title, description, version and license of the API. */
   info: ApiInfo
   /** The groups that routes name in their schemas, in the order in which they are shown. */
   tags: { name: string; description: string }[]
@@ -19,7 +20,7 @@ export interface SwaggerOptions {
   cookiePlaces: readonly [CookiePlace, CookiePlace]
   /** Whether some route takes the access token from its cookie. */
   usesAccessCookie: boolean
-  /** What services behind the gateway describe themselves; filled until the app is ready. */
+  /** What services behind the gateway describe themselves; filled until the app is ready; nothing when absent. */
   parts?: readonly PublishedPart[]
 }
 

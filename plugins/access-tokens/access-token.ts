@@ -17,10 +17,13 @@ import { newTokenId } from './token-id.ts'
 import { isInP256Range, readShape } from './token-shape.ts'
 
 export interface AccessTokenOptions {
+  /** Our URL as clients see it: `iss`. */
   issuer: string
   /** Audiences we take tokens for; the first is the default. */
   audiences: readonly string[]
+  /** `client_id` of the tokens. */
   clientId: string
+  /** How long a token is taken, less up to 5 % at random. */
   ttlSeconds: number
   /** Leeway for `exp` and `nbf`, 0 to 60. */
   clockToleranceSeconds: number

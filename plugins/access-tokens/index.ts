@@ -29,14 +29,15 @@ export { adminAudience, isFor, toleratedClockMs } from './claims.ts'
 export { jwksMaxAgeSeconds } from './signing-keys.ts'
 
 export interface AccessTokensPluginOptions extends Omit<AccessTokenOptions, 'clock' | 'verifiedTokensMax'> {
-  /** Newest first. */
+  /** They seal the signing keys; newest first. */
   secrets: readonly Secret[]
-  /** Of new signing keys. */
+  /** ES256, EdDSA, RS256, PS256 or HS256, for new signing keys. */
   alg: SigningAlgorithm
+  /** How often there is a new signing key. */
   rotateEverySeconds: number
   /** Most verified tokens remembered at a time, about 2 KB each; 10,000 when absent. */
   verifiedTokensMax?: number
-  /** Milliseconds; this node's clock when absent. */
+  /** A clock, ms; this node's when absent. */
   clock?: () => number
 }
 

@@ -37,13 +37,13 @@ export interface AuditEvent
 const talkative: ReadonlySet<string> = new Set(['trace', 'debug', 'info'])
 
 export interface AuditOptions {
-  /** This node in events; made of host and process when absent. */
+  /** The name of this node in events; host and process id when absent. */
   node?: string | undefined
   /** How much of an address events keep; 24 and 48 bits when absent. */
   network?: NetworkBits
-  /** Of this node, ms. */
+  /** A clock, ms; this node's when absent. */
   clock?: () => number
-  /** Goes on counting. */
+  /** Counts that go on; new ones when absent. */
   counts?: Counts
 }
 

@@ -20,16 +20,19 @@ declare module 'fastify' {
 }
 
 export interface AuditTrailOptions {
+  /** Said of this node in its heartbeat. */
   version: string
+  /** How many events, and how many entries of a timeline, are kept. */
   limits: EventStoreLimits
+  /** How long access tokens live: the window in which a session may refresh so often. */
   accessTtlSeconds: number
   /** By rule; the others report, at the thresholds of the table of rules. */
   signals: { actions: Partial<Record<RuleName, Action>>; thresholds: Partial<Record<RuleName, number>> }
   /** Each goes on counting: what the recorder loses, and signals by rule that nobody had found before. */
   totals: { readonly lost: RecorderOptions['lost']; readonly signals: Counts }
-  /** Who is told of signals. */
+  /** Who is told of signals; nobody when absent. */
   webhook?: { url: string; secret: string; firstPauseMs?: number } | undefined
-  /** ms */
+  /** This node's clock, ms. */
   clock: () => number
 }
 

@@ -16,7 +16,7 @@ export interface AuthRoutesOptions {
   prefix?: string
   /** Most bytes of a body; 4096 when absent. */
   bodyLimitBytes?: number
-  /** ms; this node's clock when absent. */
+  /** A clock, ms; this node's when absent. */
   clock?: () => number
 }
 

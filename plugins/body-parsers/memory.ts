@@ -18,7 +18,7 @@ declare module 'fastify' {
 }
 
 export interface BodyMemoryOptions {
-  /** Of all bodies together, bytes. */
+  /** Bytes of all bodies that are being read; one address holds a quarter at most. */
   limitBytes: number
 }
 

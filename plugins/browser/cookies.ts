@@ -14,7 +14,7 @@ declare module 'fastify' {
 }
 
 export interface CookiesOptions {
-  /** See `app.usesAccessCookie`; default false. */
+  /** Whether some route takes the access token from a cookie; `false` when absent. */
   usesAccessCookie?: boolean
 }
 

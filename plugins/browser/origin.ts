@@ -16,7 +16,7 @@ declare module 'fastify' {
 }
 
 export interface BrowserOriginOptions {
-  /** The gateway's own origin, as browsers write it. */
+  /** Our own origin, as browsers write it. */
   ownOrigin: string
   /** Other origins whose pages may send cookie requests, exactly as browsers write them. */
   allowedOrigins: string[]

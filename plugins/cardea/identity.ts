@@ -26,6 +26,7 @@ export interface IdentitySettings extends SessionPolicy {
   audiences: readonly string[]
   /** `client_id` of access tokens. */
   clientId: string
+  /** How long an access token lives. */
   accessTtlSeconds: number
   /** Leeway for the times of access tokens, 0 to 60. */
   clockToleranceSeconds: number

@@ -55,7 +55,7 @@ export interface CardeaOptions extends Partial<IdentitySettings>, Pick<AuditOpti
   usesAccessCookie?: boolean
   /** Cost of password hashes; OWASP's when absent. */
   hashingCost?: HashingCost
-  /** This node's clock, ms. */
+  /** A clock, ms. */
   clock?: () => number
 }
 

@@ -20,9 +20,9 @@ export interface ClocksOptions {
   toleranceMs: number
   /** How long after a jump back tokens of before may still be taken, beside the jump itself, ms. */
   tokenLifeMs: number
-  /** Of the app that serves until this one does: whatever made it careful does so here, too. */
+  /** The clocks of the app that serves until this one does, at a reload; nobody's when absent. */
   before?: () => Clocks | undefined
-  /** Between two looks, ms; default 2 s. */
+  /** Between two looks at the clocks, ms; 2000 when absent. */
   lookEveryMs?: number
 }
 

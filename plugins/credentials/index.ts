@@ -26,13 +26,15 @@ declare module 'fastify' {
 }
 
 export interface CredentialsOptions {
-  /** Hashes at a time, and hashes that may wait. */
+  /** Passwords that are hashed at a time. */
   concurrency: number
+  /** Passwords that may wait to be hashed; beyond that 503. */
   queue: number
   /** The URL of this service: no password may be made of its name. */
   issuer: string
-  /** Cost of new hashes; cheaper ones are replaced at the next login. Default: OWASP's. */
+  /** Cost of new hashes; cheaper ones are replaced at the next login; OWASP's when absent. */
   cost?: HashingCost
+  /** A clock, ms; this node's when absent. */
   clock?: () => number
 }
 

@@ -20,9 +20,9 @@ declare module 'fastify' {
 }
 
 export interface LoginLimitOptions extends LoginLimits {
-  /** Newest first; they sign device cookies. */
+  /** They sign device cookies; newest first. */
   secrets: readonly Secret[]
-  /** ms */
+  /** This node's clock, ms. */
   clock: () => number
 }
 

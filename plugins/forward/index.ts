@@ -46,7 +46,7 @@ export interface ForwardedPrefix extends ForwardedRoute {
 }
 
 export interface ForwardOptions {
-  /** This node's, ms, for the windows of limits. */
+  /** A clock, ms, for the windows of limits; this node's when absent. */
   clock?: () => number
 }
 

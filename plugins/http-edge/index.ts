@@ -34,6 +34,8 @@ declare module 'fastify' {
   }
 }
 
+export { OwnHosts } from './own-hosts.ts'
+
 /** Limits of every request; in the config file under `limits`. */
 export interface RequestLimits {
   /** Request line and header fields together. */
@@ -92,7 +94,9 @@ export function serverOptions(limits: RequestLimits) {
 }
 
 export interface RequestGuardOptions {
+  /** Bytes, counts and times, as `serverOptions` takes them. */
   limits: RequestLimits
+  /** The hosts that we answer for. */
   hosts: OwnHosts
 }
 

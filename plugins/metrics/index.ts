@@ -15,7 +15,10 @@ declare module 'fastify' {
   }
 }
 
+export { Totals } from './totals.ts'
+
 export interface MetricsOptions {
+  /** What this process counts; one for all apps of it. */
   totals: Totals
   /** Lines of the process's log that were lost. */
   droppedLogLines: () => number

@@ -15,16 +15,13 @@ declare module 'fastify' {
 export interface RevocationOptions {
   /** The longest an access token is honoured by right after it was issued: its life and the verifier's leeway, s. */
   keepForSeconds: number
-  /** Of the app that serves until this one does: what it knows to be revoked is known here, too. */
+  /** What the app knows that serves until this one does, at a reload; nothing when absent. */
   before?: () => RevocationState | undefined
   /** When the log has been silent for longer, this node no longer knows, ms. */
   maxStalenessMs: number
   /** What to do then: refuse (503), or honour tokens until they expire. */
   onStale: 'reject' | 'serve'
-  /**
-   * Hears whatever is revoked, here or elsewhere, once, when this app learns of it. It must neither throw nor wait.
-   * @param isFresh it was just written; else it was loaded, at start or after a gap
-   */
+  /** Hears of each revocation once, and whether it is fresh or was loaded; must neither throw nor wait; nobody when absent. */
   onLearned?: (revocation: RevocationEntry, isFresh: boolean) => void
 }
 

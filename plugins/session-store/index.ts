@@ -19,14 +19,19 @@ declare module 'fastify' {
   }
 }
 
+export { deriveSecrets } from '../keys/secrets.ts'
+export { openStore } from './open-store.ts'
+
 export interface SessionStoreOptions {
+  /** An open store; see `openStore`. */
   store: Store
-  /** Whoever opened it closes it, after this app. */
+  /** Whether its opener closes the store, not this app; `false` when absent. */
   storeIsLent?: boolean
-  /** Newest first. */
+  /** They sign refresh tokens; newest first. */
   secrets: readonly Secret[]
+  /** Lives, grace and limits of sessions; see `cardea`. */
   policy: SessionPolicy
-  /** Rotations of one session; without limit when absent. */
+  /** Rotations of one session; any number when absent. */
   refreshLimit?: EvenLimitOptions | undefined
 }
 

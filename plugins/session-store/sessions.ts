@@ -27,7 +27,9 @@ import { type RetryBinding, retryViolation } from './retry-binding.ts'
 export interface SessionPolicy {
   /** How long a superseded token is honoured, ms. */
   graceMs: number
+  /** How long a session may go without a rotation. */
   idleTtlSeconds: number
+  /** How long a session lives, whatever happens. */
   absoluteTtlSeconds: number
   /** Live sessions a subject may have. */
   maxSessions: number

@@ -14,6 +14,7 @@ declare module 'fastify' {
 export interface TracingOptions {
   /** Said of this service where OTEL_SERVICE_NAME says nothing. */
   serviceName: string
+  /** The version of this service in its spans. */
   version: string
 }
 

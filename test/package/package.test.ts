@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { npmEnvironment, processEnvironment } from '../support/processes/process-environment.ts'
 import { sharedRedis } from '../support/redis/server.ts'
+import { keepsItsPromises, shelfExamples } from '../support/shelf-examples.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -27,6 +28,9 @@ const types = `@types/node@${manifest.devDependencies['@types/node']}`
 const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
 await npm(['install', ...flags, `./cardea-${manifest.version}.tgz`, types], folder)
 cpSync(join(root, 'test/package/app/app.ts'), join(folder, 'app.ts'))
+const secret = { APP_SECRET: 'a secret for tests that is long enough to be one' }
+const examples = Object.entries({ 'whole.ts': shelfExamples()[0], 'each.ts': shelfExamples()[1] })
+for (const [file, { program }] of examples) writeFileSync(join(folder, file), program)
 
 /** Starts a program of the folder and gives the first address that it prints. */
 async function startInFolder(t: Test, args: string[], env: Record<string, string>): Promise<string> {
@@ -44,9 +48,7 @@ async function startInFolder(t: Test, args: string[], env: Record<string, string
 }
 
 async function livesThroughASession(t: Test, store: string): Promise<void> {
-  const url = await startInFolder(t, ['app.ts', store], {
-    APP_SECRET: 'a secret for tests that is long enough to be one',
-  })
+  const url = await startInFolder(t, ['app.ts', store], secret)
   const post = (path: string, body: object, headers: object = {}) =>
     fetch(url + path, {
       method: 'POST',
@@ -69,11 +71,19 @@ async function livesThroughASession(t: Test, store: string): Promise<void> {
 
 t.test('an app of somebody else’s is right by the types that come along, and they are right themselves', async (t) => {
   const compilerOptions = { module: 'nodenext', target: 'es2024', types: ['node'], strict: true, skipLibCheck: false }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }))
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions, files: ['app.ts', 'whole.ts', 'each.ts'] }),
+  )
   const { stdout } = await run(join(root, 'node_modules/.bin/tsc'), ['--noEmit', '-p', folder], folder).catch(
     (error) => error,
   )
   t.equal(stdout, '')
+})
+
+t.test('the examples of plugins/README.md do what their comments say, as a stranger copies them', async (t) => {
+  for (const [file, { promises }] of examples)
+    await keepsItsPromises(t, await startInFolder(t, [file], secret), promises)
 })
 
 t.test('it lives through a session on the embedded store', (t) => livesThroughASession(t, join(folder, 'app.db')))
