@@ -117,26 +117,18 @@ function guardRequest(
   done: HookHandlerDoneFunction,
 ): void {
   inTurn(request.raw, reply.raw, () => {
-    const unrouted = problemOf(limits, hosts, request, reply)
-    if (unrouted === undefined) done()
-    else done(unrouted)
+    let refusal: Error | undefined
+    try {
+      checkRequest(limits, request, reply)
+      checkHost(hosts, request)
+    } catch (error) {
+      refusal = error instanceof Error ? error : new Error(String(error))
+      // Its response says that the connection ends.
+      if (error instanceof Problem && error.headers['connection'] === 'close') ended.add(request.raw.socket)
+    }
+    if (refusal === undefined) done()
+    else done(refusal)
   })
-}
-
-function problemOf(
-  limits: RequestLimits,
-  hosts: OwnHosts,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Error | undefined {
-  try {
-    checkRequest(limits, request, reply)
-    checkHost(hosts, request)
-    return undefined
-  } catch (unrouted) {
-    if (isLast(unrouted)) ended.add(request.raw.socket)
-    return unrouted instanceof Error ? unrouted : new Error(String(unrouted))
-  }
 }
 
 function checkRequest(limits: RequestLimits, request: FastifyRequest, reply: FastifyReply): void {
@@ -172,11 +164,6 @@ function isOfOtherProtocol({ socket, method, url, headers, httpVersionMinor }: I
 function checkHost(hosts: OwnHosts, request: FastifyRequest): void {
   if (hosts.has(request.host) || request.routeOptions.config?.anyHost === true) return
   throw problem('misdirected_request', { detail: 'host_unknown' })
-}
-
-// Whether its response says that the connection ends.
-function isLast(unrouted: unknown): boolean {
-  return unrouted instanceof Problem && unrouted.headers['connection'] === 'close'
 }
 
 // Node's parser stops behind such a request, even where nobody switches, and loses what arrived together with it: what comes

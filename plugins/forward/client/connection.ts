@@ -168,15 +168,13 @@ export class Connection implements ResponseSink, Listed {
   #afterRead(buffer: Buffer, usedBytes: number, bytes: number): void {
     if (this.#switched !== undefined) this.#handOver(this.#switched, buffer.subarray(usedBytes, bytes))
     else if (this.#call !== undefined) this.#call.onReadEnd?.()
-    else if (!this.isClosed) this.#release(usedBytes < bytes)
-  }
-
-  // The response is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
-  #release(hasExcess: boolean): void {
-    this.#goOn()
-    const isHalfSent = this.#body !== undefined || (this.#socket?.writableLength ?? 0) > 0
-    if (hasExcess || !this.#keepsAlive || isHalfSent) this.#end()
-    else this.#keeper.onIdle(this)
+    else if (!this.isClosed) {
+      // The response is over. What stands behind it was asked for by nobody; half a request leaves no room for another.
+      this.#goOn()
+      const isHalfSent = this.#body !== undefined || (this.#socket?.writableLength ?? 0) > 0
+      if (usedBytes < bytes || !this.#keepsAlive || isHalfSent) this.#end()
+      else this.#keeper.onIdle(this)
+    }
   }
 
   #handOver(head: ResponseHead, first: Buffer): void {

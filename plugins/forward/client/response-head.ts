@@ -83,8 +83,10 @@ const eventStream = /^text\/event-stream\s*(?:;|$)/i
 
 /** Whether a text may stand as a field's value (RFC 9110 section 5.5), a character a byte. */
 export function isFieldValue(text: string): boolean {
-  return !/[^\t\x20-\x7e\x80-\xff]/.test(text)
+  return !noFieldValue.test(text)
 }
+
+const noFieldValue = /[^\t\x20-\x7e\x80-\xff]/
 
 function endOfLine(text: string, from: number): number {
   const end = text.indexOf('\r\n', from)
@@ -109,16 +111,12 @@ function fieldName(name: string): string {
 function fieldValue(text: string, from: number, to: number): string {
   let start = from
   let end = to
-  while (start < end && isBlank(text.charCodeAt(start))) start += 1
+  while (start < end && (text.charCodeAt(start) === 0x20 || text.charCodeAt(start) === 0x09)) start += 1
   // A tab at the end stays: parsers differ about it, and where it would matter the value is then refused.
   while (end > start && text.charCodeAt(end - 1) === 0x20) end -= 1
   const value = text.slice(start, end)
-  if (!isFieldValue(value)) throw new ResponseError('field_value')
+  if (noFieldValue.test(value)) throw new ResponseError('field_value')
   return value
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09
 }
 
 function checkFields(head: ResponseHead): void {

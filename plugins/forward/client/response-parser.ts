@@ -132,7 +132,9 @@ export class ResponseParser {
     }
     this.#releaseHeld()
     this.#headBytes += bytes
-    this.#takeSection(whole.toString('latin1', 0, bytes))
+    const text = whole.toString('latin1', 0, bytes)
+    if (this.#next === trailers) this.#finish(parseFields(text))
+    else this.#take(parseHead(text))
     return at + bytes + (isEmpty ? 2 : 4) - heldBytes
   }
 
@@ -152,11 +154,6 @@ export class ResponseParser {
   #releaseHeld(): void {
     this.#held = noBytes
     this.#heldBytes = 0
-  }
-
-  #takeSection(text: string): void {
-    if (this.#next === trailers) this.#finish(parseFields(text))
-    else this.#take(parseHead(text))
   }
 
   #take(received: ResponseHead): void {

@@ -74,7 +74,10 @@ export function readRecord(sid: string, record: Buffer): Session {
   const head = record.readUInt16BE(0)
   const generation = record.readUInt32BE(2)
   const createdAt = record.readUIntBE(6, 6)
-  const rotations = Math.min(generation, rememberedRotations)
+  const rotatedAt: number[] = []
+  for (let i = 0; i < Math.min(generation, rememberedRotations); i += 1) {
+    rotatedAt.push(createdAt + record.readUIntBE(20 + 5 * i, 5))
+  }
   return {
     sid,
     generation,
@@ -82,7 +85,7 @@ export function readRecord(sid: string, record: Buffer): Session {
     createdAt,
     absoluteExpirySeconds: record.readUInt32BE(12),
     idleTtlSeconds: record.readUInt32BE(16),
-    rotatedAt: Array.from({ length: rotations }, (_, i) => createdAt + record.readUIntBE(20 + 5 * i, 5)),
+    rotatedAt,
     ...readDetails(record.subarray(stateBytes)),
   }
 }
@@ -111,18 +114,22 @@ export function toRevocation({ sid, sub, revokedAt, endReason }: Tombstone): Ses
 
 type Details = Pick<Session, 'sub' | 'userRevision' | 'ip' | 'scope' | 'device' | 'roles' | 'amr' | 'inCookie'>
 
+// In the order of writeDetails.
 function readDetails(details: Buffer): Details {
   const reader = new DetailsReader(details)
-  // Evaluated in this order, which is the one of writeDetails.
-  return {
-    sub: reader.subject(),
-    userRevision: reader.revision(),
-    ip: reader.address(),
-    scope: reader.text(),
-    device: reader.text(),
-    roles: reader.list(),
-    ...reader.methods(),
-  }
+  const sub = reader.bytes(reader.byte()).toString()
+  const shortRevision = reader.byte()
+  const userRevision = shortRevision === longRevision ? reader.bytes(4).readUInt32BE(0) : shortRevision
+  const addressHead = reader.byte()
+  const ip = addressHead === ipv4Mark ? reader.bytes(4).join('.') : reader.text(addressHead)
+  const scope = reader.text()
+  const device = reader.text()
+  const roles = reader.list()
+  const methodsHead = reader.byte()
+  const methodCount = methodsHead & ~inCookieBit
+  const amr = methodCount === passwordOnly ? ['pwd'] : reader.list(methodCount)
+  const granted = { sub, userRevision, ip, scope, device, roles, amr }
+  return (methodsHead & inCookieBit) === 0 ? granted : { ...granted, inCookie: true }
 }
 
 class DetailsReader {
@@ -133,43 +140,25 @@ class DetailsReader {
     this.#details = details
   }
 
-  subject(): string {
-    return this.#bytes(this.#byte()).toString()
+  byte(): number {
+    this.#at += 1
+    return this.#details.readUInt8(this.#at - 1)
   }
 
-  revision(): number {
-    const head = this.#byte()
-    return head === longRevision ? this.#bytes(4).readUInt32BE(0) : head
-  }
-
-  address(): string {
-    const head = this.#byte()
-    return head === ipv4Mark ? this.#bytes(4).join('.') : this.text(head)
-  }
-
-  text(head = this.#byte()): string {
-    return this.#bytes(head < 0x80 ? head : (head - 0x80) * 256 + this.#byte()).toString()
-  }
-
-  list(length = this.#byte()): string[] {
-    return Array.from({ length }, () => this.text())
-  }
-
-  methods(): Pick<Session, 'amr' | 'inCookie'> {
-    const head = this.#byte()
-    const count = head & ~inCookieBit
-    const amr = count === passwordOnly ? ['pwd'] : this.list(count)
-    return (head & inCookieBit) === 0 ? { amr } : { amr, inCookie: true }
-  }
-
-  #byte(): number {
-    return this.#bytes(1).readUInt8(0)
-  }
-
-  #bytes(length: number): Buffer {
+  bytes(length: number): Buffer {
     const from = this.#at
     this.#at += length
     return this.#details.subarray(from, this.#at)
+  }
+
+  text(head = this.byte()): string {
+    return this.bytes(head < 0x80 ? head : (head - 0x80) * 256 + this.byte()).toString()
+  }
+
+  list(length = this.byte()): string[] {
+    const texts: string[] = []
+    for (let i = 0; i < length; i += 1) texts.push(this.text())
+    return texts
   }
 }
 

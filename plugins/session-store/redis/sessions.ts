@@ -92,8 +92,22 @@ export class RedisSessions implements SessionStore {
   async #rotate({ sid, generation, issuedAtSeconds }: Presented, graceMs: number): Promise<RotateOutcome> {
     const parts = this.#parts(sid)
     if (!parts) return { outcome: 'unknown' }
-    const args = [parts.field, generation, issuedAtSeconds, graceMs]
-    const [word, record, why] = await this.#decide(parts, args, issuedAtSeconds)
+    const decide = (activated: number) =>
+      this.#verbs.writePrepared(scripts.rotate, [parts.subject, parts.tombstone], (prepared) => [
+        parts.field,
+        generation,
+        issuedAtSeconds,
+        graceMs,
+        prepared,
+        activated,
+      ])
+    let reply = await decide(0)
+    // A token that is ahead of the store is checked once more when the store may have lost writes: healing is rare, and in a
+    // Cluster the epochs lie in another slot than the session.
+    if (String(reply[0]) === 'ahead' && (await this.#options.epochs.mayBeLost(issuedAtSeconds))) {
+      reply = await decide(maxLostGenerations)
+    }
+    const [word, record, why] = reply
     if (!record) return { outcome: 'unknown' }
     const outcome = oneOf(word, rotateWords)
     switch (outcome) {
@@ -114,17 +128,6 @@ export class RedisSessions implements SessionStore {
       case 'user_changed':
         return this.#endedOutcome(outcome, readTombstone(sid, record), parts.subject)
     }
-  }
-
-  // A token that is ahead of the store is checked once more when the store may have lost writes: healing is rare, and in a
-  // Cluster the epochs lie in another slot than the session.
-  async #decide(parts: SidParts, args: readonly Argument[], issuedAtSeconds: number): Promise<Buffer[]> {
-    const keys = [parts.subject, parts.tombstone]
-    const decide = (activated: number) =>
-      this.#verbs.writePrepared(scripts.rotate, keys, (prepared) => [...args, prepared, activated])
-    const reply = await decide(0)
-    if (String(reply[0]) !== 'ahead' || !(await this.#options.epochs.mayBeLost(issuedAtSeconds))) return reply
-    return decide(maxLostGenerations)
   }
 
   async read(sid: string): Promise<Session | undefined> {

@@ -52,24 +52,19 @@ export class RedisVerbs {
    * A verb that may end sessions: the log and the not-before are its last keys, where a script may reach them.
    * @throws StoreUnavailable
    */
-  async write(script: Script, keys: string[], args: readonly Argument[], deadlineMs?: number): Promise<Buffer[]> {
+  write(script: Script, keys: string[], args: readonly Argument[], deadlineMs?: number): Promise<Buffer[]> {
     const { names, keepLogMs, isCluster } = this.#options
     if (!isCluster) keys.push(names.revocations, names.notBefore)
-    const reply = await this.#run(script, keys, [this.now(), keepLogMs, ...args], deadlineMs)
-    if (saysNothing(reply)) await this.#options.identity.assertSame()
-    return reply
+    return this.#run(script, keys, [this.now(), keepLogMs, ...args], deadlineMs)
   }
 
   /**
    * A verb that only shows sessions.
    * @throws StoreUnavailable
    */
-  async show(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
-    const { names, isCluster } = this.#options
-    if (!isCluster) keys.push(names.notBefore)
-    const reply = await this.#run(script, keys, args)
-    if (saysNothing(reply)) await this.#options.identity.assertSame()
-    return reply
+  show(script: Script, keys: string[], args: readonly Argument[]): Promise<Buffer[]> {
+    if (!this.#options.isCluster) keys.push(this.#options.names.notBefore)
+    return this.#run(script, keys, args)
   }
 
   async #run(
@@ -78,11 +73,14 @@ export class RedisVerbs {
     args: readonly Argument[],
     deadlineMs?: number,
   ): Promise<Buffer[]> {
+    const { link, identity, alarms } = this.#options
     try {
-      return readReply(await this.#options.link.run(script, keys, args, deadlineMs))
+      const reply = readReply(await link.run(script, keys, args, deadlineMs))
+      if (saysNothing(reply)) await identity.assertSame()
+      return reply
     } catch (error) {
       if (saysUnreadable(error)) {
-        this.#options.alarms.tell(
+        alarms.tell(
           keys[0] ?? '',
           `A session in ${keys[0]} cannot be read, and its client is refused: another version wrote it, a part of it was lost, or ` +
             'somebody else writes into this Redis. End the session, or all of its subject (docs/redis.md).',
