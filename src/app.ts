@@ -19,7 +19,7 @@ import { registerIdentity } from '../plugins/cardea/identity.ts'
 import clientAddress from '../plugins/clients/address.ts'
 import type { HashingCost } from '../plugins/credentials/password.ts'
 import errors from '../plugins/errors/index.ts'
-import forward from '../plugins/forward/index.ts'
+import forward, { methodsOf } from '../plugins/forward/index.ts'
 import type { CompiledDocument, PublishedPart } from '../plugins/forward/openapi/index.ts'
 import requestGuard, { serverOptions } from '../plugins/http-edge/index.ts'
 import { OwnHosts } from '../plugins/http-edge/own-hosts.ts'
@@ -181,7 +181,7 @@ async function registerRoutes(
   await app.register(authRoutes, { bodyLimitBytes: limits.loginBodyBytes, clock })
   await app.register(admin, { bodyLimitBytes: limits.bodyBytes, maxAgeSeconds: config.adminMaxAgeSeconds })
   await app.register(metricsRoute, { token: config.metrics.token })
-  await app.register(verify, config.verify)
+  await app.register(verify, { ...config.verify, methods: methodsOf(routes) })
   await app.register(ops, { enabled: config.ops })
   await app.register(home, { docs: config.docs, ops: config.ops, isTaken: routes.some(({ prefix }) => prefix === '/') })
   const onPublished = config.docs ? (part: PublishedPart) => void parts.push(part) : undefined
@@ -190,11 +190,10 @@ async function registerRoutes(
 
 // Of preflights; what lets a page read other responses, plugins/browser/cors.ts adds.
 function corsOptions(config: Config): FastifyCorsOptions {
-  const methodsOfRoutes = config.routes.flatMap(({ methods }) => Object.keys(methods ?? {}))
   return {
     origin: config.allowedOrigins,
     credentials: true,
-    methods: [...new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', ...methodsOfRoutes])],
+    methods: methodsOf(config.routes).filter((method) => method !== 'OPTIONS'),
     maxAge: 600,
     // An OPTIONS that is no preflight is a request like any other.
     strictPreflight: false,

@@ -2,13 +2,8 @@
 // request may be sent again, and does neither itself.
 import type { ErrorCode } from '../errors/index.ts'
 import type { CallFailure } from './client/call.ts'
+import { idempotentMethods, safeMethods } from './route/methods.ts'
 import type { Upload } from './upload.ts'
-
-// RFC 9112 section 9.3.1: a kept connection may be closed by the service just as the next request is on its way. A request that
-// asks for no change and has no body is then sent once more; a proxy MUST NOT do so for others (RFC 9110 section 9.2.2).
-export const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
-/** RFC 9110 section 9.2.2. */
-const idempotentMethods: ReadonlySet<string> = new Set([...safeMethods, 'PUT', 'DELETE'])
 
 /**
  * Whether a request may be sent to another instance: only what is idempotent, while nothing of it has left or its body is still

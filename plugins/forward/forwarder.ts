@@ -4,13 +4,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { networkOf } from '../clients/network.ts'
 import { schemeOf } from '../clients/scheme.ts'
 import { problem } from '../errors/index.ts'
+import { destinationOf, hasDestination, replaceDestination } from './destination.ts'
 import { Exchange } from './exchange.ts'
 import { requestFields } from './headers/forwarded.ts'
 import { takesTrailers } from './headers/hints-and-trailers.ts'
 import type { DocumentedOperation } from './openapi/compile.ts'
 import { checkParameters, hasBody } from './openapi/validate-request.ts'
-import { type CompiledRoute, coversTarget, type ForwardedMethod, isReserved, upstreamTarget } from './route/compile.ts'
+import { type CompiledRoute, coversTarget, isReserved, upstreamTarget } from './route/compile.ts'
 import { takePlace } from './route/places.ts'
+import { type MethodPolicies, policyOf } from './route/policies.ts'
+import type { PolicyConfig } from './route/policy-schema.ts'
 import { RateLimit } from './route/rate-limit.ts'
 import type { Upstreams } from './upstream/upstreams.ts'
 import { admitHandshake, openTunnel } from './websocket/upgrade.ts'
@@ -119,9 +122,13 @@ export class Forwarder {
     const { credential, policies } = this.#route
     // By a handshake a page gets a connection both ways, and nobody navigates with one.
     const accepted = request.websocketUpgrade === null ? credential : { ...credential, isRead: false }
-    // Boundary: Fastify declares this route for these methods and no others.
-    if (documented === undefined) this.#app.authorize(request, policies[request.method as ForwardedMethod], accepted)
+    if (documented === undefined) this.#app.authorize(request, policyFor(policies, request.method), accepted)
     else for (const policy of documented.operation.parts.policies) this.#app.authorize(request, policy, accepted)
+  }
+
+  #destinationOf({ method, raw }: FastifyRequest): string | undefined {
+    const { policyLookup, browserOrigins } = this.#app
+    return destinationOf(method, raw.rawHeaders, { policyLookup, hosts: browserOrigins.hosts, route: this.#route })
   }
 
   #countUse(request: FastifyRequest, limit: RateLimit): void {
@@ -151,6 +158,7 @@ export class Forwarder {
       identity: access,
     })
     if (raw.headers.te !== undefined && takesTrailers(raw)) fields.push('te', 'trailers', 'connection', 'te')
+    if (hasDestination(request.method)) replaceDestination(fields, this.#destinationOf(request))
     const { assertion } = this.#route
     if (assertion !== undefined && access !== null) {
       fields.push('x-auth-assertion', this.#app.assertions.about(access, assertion))
@@ -164,6 +172,13 @@ export class Forwarder {
 function isAllowedPreflight({ method, headers }: FastifyRequest, reply: FastifyReply): boolean {
   if (method !== 'OPTIONS' || headers['access-control-request-method'] === undefined) return false
   return reply.getHeader('access-control-allow-origin') !== undefined
+}
+
+// Every route is declared for each method that any route takes; see methodsOf.
+function policyFor(policies: MethodPolicies, method: string): PolicyConfig {
+  const policy = policyOf(policies, method)
+  if (policy !== undefined) return policy
+  throw problem('method_not_allowed', { headers: { allow: Object.keys(policies).sort().join(', ') } })
 }
 
 /** Whose limit and whose share a request counts for. */

@@ -16,6 +16,8 @@ import { endTunnels } from './websocket/upgrade.ts'
 export { identityOf } from './headers/forwarded.ts'
 export type { CompiledRoute, ForwardedMethod, PolicyConfig, RouteConfig } from './route/compile.ts'
 export { compileRoutes, forwardedMethods, reservedPrefixes, routeSchema, routeViolations } from './route/compile.ts'
+export { takeMethods } from './route/methods.ts'
+export { methodsOf } from './route/policies.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

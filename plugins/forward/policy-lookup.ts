@@ -6,7 +6,7 @@ import { foldedCase, isPlain, looseReading } from './loose-reading.ts'
 import type { DocumentedOperation } from './openapi/compile.ts'
 import { PathTemplate } from './openapi/template.ts'
 import { type CompiledRoute, coveringRoute, coversTarget, isReserved, reservedPrefixes } from './route/compile.ts'
-import type { ForwardedMethod } from './route/schema.ts'
+import { policyOf } from './route/policies.ts'
 
 export interface Covered {
   route: CompiledRoute
@@ -54,12 +54,15 @@ export class PolicyLookup {
    * @param target origin-form, canonical
    * @returns undefined for what is the gateway's own or nobody's
    */
-  of(target: string, method: ForwardedMethod): Covered | undefined {
+  of(target: string, method: string): Covered | undefined {
     const route = coveringRoute([...this.#forms.keys()], target)
     if (route === undefined) return undefined
     const path = decoded(pathOf(target))
     if (path === undefined || this.isAmbiguous(route, target, method)) return { route, policies: undefined }
-    if (route.openapi === undefined) return { route, policies: [route.policies[method]] }
+    if (route.openapi === undefined) {
+      const policy = policyOf(route.policies, method)
+      return { route, policies: policy && [policy] }
+    }
     const forms = (this.#forms.get(route) ?? []).filter((one) => one.method === method && one.template.matches(path))
     return { route, policies: forms.length === 0 ? undefined : forms.flatMap(({ policies }) => policies) }
   }
@@ -73,9 +76,9 @@ export class PolicyLookup {
    */
   isAmbiguous(route: CompiledRoute, target: string, method: string): boolean {
     const { prefix, deeper, isSmall } = this.#placeOf(route)
-    // Without anything below it, a prefix can only be left by what is decoded twice.
+    // Without anything below it, a prefix can only be left by what is decoded twice, or once more than the router does.
     const isAlone = deeper.length === 0 && route.openapi === undefined
-    if (isAlone ? !target.includes('%25') : isSmall && isPlain(target)) return false
+    if (isAlone ? !decodesTwice.test(target) : isSmall && isPlain(target)) return false
     const path = pathOf(target)
     const loose = looseReading(path)
     if (loose === undefined || !coversTarget(prefix, loose)) return true
@@ -113,6 +116,9 @@ export class PolicyLookup {
     return place
   }
 }
+
+// `%` itself, and the slash that a route lets through.
+const decodesTwice = /%2[5fF]/
 
 function pathOf(target: string): string {
   return target.split('?', 1)[0] ?? ''

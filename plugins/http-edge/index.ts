@@ -29,8 +29,13 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The handler streams the request body itself, and sends 100 Continue when it begins to read. */
     streamsBody?: boolean
-    /** Answers whatever the Host: it is asked by machines that know addresses only, or checks the host itself. */
+    /**
+     * Answers whatever the Host, and requests of HTTP/1.0 without one: it is asked by machines that know addresses only, or checks the
+     * host itself.
+     */
     anyHost?: boolean
+    /** Takes slashes that are escaped (`%2F`) as a part of a segment, and lets no policy be split by them. */
+    encodedSlashes?: boolean
   }
 }
 
@@ -137,14 +142,19 @@ function checkRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   if (ended.has(raw.socket)) throw unframed('after_end')
   if (isOfOtherProtocol(raw)) throw unframed('protocol')
   endAfterUpgrade(raw, reply)
-  const fields = checkFields(raw, limits.headerCount)
+  const config = request.routeOptions.config ?? {}
+  const fields = checkFields(raw, limits.headerCount, config.anyHost === true)
   const target = raw.url ?? ''
   if (target.length > limits.targetBytes) throw problem('target_too_long')
-  if (!methods.has(request.method)) throw problem('method_not_implemented')
-  if (!isHost(fields.host)) throw unframed('host_malformed')
-  const result = checkTarget(target, fields.host)
+  // Of a method that some route names, every route decides by itself.
+  if (request.is404 && !methods.has(request.method)) throw problem('method_not_implemented')
+  if (fields.host !== undefined && !isHost(fields.host)) throw unframed('host_malformed')
+  const result = checkTarget(target, fields.host ?? '')
   if (result.outcome === 'refused') throw problem('path_not_canonical', { detail: result.detail })
-  // From here on the target has origin-form, whichever form it came in.
+  if (result.outcome === 'slashed' && config.encodedSlashes !== true) {
+    throw problem('path_not_canonical', { detail: 'path_escaped_separator' })
+  }
+  // From here on the target has origin-form and no needless escape, however it came. The router decodes, so it has matched the same.
   if (result.target !== target) raw.url = result.target
   if (fields.expectation !== undefined) checkExpectation(raw, fields.expectation)
   if (fields.upgrade !== undefined) checkUpgrade(request, fields.upgrade)

@@ -5,7 +5,8 @@ import { type Problem, problem } from '../errors/index.ts'
 
 /** Fields that decide about framing and routing, as they stood in the message: Node's own view drops repeats. */
 export interface CheckedFields {
-  host: string
+  /** Undefined in HTTP/1.0 alone, where it may be missing. */
+  host: string | undefined
   expectation: string | undefined
   upgrade: string | undefined
 }
@@ -13,9 +14,10 @@ export interface CheckedFields {
 /**
  * Reads the fields that decide about framing and routing.
  * @param maxFields how many fields a request may have
+ * @param mayLackHost whether one of HTTP/1.0 may have no Host (RFC 9112 section 3.2 demands it of HTTP/1.1)
  * @throws {Problem} `headers_too_large`; `invalid_request` for a missing, repeated or malformed one, which ends the connection
  */
-export function checkFields(raw: IncomingMessage, maxFields: number): CheckedFields {
+export function checkFields(raw: IncomingMessage, maxFields: number, mayLackHost = false): CheckedFields {
   const { rawHeaders } = raw
   if (rawHeaders.length > maxFields * 2) throw problem('headers_too_large', { detail: 'header_count' })
   let host: string | undefined
@@ -44,7 +46,7 @@ export function checkFields(raw: IncomingMessage, maxFields: number): CheckedFie
         break
     }
   }
-  if (host === undefined) throw unframed('host_missing')
+  if (host === undefined && !(mayLackHost && raw.httpVersionMinor === 0)) throw unframed('host_missing')
   const detail = framingViolation(raw, coding, length)
   if (detail !== undefined) throw unframed(detail)
   return { host, expectation, upgrade }

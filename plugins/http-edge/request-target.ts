@@ -1,8 +1,13 @@
-// The canonical form of a request target, decided on the raw bytes the client sent, before anything decodes them. It never
-// repairs a target: what was matched is what is sent, or nothing is.
+// The canonical form of a request target, decided on the raw bytes the client sent, before anything decodes them. Escapes that
+// nobody needs are taken out (RFC 3986 section 6.2.2.2); nothing else is repaired: what was matched is what is sent, or nothing is.
 
-/** What a request target is: canonical (its origin-form), or not (why, for the log). */
-export type CheckedTarget = { outcome: 'canonical'; target: string } | { outcome: 'refused'; detail: string }
+/**
+ * What a request target is: canonical, `slashed` (canonical but for slashes that are escaped, which only a route takes that asks for
+ * them), both in origin-form; or neither (why, for the log).
+ */
+export type CheckedTarget =
+  | { outcome: 'canonical' | 'slashed'; target: string }
+  | { outcome: 'refused'; detail: string }
 
 /**
  * Judges the target of a request line.
@@ -16,8 +21,25 @@ export function checkTarget(raw: string, host: string): CheckedTarget {
   const target = raw.charCodeAt(0) === slash ? raw : originForm(raw, host)
   if (target === undefined) return { outcome: 'refused', detail: 'target_form' }
   const detail = faultOf(target)
-  return detail === undefined ? { outcome: 'canonical', target } : { outcome: 'refused', detail }
+  if (detail !== undefined) return { outcome: 'refused', detail }
+  return target.includes('%') ? withoutNeedlessEscapes(target) : { outcome: 'canonical', target }
 }
+
+// RFC 3986 section 6.2.2.2: `%7E` is `~` to everybody. A slash that is escaped ends a segment to some services and not to others, so
+// dots beside one are dots beside a slash. The query is the service's own language.
+function withoutNeedlessEscapes(target: string): CheckedTarget {
+  const end = target.indexOf('?')
+  const path = end === -1 ? target : target.slice(0, end)
+  const plainPath = path.replace(needlessEscape, (text) => String.fromCharCode(Number.parseInt(text.slice(1), 16)))
+  if (dotSegment.test(plainPath)) return { outcome: 'refused', detail: 'path_dot_segment' }
+  const outcome = escapedSlash.test(plainPath) ? 'slashed' : 'canonical'
+  return { outcome, target: end === -1 ? plainPath : plainPath + target.slice(end) }
+}
+
+// Of an unreserved character.
+const needlessEscape = /%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)/gi
+const escapedSlash = /%2F/i
+const dotSegment = /(?:\/|%2F)\.\.?(?=\/|%2F|$)/i
 
 /**
  * What keeps an origin-form target from being canonical.
@@ -63,7 +85,6 @@ const dot = 0x2e
 // RFC 3986 section 3.3: pchar, less `;` (path parameters are read differently everywhere), and with `[ ] | ^`, which
 // browsers leave bare. `/`, `%` and `?` are handled one by one; `\`, `#`, blanks, controls and non-ASCII are refused.
 const plain = tableOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@[]|^")
-const unreserved = tableOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~')
 
 function tableOf(characters: string): Uint8Array {
   const table = new Uint8Array(256)
@@ -96,8 +117,8 @@ function dotsOnly(target: string, start: number, end: number): boolean {
   return target.charCodeAt(start) === dot && target.charCodeAt(end - 1) === dot
 }
 
-// An escape must be needed (not of an unreserved character) and harmless (no separator, no control, no byte that UTF-8
-// never has): an overlong or doubled spelling of `/` or `.` is some service's `/` or `.`.
+// An escape must be harmless (no backslash, no control, no byte that UTF-8 never has): an overlong or doubled spelling of `/` or `.`
+// is some service's `/` or `.`.
 function escapeViolation(target: string, at: number): string | undefined {
   const high = hexValue(target.charCodeAt(at + 1))
   const low = hexValue(target.charCodeAt(at + 2))
@@ -105,8 +126,7 @@ function escapeViolation(target: string, at: number): string | undefined {
   const byte = high * 16 + low
   if (byte < 0x21 && byte !== 0x20) return 'path_escaped_control'
   if (byte === 0x7f) return 'path_escaped_control'
-  if (byte === slash || byte === 0x5c) return 'path_escaped_separator'
-  if (unreserved[byte] === 1) return 'path_needless_escape'
+  if (byte === 0x5c) return 'path_escaped_separator'
   return byte === 0xc0 || byte === 0xc1 || byte > 0xf4 ? 'path_bad_escape' : undefined
 }
 

@@ -63,7 +63,9 @@ function withFreeKeys(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(withFreeKeys)
   if (!isRecord(node)) return node
   const copy = Object.fromEntries(Object.entries(node).map(([key, part]) => [key, withFreeKeys(part)]))
-  return node['additionalProperties'] === false ? { ...copy, patternProperties: { '^x-': {} } } : copy
+  if (node['additionalProperties'] !== false) return copy
+  const patterns = isRecord(copy['patternProperties']) ? copy['patternProperties'] : {}
+  return { ...copy, patternProperties: { ...patterns, '^x-': {} } }
 }
 
 /** A place in the file that does not fit the schema. */
@@ -100,7 +102,7 @@ type SchemaError = ReturnType<typeof Value.Errors>[number]
 function violationsOf(error: SchemaError): SchemaViolation[] {
   const path = pathOf(error.instancePath)
   if (error.keyword === 'additionalProperties') {
-    const known = Object.keys(propertiesAt(error.schemaPath))
+    const known = namesKnownAt(error.schemaPath)
     return error.params.additionalProperties.map((key) => ({ what: 'unknown key', path: [...path, key], known }))
   }
   if (error.keyword === 'required') {
@@ -131,10 +133,13 @@ function wantsOf(error: SchemaError): string {
   return descriptions.length > 0 ? `wanted here: ${descriptions.join(' ')}` : `it ${error.message}`
 }
 
-function propertiesAt(schemaPath: string): object {
+// Names that stand for themselves, and those of a pattern that is a list of names.
+function namesKnownAt(schemaPath: string): string[] {
   const node = schemaAt(schemaPath)
-  const properties = isRecord(node) ? node['properties'] : undefined
-  return isRecord(properties) ? properties : {}
+  if (!isRecord(node)) return []
+  const { properties = {}, patternProperties = {} } = node
+  const listed = Object.keys(patternProperties ?? {}).flatMap((text) => /^\^\(\?:([\w|-]+)\)\$$/.exec(text)?.[1] ?? [])
+  return [...Object.keys(properties ?? {}), ...listed.flatMap((names) => names.split('|'))]
 }
 
 function schemaAt(schemaPath: string): unknown {

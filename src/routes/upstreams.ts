@@ -9,9 +9,10 @@ import {
   compileRoutes,
   type ForwardedPrefix,
   type ForwardedRoute,
-  forwardedMethods,
   leaveBody,
+  methodsOf,
   type RouteConfig,
+  takeMethods,
 } from '../../plugins/forward/index.ts'
 import { type CompiledDocument, type PublishedPart, publish } from '../../plugins/forward/openapi/index.ts'
 import { Undeclared } from '../../plugins/forward/openapi/undeclared.ts'
@@ -41,14 +42,16 @@ export interface UpstreamsOptions {
 export default async function upstreams(app: FastifyInstance, options: UpstreamsOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', leaveBody)
+  const methods = methodsOf(options.routes)
+  takeMethods(app, methods)
   for (const route of compileRoutes(options.routes)) {
     if (options.meters !== undefined) goOnCounting(route, options.meters)
     const forwarded = app.forward(route)
     const document = options.documents?.get(route.prefix)
-    if (route.openapi === undefined) declarePrefix(app, route.prefix, forwarded)
-    else if (document === undefined) declarePrefix(app, route.prefix, forwarded.refused(refuseUnknown))
+    if (route.openapi === undefined) declarePrefix(app, route, forwarded, methods)
+    else if (document === undefined) declarePrefix(app, route, forwarded.refused(refuseUnknown), methods)
     else {
-      declareOperations(app, route.prefix, forwarded, document)
+      declareOperations(app, route, forwarded, document, methods)
       options.onPublished?.(publish(document, route))
     }
   }
@@ -68,13 +71,14 @@ function refuseUnknown(): never {
 
 function declareOperations(
   app: FastifyInstance,
-  prefix: string,
+  route: CompiledRoute,
   forwarded: ForwardedPrefix,
   { operations }: CompiledDocument,
+  methods: readonly string[],
 ): void {
   for (const documented of operations) {
     const { method, url } = documented.operation.parts
-    declare(app, [method], url, forwarded.operation(documented))
+    declare(app, route, [method], url, forwarded.operation(documented))
   }
   const undeclared = new Undeclared(operations)
   const taken = new Set(operations.map(({ operation }) => `${operation.parts.method} ${operation.parts.url}`))
@@ -82,24 +86,31 @@ function declareOperations(
     throw undeclared.problemOf(raw.url ?? '')
   })
   // The router takes what is spelled out first; what is left would else fall to a shorter prefix.
-  for (const url of patternsOf(prefix)) {
-    const methods = forwardedMethods.filter((method) => !taken.has(`${method} ${url}`))
-    declare(app, methods, url, refused)
+  for (const url of patternsOf(route.prefix)) {
+    const others = methods.filter((method) => !taken.has(`${method} ${url}`))
+    declare(app, route, others, url, refused)
   }
 }
 
-function declarePrefix(app: FastifyInstance, prefix: string, forwarded: ForwardedRoute): void {
-  for (const url of patternsOf(prefix)) declare(app, [...forwardedMethods], url, forwarded)
+function declarePrefix(
+  app: FastifyInstance,
+  route: CompiledRoute,
+  forwarded: ForwardedRoute,
+  methods: readonly string[],
+): void {
+  for (const url of patternsOf(route.prefix)) declare(app, route, methods, url, forwarded)
 }
 
 function declare(
   app: FastifyInstance,
-  method: HTTPMethods[],
+  { encodedSlashes }: CompiledRoute,
+  methods: readonly string[],
   url: string,
   { onRequest, handler }: ForwardedRoute,
 ): void {
   app.route({
-    method,
+    // Boundary: Fastify's type has a list of its own; it refuses what it does not know.
+    method: methods as HTTPMethods[],
     url,
     onRequest,
     handler,
@@ -107,7 +118,11 @@ function declare(
     // What a document says of an operation is published as it says it; a wildcard would say nothing.
     schema: { hide: true },
     // Of OPTIONS only a browser's preflight from an allowed origin is the gateway's to answer; see plugins/forward.
-    config: { streamsBody: true, cors: { preflightContinue: true, strictPreflight: false } },
+    config: {
+      streamsBody: true,
+      encodedSlashes: encodedSlashes === 'pass',
+      cors: { preflightContinue: true, strictPreflight: false },
+    },
   })
 }
 

@@ -2,7 +2,7 @@
 // cannot be checked is left out and said, so that it is refused, not forwarded.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Policy } from '../../authenticate.ts'
-import { type ForwardedMethod, forwardedMethods } from '../route/schema.ts'
+import { type ForwardedMethod, forwardedMethods } from '../route/methods.ts'
 import { isObject, type JsonObject, listIn, memberOf, objectIn, textIn } from './document/json.ts'
 import { type DocumentPlace, follow, isReference } from './document/references.ts'
 import { DocumentError, type SourceDocument } from './document/source.ts'

@@ -7,13 +7,13 @@ import { checkResponseField } from '../headers/names.ts'
 import { authorityLimitBytes, violationOfTls } from '../upstream/authority-file.ts'
 import { CallerShares } from './caller-shares.ts'
 import { RouteMeter } from './meter.ts'
-import type { ForwardedMethod, PolicyConfig, RouteConfig } from './schema.ts'
+import { type MethodPolicies, policiesOf } from './policies.ts'
+import type { RouteConfig } from './schema.ts'
 import { ejectionOf, type HealthConfig, healthOf, msOf, rateLimitOf } from './timing.ts'
 
+export { type ForwardedMethod, forwardedMethods } from './methods.ts'
+export type { PolicyConfig } from './policy-schema.ts'
 export {
-  type ForwardedMethod,
-  forwardedMethods,
-  type PolicyConfig,
   type RouteConfig,
   routeDefaultsSchema,
   routeSchema,
@@ -77,7 +77,7 @@ export interface CompiledRoute {
   ownOrigins: string[]
   /** Round robin: the instance that is next. */
   next: number
-  policies: Record<ForwardedMethod, PolicyConfig>
+  policies: MethodPolicies
   /** Which access tokens count here, and where they may come from. */
   credential: AuthorizeOptions
   connectMs: number
@@ -108,6 +108,8 @@ export interface CompiledRoute {
   cutsAtExpiry: boolean
   rateLimit: { max: number; windowSeconds: number } | undefined
   websocket: boolean
+  /** `%2F` in a path goes on as it came. */
+  encodedSlashes: 'refuse' | 'pass'
   websocketIdleMs: number
   assertion: { audience: string; ttlSeconds: number } | undefined
   openapi: DocumentConfig | undefined
@@ -237,6 +239,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     cutsAtExpiry: config.onExpiry === 'cut',
     rateLimit: rateLimitOf(config.rateLimit),
     websocket: config.websocket ?? false,
+    encodedSlashes: config.encodedSlashes ?? 'refuse',
     websocketIdleMs: msOf(timeouts.websocketIdle, 300_000),
     assertion: config.assertion && {
       audience: config.assertion.audience,
@@ -249,12 +252,6 @@ function compileRoute(config: RouteConfig): CompiledRoute {
 function documentConfigOf(openapi: NonNullable<RouteConfig['openapi']>): DocumentConfig {
   const written = typeof openapi === 'string' ? { document: openapi } : openapi
   return { policies: 'config', undeclaredQuery: 'refuse', bodyLimitBytes: 1_048_576, ...written }
-}
-
-function policiesOf(policy: PolicyConfig, methods: NonNullable<RouteConfig['methods']>): CompiledRoute['policies'] {
-  const { GET = policy, POST = policy, PUT = policy, PATCH = policy, DELETE = policy, OPTIONS = policy } = methods
-  // HEAD asks for what GET gives, so it follows GET unless it is named.
-  return { GET, HEAD: methods.HEAD ?? GET, POST, PUT, PATCH, DELETE, OPTIONS }
 }
 
 function instanceOf(upstream: string): Instance {

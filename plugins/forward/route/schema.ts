@@ -4,38 +4,9 @@ import Type, { type Static } from 'typebox'
 import { parseRate, ratePattern } from '../../clocks/durations.ts'
 import { openapiSchema } from './openapi-schema.ts'
 import { pageMembers } from './page-schema.ts'
+import { passingMembers } from './passing-schema.ts'
+import { methodsSchema, type PolicyConfig, policySchema } from './policy-schema.ts'
 import { duration, ejectionSchema, healthSchema } from './timing-schema.ts'
-
-/** Methods that can be forwarded; a route answers each, under its policy. */
-export const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-export type ForwardedMethod = (typeof forwardedMethods)[number]
-
-const nameSchema = Type.String({ minLength: 1, maxLength: 128, pattern: '^[!#-\\[\\]-~]+$' })
-
-const policySchema = Type.Union(
-  [
-    Type.Literal('public'),
-    Type.Literal('authenticated'),
-    Type.Object(
-      {
-        roles: Type.Optional(
-          Type.Array(nameSchema, {
-            minItems: 1,
-            maxItems: 50,
-            description: 'The caller needs any one of these roles.',
-          }),
-        ),
-        scopes: Type.Optional(
-          Type.Array(nameSchema, { minItems: 1, maxItems: 50, description: 'The token needs all of these scopes.' }),
-        ),
-      },
-      { additionalProperties: false, minProperties: 1 },
-    ),
-  ],
-  { description: 'What the route demands: public, authenticated, { roles: […] } or { scopes: […] }.' },
-)
-
-export type PolicyConfig = Static<typeof policySchema>
 
 const upstreamSchema = Type.String({
   minLength: 8,
@@ -120,21 +91,9 @@ export const routeSchema = Type.Object(
     rewrite: Type.Optional(
       Type.String({ maxLength: 256, pattern: prefixPattern, description: 'What is sent in the place of the prefix.' }),
     ),
+    ...passingMembers,
     policy: Type.Optional(Type.Unsafe<PolicyConfig>({ ...policySchema, default: 'authenticated' })),
-    methods: Type.Optional(
-      Type.Object(
-        {
-          GET: Type.Optional(policySchema),
-          HEAD: Type.Optional(policySchema),
-          POST: Type.Optional(policySchema),
-          PUT: Type.Optional(policySchema),
-          PATCH: Type.Optional(policySchema),
-          DELETE: Type.Optional(policySchema),
-          OPTIONS: Type.Optional(policySchema),
-        },
-        { additionalProperties: false, description: 'A policy for single methods; beats `policy`.' },
-      ),
-    ),
+    methods: Type.Optional(methodsSchema),
     audience: Type.Optional(
       Type.String({ minLength: 1, maxLength: 512, description: 'The audience that access tokens must name.' }),
     ),

@@ -45,6 +45,9 @@ const readyz = {
 const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/livez', { schema: livez, config: { anyHost: true } }, () => ({ status: 'ok' as const }))
   app.get('/readyz', { schema: readyz, config: { anyHost: true } }, sendReadiness)
+  // haproxy asks by OPTIONS unless it is told otherwise (`option httpchk /livez`).
+  app.options('/livez', { schema: { hide: true }, config: { anyHost: true } }, () => ({ status: 'ok' as const }))
+  app.options('/readyz', { schema: { hide: true }, config: { anyHost: true } }, sendReadiness)
 }
 
 export default health

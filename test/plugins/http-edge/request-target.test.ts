@@ -43,13 +43,18 @@ const refused: [string, string][] = [
   ['/orders/../admin', 'path_dot_segment'],
   ['/..', 'path_dot_segment'],
   ['/orders/..?x', 'path_dot_segment'],
-  ['/orders/%2e%2e/admin', 'path_needless_escape'],
-  ['/orders/%2E', 'path_needless_escape'],
-  ['/%61dmin', 'path_needless_escape'],
-  ['/orders/%7E', 'path_needless_escape'],
-  ['/orders/%2d', 'path_needless_escape'],
-  ['/orders%2F17', 'path_escaped_separator'],
-  ['/orders%2f17', 'path_escaped_separator'],
+  ['/orders/%2e%2e/admin', 'path_dot_segment'],
+  ['/orders/.%2E', 'path_dot_segment'],
+  ['/orders/%2E', 'path_dot_segment'],
+  ['/orders/%2E?x', 'path_dot_segment'],
+  ['/orders%2F..', 'path_dot_segment'],
+  ['/orders%2f%2e%2E%2fadmin', 'path_dot_segment'],
+  ['/orders/..%2Fadmin', 'path_dot_segment'],
+  ['/orders/.%2f17', 'path_dot_segment'],
+  ['/orders/%2F.', 'path_dot_segment'],
+  ['/orders/%%34%31', 'path_bad_escape'],
+  ['/orders/%%32F17', 'path_bad_escape'],
+  ['/orders/%4%31', 'path_bad_escape'],
   ['/orders%5C17', 'path_escaped_separator'],
   ['/orders/%00', 'path_escaped_control'],
   ['/orders/%0d%0aX:y', 'path_escaped_control'],
@@ -99,6 +104,31 @@ for (const [target, detail] of refused) {
     t.same(checkTarget(target, 'gateway'), { outcome: 'refused', detail })
   })
 }
+
+const normalised: [string, string][] = [
+  ['/%61dmin', '/admin'],
+  ['/orders/%7E%7ejoe', '/orders/~~joe'],
+  ['/orders/%2d%2D', '/orders/--'],
+  ['/orders/a%2Eb', '/orders/a.b'],
+  ['/orders/%5F%30%39%41%5a%61%7A', '/orders/_09AZaz'],
+  ['/orders/%40%5B%60%7B', '/orders/%40%5B%60%7B'],
+  ['/orders/%2541', '/orders/%2541'],
+  ['/orders/%61%25%36%31', '/orders/a%2561'],
+  ['/orders/%41?a=%41&b=%2e%2e', '/orders/A?a=%41&b=%2e%2e'],
+  ['http://gateway/%6F', '/o'],
+]
+
+for (const [target, sent] of normalised) {
+  t.test(`${target} is ${sent}: nobody needs the escape`, async (t) => {
+    t.same(checkTarget(target, 'gateway'), { outcome: 'canonical', target: sent })
+  })
+}
+
+t.test('a target with escaped slashes is told apart from a canonical one', async (t) => {
+  for (const target of ['/orders%2F17', '/orders%2f17', '/api/queues/%2F/work', '/%2F', '/a%2F%2Fb', '/a%2F..b?x'])
+    t.same(checkTarget(target, 'gateway'), { outcome: 'slashed', target })
+  t.same(checkTarget('/%40a%2F%62', 'gateway'), { outcome: 'slashed', target: '/%40a%2Fb' })
+})
 
 t.test('absolute-form of the host that was asked is its origin-form', async (t) => {
   t.same(checkTarget('http://Gateway:1/orders?x', 'gateway:1'), { outcome: 'canonical', target: '/orders?x' })
