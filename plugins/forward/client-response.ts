@@ -114,8 +114,10 @@ export class ClientResponse {
     // Fields that hooks have set are of the gateway's own responses.
     for (const name of response.getHeaderNames()) response.removeHeader(name)
     try {
-      response.writeHead(statusCode, fields)
+      response.writeHead(statusCode, head.reason, fields)
     } catch {
+      // Of the refusal that is sent instead, Node finds one.
+      response.statusMessage = ''
       return 'upstream_header_field'
     }
     if (leavesBodyUnread) lingerAfterLast(request.socket)
@@ -149,7 +151,8 @@ export class ClientResponse {
   flushHead(): void {
     if (!this.#isHeadHeld || this.#state !== 'begun') return
     this.#isHeadHeld = false
-    this.#options.response.flushHeaders()
+    // Not `flushHeaders`, which writes the head as UTF-8.
+    this.#options.response.write('', 'latin1')
   }
 
   /** The response is whole. @param trailers names in lower case and values in turn */

@@ -9,6 +9,8 @@ export class ResponseError extends Error {}
 export interface ResponseHead {
   /** 100 to 599. */
   statusCode: number
+  /** The reason phrase, a character a byte; '' without one. */
+  reason: string
   /** Names in lower case and values in turn, as received. */
   fields: string[]
   /** All Connection fields, joined; undefined without one. */
@@ -22,7 +24,7 @@ export interface ResponseHead {
   keepAliveSeconds: number
 }
 
-const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/
+const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 
 /**
  * Reads a head.
@@ -31,10 +33,11 @@ const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)
  */
 export function parseHead(text: string): ResponseHead {
   const end = endOfLine(text, 0)
-  const [, minorVersion, statusCode] = statusLine.exec(text.slice(0, end)) ?? []
+  const [, minorVersion, statusCode, reason = ''] = statusLine.exec(text.slice(0, end)) ?? []
   if (statusCode === undefined) throw new ResponseError('status_line')
   const head: ResponseHead = {
     statusCode: Number(statusCode),
+    reason,
     fields: parseFields(text, end + 2),
     connection: undefined,
     contentLength: -1,

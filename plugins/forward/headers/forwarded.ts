@@ -115,6 +115,7 @@ export interface ReceivedFields {
 export function responseFields(received: ReceivedFields, context: ResponseContext): string[] {
   const nominated = nominatedBy(received.connection)
   const fields: string[] = []
+  let contentLength: string | undefined
   let cacheable = false
   let isShared = false
   for (let i = 0; i + 1 < received.fields.length; i += 2) {
@@ -127,8 +128,11 @@ export function responseFields(received: ReceivedFields, context: ResponseContex
       isShared ||= context.byCookie && sharing.test(received.fields[i + 1] ?? '')
     }
     const value = responseValue(name, received.fields[i + 1] ?? '', context)
-    if (value !== undefined) fields.push(name, value)
+    if (name === 'content-length') contentLength = value
+    else if (value !== undefined) fields.push(name, value)
   }
+  // The last of them: Node encodes a Content-Disposition anew that it finds behind a length.
+  if (contentLength !== undefined) fields.push('content-length', contentLength)
   if (context.authenticated && !cacheable) {
     fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')
   }

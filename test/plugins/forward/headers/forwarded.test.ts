@@ -317,8 +317,8 @@ t.test('a response keeps its fields, less those of the connection and those it n
     ['content-type', 'a/b'],
     ['set-cookie', 'a=1'],
     ['set-cookie', 'b=2'],
-    ['content-length', '2'],
     ['via', '1.1 inner'],
+    ['content-length', '2'],
     ['via', '1.1 cardea'],
     ['x-request-id', 'r-1'],
   ])
