@@ -2,6 +2,7 @@
 // bounded in memory whatever comes. What it finds is only found: the events plugin acts.
 import { createHash } from 'node:crypto'
 import { LruMap } from '../collections/lru-map.ts'
+import { isSameClient } from '../session-store/device-label.ts'
 import { type NewEvent, type Signal, signalRepeatMs } from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
 import { type Action, type RuleName, ruleTable } from './rules.ts'
@@ -15,9 +16,13 @@ export interface DetectorOptions {
   onSignal: (signal: Signal) => void
 }
 
-/** Where a session was last seen, and how often of late. */
+/** By whom and where a session was used, and how often of late. */
 interface Trail {
+  /** Who signed in. */
   client: string
+  /** Who refreshes it, beside who signed in; undefined until this node has seen a refresh. */
+  refreshedBy: string | undefined
+  /** Where it was last seen. */
   network: string
   since: number
   rotations: number
@@ -67,9 +72,12 @@ export class Detector {
     if (sid === undefined) return
     const trail = this.#trailOf(event, sid, session)
     const seen = whereabouts(event)
-    if (seen.client !== trail.client) this.#raise('client_changed', event, sid, { ...seen, before: trail.client })
+    if (isOtherClient(seen, trail, session))
+      this.#raise('client_changed', event, sid, { ...seen, before: trail.refreshedBy ?? trail.client })
     if (seen.network !== trail.network) this.#raise('network_changed', event, sid, { ...seen, before: trail.network })
-    trail.client = seen.client
+    // An app may refresh by either of its two libraries, in turn.
+    const isFirstLibrary = isOfApp(session) && isSameClient(seen.client, trail.client)
+    if (trail.refreshedBy === undefined || !isFirstLibrary) trail.refreshedBy = seen.client
     trail.network = seen.network
     if (at - trail.since >= this.#options.accessTtlSeconds * 1000) [trail.since, trail.rotations] = [at, 0]
     trail.rotations += 1
@@ -94,7 +102,8 @@ export class Detector {
     const { sid } = event
     if (sid === undefined) return
     const seen = this.#elsewhere(event, sid, session)
-    if (seen.client === seen.client_before && seen.network === seen.network_before) return
+    const isOther = isOtherClient(seen, this.#trailOf(event, sid, session), session)
+    if (!isOther && seen.network === seen.network_before) return
     this.#raise('retry_elsewhere', event, sid, seen)
   }
 
@@ -130,16 +139,16 @@ export class Detector {
   // Of a session that this node has not seen, its login says where it was.
   #trailOf(event: NewEvent, sid: string, session: Session | undefined): Trail {
     return this.#trails.touch(sid, () => {
-      const here = whereabouts(event)
-      if (!session) return { ...here, since: event.at, rotations: 0 }
-      return { client: session.device, network: this.#options.networkOf(session.ip), since: event.at, rotations: 0 }
+      const begun = { refreshedBy: undefined, since: event.at, rotations: 0 }
+      if (!session) return { ...whereabouts(event), ...begun }
+      return { client: session.device, network: this.#options.networkOf(session.ip), ...begun }
     })
   }
 
   /** Where it came from, and where its session was last. */
   #elsewhere(event: NewEvent, sid: string, session: Session | undefined) {
-    const { client, network } = this.#trailOf(event, sid, session)
-    return { ...whereabouts(event), client_before: client, network_before: network }
+    const { client, refreshedBy = client, network } = this.#trailOf(event, sid, session)
+    return { ...whereabouts(event), client_before: refreshedBy, network_before: network }
   }
 
   #threshold(rule: RuleName): number {
@@ -164,6 +173,27 @@ export class Detector {
     })
   }
 }
+
+// Whether a client is none of the session's own. What is in a cookie stays in one browser. A refresh token in the body is an app's,
+// which may sign in by one library and refresh by another: the first to refresh is taken for its own, where the app signed in or, of
+// a session that other nodes have refreshed, wherever it is.
+function isOtherClient(
+  seen: { client: string; network: string },
+  { client, refreshedBy, network }: Trail,
+  session: Session | undefined,
+): boolean {
+  if (isSameClient(seen.client, refreshedBy ?? client)) return false
+  if (!isOfApp(session)) return true
+  if (isSameClient(seen.client, client)) return false
+  return refreshedBy !== undefined || (session.generation <= firstRefresh && seen.network !== network)
+}
+
+function isOfApp(session: Session | undefined): session is Session {
+  return session !== undefined && session.inCookie !== true
+}
+
+/** The generation that the first refresh of a session makes. */
+const firstRefresh = 2
 
 function whereabouts({ client = '', network = '' }: NewEvent): { client: string; network: string } {
   return { client, network }

@@ -51,7 +51,12 @@ function decode(text: string): string {
   }
 }
 
-async function parse(request: FastifyRequest, payload: IncomingMessage): Promise<Record<string, string>> {
+/**
+ * Reads the body of a request as a form.
+ * @param payload of this request; nothing of it has been read
+ * @throws Problem as `readBody`, `bodyText` and `parseForm` do
+ */
+export async function readForm(request: FastifyRequest, payload: IncomingMessage): Promise<Record<string, string>> {
   return parseForm(bodyText(request, await readBody(request, payload, request.routeOptions.bodyLimit)))
 }
 
@@ -61,7 +66,7 @@ export function isForm(request: FastifyRequest): boolean {
 }
 
 async function formBody(app: FastifyInstance): Promise<void> {
-  app.addContentTypeParser('application/x-www-form-urlencoded', parse)
+  app.addContentTypeParser('application/x-www-form-urlencoded', readForm)
 }
 
 /** Fastify plugin: takes forms on the scope it is registered on. */

@@ -76,15 +76,19 @@ function nameViolation(name: string, names: Set<string>, refusedNames: ReadonlyS
   return undefined
 }
 
-// An empty body is no body: whether the route can do without one, its schema says.
-async function parse(request: FastifyRequest, payload: IncomingMessage): Promise<unknown> {
+/**
+ * Reads the body of a request as JSON. An empty body is no body: whether the route can do without one, its schema says.
+ * @param payload of this request; nothing of it has been read
+ * @throws Problem as `readBody`, `bodyText` and `parseStrictJson` do
+ */
+export async function readJson(request: FastifyRequest, payload: IncomingMessage): Promise<unknown> {
   const body = await readBody(request, payload, request.routeOptions.bodyLimit)
   return body.length === 0 ? undefined : parseStrictJson(bodyText(request, body))
 }
 
 async function jsonBody(app: FastifyInstance): Promise<void> {
   app.removeContentTypeParser(['application/json', 'text/plain'])
-  app.addContentTypeParser('application/json', parse)
+  app.addContentTypeParser('application/json', readJson)
 }
 
 /** Fastify plugin: replaces the body parsers of the scope it is registered on. */

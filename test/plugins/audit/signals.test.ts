@@ -10,7 +10,7 @@ import { signature, Webhook } from '../../../plugins/audit/webhook.ts'
 import type { Signal } from '../../../plugins/session-store/port/events.ts'
 import type { Config } from '../../../src/config/index.ts'
 import { eventually } from '../../support/eventually.ts'
-import { bearer, startGateway } from '../../support/gateway.ts'
+import { bearer, browserHeaders, cookiePair, password, startGateway } from '../../support/gateway.ts'
 
 const firefox = { headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0' } }
 const curl = { headers: { 'user-agent': 'curl/8.1' } }
@@ -70,6 +70,51 @@ t.test('another client or network between generations is a signal; the same is n
     { rule: 'client_changed', severity: 'warning', numbers: { before: 'Firefox 128 on Linux', client: 'curl/8.1' } },
     { rule: 'network_changed', severity: 'info', numbers: { before: '127.0.0.0/24', network: '203.0.113.0/24' } },
   ])
+})
+
+t.test('an app that signs in by one library and refreshes by another raises nothing, on whichever node', async (t) => {
+  const { signIn, refresh, rules, clock } = await withSignals(t)
+  const [byFetch, byLibrary] = ['node', 'openid-client/v6.9.0'].map((agent) => ({ headers: { 'user-agent': agent } }))
+  let { refresh_token: token } = await signIn('alice', byFetch)
+  for (const by of [byLibrary, byLibrary, byFetch, byLibrary]) {
+    clock.advance(290_000)
+    token = (await refresh(token, by)).json().refresh_token
+  }
+  await refresh(token, { headers: { 'user-agent': 'openid-client/v6.10.0' } })
+  t.strictSame(await rules(), [], 'a newer version of it neither')
+  await refresh((await signIn('alice', byFetch)).refresh_token, { ...byLibrary, remoteAddress: '203.0.113.9' })
+  t.strictSame(
+    await rules(),
+    ['client_changed', 'network_changed'],
+    'the first of all comes from where the app signed in',
+  )
+})
+
+t.test('of a session that another node has refreshed, this one does not guess who its client is', async (t) => {
+  const found: Signal[] = []
+  const detector = new Detector({
+    ...{ node: 'b', accessTtlSeconds: 300, actions: {}, thresholds: {}, networkOf: (address) => address },
+    onSignal: (signal) => found.push(signal),
+  })
+  const { store, signIn } = await startGateway(t)
+  const session = await store.sessions.read((await signIn('alice', curl)).session_id)
+  if (session === undefined) return t.fail('no session')
+  const seen = { reason: 'rotated', granted: true, at: 0, node: 'b', sid: session.sid, network: session.ip } as const
+  detector.see({ ...seen, client: 'okhttp/5.1', network: 'elsewhere' }, { ...session, generation: 9 })
+  t.strictSame(
+    found.map(({ rule }) => rule),
+    ['network_changed'],
+  )
+  detector.see({ ...seen, client: 'python-requests/2.28', network: 'elsewhere' }, { ...session, generation: 10 })
+  t.match(found, [{}, { rule: 'client_changed', numbers: { before: 'okhttp/5.1', client: 'python-requests/2.28' } }])
+})
+
+t.test('a session in a cookie has one browser, from its first refresh on', async (t) => {
+  const { post, rules } = await withSignals(t)
+  const login = await post('/auth/login', { username: 'alice', password }, { headers: browserHeaders() })
+  const headers = { ...browserHeaders(cookiePair(login)), ...curl.headers }
+  await post('/auth/token', { grant_type: 'refresh_token' }, { headers })
+  t.strictSame(await rules(), ['client_changed'])
 })
 
 t.test('a retry from where the session was is none, one from elsewhere is a signal', async (t) => {
@@ -145,7 +190,8 @@ t.test('a rule that says revoke ends the session, one that says login demands a 
       signals: { actions: { client_changed: action }, thresholds: {} },
     })
     const [alice, other] = [await signIn('alice', firefox), await signIn('alice', firefox)]
-    const next = (await refresh(alice.refresh_token, curl)).json()
+    const { refresh_token } = (await refresh(alice.refresh_token, firefox)).json()
+    const next = (await refresh(refresh_token, curl)).json()
     await signals()
     await eventually('it ended', async () => (await store.sessions.read(alice.session_id))?.endReason === reason)
     t.equal((await refresh(next.refresh_token, curl)).statusCode, 400)
@@ -276,8 +322,8 @@ t.test('a signal of a gateway reaches the webhook once', async (t) => {
   const { url, received } = await startReceiver(t, [])
   const { signIn, refresh, signals } = await withSignals(t, { webhook: { url, secret: 'a secret of the webhook' } })
   const alice = await signIn('alice', firefox)
-  const next = (await refresh(alice.refresh_token, curl)).json()
-  await refresh(next.refresh_token, firefox)
+  let token = alice.refresh_token
+  for (const by of [firefox, curl, firefox, curl]) token = (await refresh(token, by)).json().refresh_token
   await signals()
   await eventually('it was told', () => received.length === 1)
   t.match(JSON.parse(received[0]?.body ?? ''), { rule: 'client_changed', sid: alice.session_id })

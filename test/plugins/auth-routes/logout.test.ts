@@ -1,6 +1,9 @@
 // POST /auth/logout: 204 whatever comes, and what it ends.
+import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
 import t from 'tap'
 import { StoreUnavailable } from '../../../plugins/session-store/port/store.ts'
+import { eventually } from '../../support/eventually.ts'
 import { bearer, browserHeaders, cookiePair, password, setCookieOf, startGateway } from '../../support/gateway.ts'
 
 const cleared =
@@ -85,6 +88,100 @@ t.test('unknown, forged, expired and missing tokens are 204 too, and end nothing
   clock.advance(2_000_000)
   t.equal((await post('/auth/logout', { refresh_token: live.refresh_token })).statusCode, 204)
 })
+
+// What pages and libraries send when all that they mean is "sign out".
+const bodies: [what: string, headers: Record<string, string>, payload?: string][] = [
+  ['sendBeacon without data', {}],
+  ['sendBeacon of a text, and fetch with one', { 'content-type': 'text/plain;charset=UTF-8' }, 'bye'],
+  ['fetch with an empty text', { 'content-type': 'text/plain;charset=UTF-8' }, ''],
+  ['sendBeacon of a Blob without a type', {}, '{}'],
+  ['sendBeacon of FormData', { 'content-type': 'multipart/form-data; boundary=x' }, '--x--\r\n'],
+  ['sendBeacon of URLSearchParams', { 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' }, ''],
+  ['JSON without a text', { 'content-type': 'application/json' }, ''],
+  ['JSON that is none', { 'content-type': 'application/json' }, '{'],
+  ['JSON of something else', { 'content-type': 'application/json' }, '{"all":true}'],
+  ['JSON in another charset', { 'content-type': 'application/json; charset=latin1' }, '{}'],
+  ['a form with a parameter twice', { 'content-type': 'application/x-www-form-urlencoded' }, 'a=1&a=2'],
+  ['a media type that is none', { 'content-type': 'text' }, 'x'],
+  ['an empty media type', { 'content-type': '' }, 'x'],
+  ['a picture', { 'content-type': 'image/png' }, 'x'.repeat(100_000)],
+]
+
+t.test('a logout by cookie or access token ends the session whatever its body is', async (t) => {
+  const { app, post, signIn } = await startGateway(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  for (const [what, headers, payload] of bodies) {
+    const login = await post('/auth/login', { username: 'alice', password })
+    const bearing = await signIn()
+    const presented = {
+      [login.json().session_id]: browserHeaders(cookiePair(login)),
+      [bearing.session_id]: bearer(bearing),
+    }
+    for (const [sid, credentials] of Object.entries(presented)) {
+      const response = await send(app.listeningOrigin, { ...headers, ...credentials }, payload)
+      t.equal(response.status, 204, what)
+      t.equal((await app.sessions.read(sid))?.endReason, 'logout', what)
+      t.equal(response.setCookie?.length ?? 0, 'cookie' in credentials ? 1 : 0, what)
+    }
+  }
+})
+
+t.test('a logout ends what its cookie names before its body has come', async (t) => {
+  const { app, post } = await startGateway(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const login = await post('/auth/login', { username: 'alice', password })
+  const socket = connect(Number(new URL(app.listeningOrigin).port), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const fields = Object.entries({ ...browserHeaders(cookiePair(login)), 'content-type': 'application/json' })
+  const lines = [
+    'POST /auth/logout HTTP/1.1',
+    'host: localhost',
+    'content-length: 100',
+    ...fields.map(([name, value]) => `${name}: ${value}`),
+  ]
+  socket.write(`${lines.join('\r\n')}\r\n\r\n{`)
+  const { session_id } = login.json()
+  await eventually('it ended', async () => (await app.sessions.read(session_id))?.endReason === 'logout')
+})
+
+t.test('where only the body could say which session is meant, one that nobody can read is refused', async (t) => {
+  const { app } = await startGateway(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const statuses = new Map<string, number>()
+  for (const [what, headers, payload] of bodies)
+    statuses.set(what, (await send(app.listeningOrigin, headers, payload)).status)
+  t.same(Object.fromEntries(statuses), {
+    'sendBeacon without data': 204,
+    'sendBeacon of a text, and fetch with one': 415,
+    'fetch with an empty text': 204,
+    'sendBeacon of a Blob without a type': 415,
+    'sendBeacon of FormData': 415,
+    'sendBeacon of URLSearchParams': 204,
+    'JSON without a text': 204,
+    'JSON that is none': 400,
+    'JSON of something else': 400,
+    'JSON in another charset': 415,
+    'a form with a parameter twice': 400,
+    'a media type that is none': 415,
+    'an empty media type': 415,
+    'a picture': 413,
+  })
+})
+
+function send(
+  origin: string,
+  headers: Record<string, string>,
+  payload = '',
+): Promise<{ status: number; setCookie: string[] | undefined }> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(new URL('/auth/logout', origin), { method: 'POST', headers }, (response) => {
+      response.resume()
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, setCookie: response.headers['set-cookie'] }))
+    })
+    request.on('error', reject)
+    request.end(payload)
+  })
+}
 
 t.test('a logout that is malformed, or comes while the store is away, ends nothing and says so', async (t) => {
   const { app, store, post, signIn } = await startGateway(t)
