@@ -63,6 +63,8 @@ export interface AppOptions {
   clock?: () => number
   /** A clock that nobody sets, ms; by default the machine's, or a given `clock`. */
   monotonic?: () => number
+  /** Whether this node is being stopped, as /readyz is to say; never when absent. */
+  isStopping?: () => boolean
   logger?: FastifyBaseLogger
   /** Cost of password hashes; OWASP's when absent. */
   hashingCost?: HashingCost
@@ -172,11 +174,11 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
 async function registerRoutes(
   app: FastifyInstance,
   config: Config,
-  { documents = new Map(), totals: { meters }, clock = Date.now }: CountingOptions,
+  { documents = new Map(), totals: { meters }, clock = Date.now, isStopping = () => false }: CountingOptions,
   parts: PublishedPart[],
 ): Promise<void> {
   const { issuer, limits, routes } = config
-  await app.register(health)
+  await app.register(health, { isStopping })
   await app.register(metadata, { issuer })
   await app.register(authRoutes, { bodyLimitBytes: limits.loginBodyBytes, clock })
   await app.register(admin, { bodyLimitBytes: limits.bodyBytes, maxAgeSeconds: config.adminMaxAgeSeconds })

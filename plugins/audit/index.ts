@@ -169,7 +169,8 @@ function actorOf(request: AuditedRequest, { sub }: AuditEvent): string | undefin
 // By the error table: what is neither the service's nor the gateway's is the request's own.
 function reasonOf({ code, statusCode }: Refusal): Reason {
   if (code.startsWith('upstream_') && statusCode >= 502) return 'service_failed'
-  return statusCode === 500 || statusCode >= 502 ? 'gateway_failed' : 'request_refused'
+  const isFailure = statusCode === 500 || (statusCode >= 502 && code !== 'stopping')
+  return isFailure ? 'gateway_failed' : 'request_refused'
 }
 
 const detailLength = 160

@@ -24,6 +24,7 @@ const sentences = {
     'requests are refused (504), because this instance of a service does not respond within `timeouts.headers`',
   store_unavailable: `requests are refused (503), because the store does not respond: ${look}`,
   revocation_unknown: `requests are refused (503), because this node has had no news of revocations for CARDEA_MAX_STALENESS: ${look}`,
+  stopping: 'this node says that it is not ready (503), because it is being stopped',
   revocation_log: `this node hears of no revocations, and refuses access tokens after CARDEA_MAX_STALENESS: ${look}`,
   events: `events cannot be kept now; they wait, and those that do not fit are counted as dropped: ${look}`,
   signing_keys: `the signing keys could not be brought up to date; those that are known go on: ${look}`,

@@ -78,5 +78,6 @@ export const errorTable = {
     title: 'The gateway cannot tell now whether this session was revoked.',
     oauth: 'temporarily_unavailable',
   },
+  stopping: { status: 503, title: 'This gateway is being stopped; ask another one.' },
   upstream_timeout: { status: 504, title: 'The service behind the gateway did not answer in time.' },
 } as const satisfies Record<string, ErrorEntry>

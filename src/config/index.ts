@@ -61,6 +61,8 @@ export interface Config extends MonitoringConfig, ReachConfig {
   logLevel: string
   maxStalenessMs: number
   onStale: 'reject' | 'serve'
+  /** How long a node that is stopped says so, and serves, before it takes no more connections. */
+  drainMs: number
   /** How long requests in flight may take to finish when the gateway is stopped. */
   shutdownTimeoutMs: number
   reloadTimeoutMs: number
@@ -286,10 +288,9 @@ function assemble({ production, values, routes }: Draft, directory: string, file
       connections: all.connections ?? connectionsWithin(descriptorLimit()),
     },
     logLevel: all.logLevel ?? (production ? 'info' : 'warn'),
-    maxStalenessMs: all.maxStalenessMs,
-    onStale: all.onStale,
-    shutdownTimeoutMs: all.shutdownTimeoutMs,
-    reloadTimeoutMs: all.reloadTimeoutMs,
+    ...{ maxStalenessMs: all.maxStalenessMs, onStale: all.onStale },
+    drainMs: all.drainMs ?? (production ? 5000 : 0),
+    ...{ shutdownTimeoutMs: all.shutdownTimeoutMs, reloadTimeoutMs: all.reloadTimeoutMs },
     file,
     routes,
     notes,

@@ -56,6 +56,7 @@ export class Gateway {
   #turn: Promise<unknown> = Promise.resolve()
   #retry: NodeJS.Timeout | undefined
   #retryMs = firstRetryMs
+  #isDraining = false
   #isStopping = false
 
   private constructor(config: Config, store: Store) {
@@ -77,7 +78,8 @@ export class Gateway {
     const { server } = gateway.#server
     await once(server.listen(socket ?? config.listen), 'listening')
     reportConnections(gateway.#server)
-    stopWithGrace(app.log, config.shutdownTimeoutMs, async () => {
+    stopWithGrace(app.log, config.drainMs + config.shutdownTimeoutMs, async (isAsked) => {
+      if (isAsked) await gateway.#drain(config.drainMs)
       await gateway.#stop(config.shutdownTimeoutMs)
       await atClose?.()
     })
@@ -117,6 +119,11 @@ export class Gateway {
     })
   }
 
+  /** Says from now on that it is not ready; it serves all the same. */
+  beginDrain(): void {
+    this.#isDraining = true
+  }
+
   get #serving(): Generation {
     if (this.#current === undefined) throw new Error('The gateway is not open yet.')
     return this.#current
@@ -140,6 +147,7 @@ export class Gateway {
       totals: this.#totals,
       before: () => before,
       serverFactory: side.serverFactory,
+      isStopping: () => this.#isDraining,
     })
     const generation = { app, side, config, documents, replacements }
     app.addHook('preClose', () => this.#closeServer(generation))
@@ -218,6 +226,12 @@ export class Gateway {
     }
   }
 
+  // Whoever balances learns by its next question that this node is not ready, and until then sends requests that are served.
+  async #drain(drainMs: number): Promise<void> {
+    this.beginDrain()
+    if (drainMs > 0) await delay(drainMs)
+  }
+
   async #stop(shutdownTimeoutMs: number): Promise<void> {
     this.#isStopping = true
     clearTimeout(this.#retry)
@@ -250,16 +264,16 @@ export class Gateway {
 }
 
 /**
- * Ends the process in good order: no new connections, requests in flight finish, then the store closes.
+ * Ends the process in good order: it drains, takes no new connections, lets requests in flight finish, and closes the store.
  * @param delayMs how long that may take; after it, and at a second signal, the process ends at once with exit code 1
- * @param stop does it
+ * @param stop does it; whether somebody asked for it, else it is a failure, and there is nothing to wait for
  */
-function stopWithGrace(log: FastifyBaseLogger, delayMs: number, stop: () => Promise<void>): void {
+function stopWithGrace(log: FastifyBaseLogger, delayMs: number, stop: (isAsked: boolean) => Promise<void>): void {
   const grace = closeWithGrace(
     { delay: delayMs, logger: log, skip: ['SIGTERM', 'SIGINT', 'SIGHUP'] },
     async ({ err }) => {
       if (err) log.fatal({ err }, 'stopping after an error that nothing caught')
-      await stop()
+      await stop(err === undefined)
     },
   )
   onStopSignals(

@@ -11,6 +11,7 @@ const lasting: Record<string, (config: Config) => unknown> = {
   workers: ({ workers }) => workers,
   'metrics.listen': ({ metrics }) => metrics.listen,
   storeTimeout: ({ storeTimeoutMs }) => storeTimeoutMs,
+  drain: ({ drainMs }) => drainMs,
   shutdownTimeout: ({ shutdownTimeoutMs }) => shutdownTimeoutMs,
   'limits.headerBytes': ({ limits }) => limits.headerBytes,
   'limits.headersTimeout': ({ limits }) => limits.headersTimeoutMs,

@@ -65,6 +65,8 @@ export async function superviseWorkers(config: Config, reload: () => Config): Pr
 export interface Reloadable {
   /** @throws Error that says why nothing has changed */
   reload(config: Config): Promise<void>
+  /** Says from now on that this node is not ready. */
+  beginDrain(): void
 }
 
 /**
@@ -85,10 +87,11 @@ export async function serveAsWorker(open: (config: Config, socket: Server) => Pr
 }
 
 async function respondToReloads(
-  messages: AsyncIterable<[{ config?: Config }, ...unknown[]]>,
+  messages: AsyncIterable<[{ config?: Config; isDraining?: true }, ...unknown[]]>,
   gateway: Reloadable,
 ): Promise<void> {
-  for await (const [{ config }] of messages) {
+  for await (const [{ config, isDraining }] of messages) {
+    if (isDraining === true) gateway.beginDrain()
     if (config === undefined) continue
     const reloaded = await gateway.reload(config).then(
       () => 'done',
@@ -173,9 +176,16 @@ class Workers {
     }
   }
 
-  /** All at once: requests in flight finish, then this process ends, with 1 if a worker had to be cut short. */
+  /**
+   * All at once: they drain together, requests in flight finish, then this process ends, with 1 if a worker had to be cut short.
+   */
   stop(): void {
     this.#isStopping = true
+    for (const worker of living()) worker.send({ isDraining: true })
+    setTimeout(() => this.#stopDrained(), this.#config.drainMs)
+  }
+
+  #stopDrained(): void {
     // The port is closed when the last worker has let go of it, too.
     this.#socket.close()
     for (const backOff of this.#backOffs) clearTimeout(backOff)
@@ -214,7 +224,8 @@ class Workers {
     })
     // A worker that is gone before it was told anything says so by its exit.
     worker.on('error', () => undefined)
-    worker.send({ config }, this.#socket.handle)
+    // One that is renewed shares its port with others that go on: it has nothing to tell a balancer.
+    worker.send({ config: { ...config, drainMs: 0 } }, this.#socket.handle)
     return { worker, listening: promise }
   }
 
@@ -269,7 +280,7 @@ function reloadOf(worker: Worker, config: Config): Promise<string> {
   }
   const onExit = () => resolve('done')
   worker.on('message', onMessage).once('exit', onExit)
-  worker.send({ config })
+  worker.send({ config: { ...config, drainMs: 0 } })
   return promise.finally(() => worker.off('message', onMessage).off('exit', onExit))
 }
 

@@ -76,6 +76,16 @@ const listening = {
     'true in development, false in production',
   ),
   ops: fixed({ name: 'CARDEA_OPS', key: 'ops', meaning: 'Serves the operators’ page at /ops.' }, flag(), 'true'),
+  drainMs: open(
+    {
+      name: 'CARDEA_DRAIN',
+      key: 'drain',
+      meaning:
+        'How long a gateway that is stopped goes on serving while /readyz says 503, so that balancers send their requests elsewhere.',
+    },
+    durationMs('0s', '10m'),
+    '5s in production, 0s in development',
+  ),
   shutdownTimeoutMs: fixed(
     {
       name: 'CARDEA_SHUTDOWN_TIMEOUT',

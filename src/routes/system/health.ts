@@ -1,8 +1,8 @@
-// Liveness and readiness, for the machines that run the gateway. No credential, and nothing in the responses but yes or no and
-// how well this node knows the revocation log.
+// Liveness and readiness, for the machines that run the gateway: whether the process responds, and whether requests shall be sent
+// to it. No credential, and nothing in the responses but yes or no and how well this node knows the revocation log.
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import Type from 'typebox'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import Type, { type Static } from 'typebox'
 import { errorResponses, problem, toProblem } from '../../../plugins/errors/index.ts'
 import type { RevocationStatus } from '../../../plugins/revocation/index.ts'
 
@@ -12,7 +12,9 @@ const healthSchema = Type.Object({ status: Type.Literal('ok') }, closed)
 
 const readinessSchema = Type.Object(
   {
-    status: Type.Literal('ok'),
+    status: Type.Enum(['ok', 'degraded'], {
+      description: '`degraded`: requests are forwarded, but the store is away, so nobody can sign in or refresh.',
+    }),
     revocation_log: Type.Object(
       {
         age_ms: Type.Integer({ description: 'How long ago it was last read to its end.' }),
@@ -28,6 +30,12 @@ const readinessSchema = Type.Object(
   closed,
 )
 
+const readyzQuery = Type.Object({
+  full: Type.Optional(
+    Type.Enum(['', 'true'], { description: 'Ask for sign-in, too: while the store is away the response is then 503.' }),
+  ),
+})
+
 const livez = {
   tags: ['health'],
   summary: 'Whether the process answers',
@@ -37,31 +45,54 @@ const livez = {
 
 const readyz = {
   tags: ['health'],
-  summary: 'Whether this node can serve: its store answers and its revocation log is fresh',
+  summary: 'Whether this node can forward requests: it is not being stopped, and knows who is revoked',
   operationId: 'readyz',
-  response: { 200: readinessSchema, ...errorResponses('store_unavailable', 'revocation_unknown') },
+  querystring: readyzQuery,
+  response: {
+    200: readinessSchema,
+    ...errorResponses('invalid_request', 'stopping', 'store_unavailable', 'revocation_unknown'),
+  },
 }
 
-const health: FastifyPluginAsyncTypebox = async (app) => {
+export interface HealthOptions {
+  /** Whether this node is being stopped: whoever balances shall send its requests elsewhere. */
+  isStopping: () => boolean
+}
+
+const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { isStopping }) => {
   app.get('/livez', { schema: livez, config: { anyHost: true } }, () => ({ status: 'ok' as const }))
-  app.get('/readyz', { schema: readyz, config: { anyHost: true } }, sendReadiness)
+  const config = { anyHost: true }
+  const tell = ({ query }: { query: Static<typeof readyzQuery> }, reply: FastifyReply) =>
+    sendReadiness(app, reply, { isStopping: isStopping(), isFull: query.full !== undefined })
+  app.get('/readyz', { schema: readyz, config }, tell)
   // haproxy asks by OPTIONS unless it is told otherwise (`option httpchk /livez`).
-  app.options('/livez', { schema: { hide: true }, config: { anyHost: true } }, () => ({ status: 'ok' as const }))
-  app.options('/readyz', { schema: { hide: true }, config: { anyHost: true } }, sendReadiness)
+  app.options('/livez', { schema: { hide: true }, config }, () => ({ status: 'ok' as const }))
+  app.options('/readyz', { schema: { hide: true, querystring: readyzQuery }, config }, tell)
 }
 
 export default health
 
-async function sendReadiness({ server }: FastifyRequest, reply: FastifyReply) {
-  const revocation_log = logView(server.revocation.status())
-  try {
-    await server.store.ping()
-  } catch (cause) {
-    throw problem(toProblem(cause).code, { detail: 'store_unavailable', members: { revocation_log }, cause })
+async function sendReadiness(
+  { revocation, store }: FastifyInstance,
+  reply: FastifyReply,
+  { isStopping, isFull }: { isStopping: boolean; isFull: boolean },
+) {
+  const members = { revocation_log: logView(revocation.status()) }
+  if (isStopping) throw problem('stopping', { members })
+  if (revocation.isStale()) throw problem('revocation_unknown', { members })
+  const cause = await store.ping().then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (cause !== undefined && isFull) {
+    throw problem(toProblem(cause).code, { detail: 'store_unavailable', members, cause })
   }
-  if (server.revocation.isStale()) throw problem('revocation_unknown', { members: { revocation_log } })
   reply.header('cache-control', 'no-store')
-  return { status: 'ok' as const, revocation_log, store_warnings: server.store.condition.topics }
+  return {
+    status: cause === undefined ? 'ok' : 'degraded',
+    ...members,
+    store_warnings: store.condition.topics,
+  } as const
 }
 
 function logView({ ageMs, entries, position }: RevocationStatus) {

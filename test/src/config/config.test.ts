@@ -87,6 +87,7 @@ t.test('without a file and with an empty environment, development gets the defau
     logLevel: 'warn',
     maxStalenessMs: 30_000,
     onStale: 'reject',
+    drainMs: 0,
     shutdownTimeoutMs: 10_000,
     routes: [],
     notes: [],

@@ -56,6 +56,13 @@ export class GatewayProcess {
     return child.exitCode
   }
 
+  /** Resolves when the process has exited by itself, or by a signal that it was sent. @returns its exit code */
+  async exited(): Promise<number | null> {
+    const child = this.#child
+    if (child?.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    return child?.exitCode ?? null
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid
   }
@@ -96,7 +103,7 @@ export class GatewayProcess {
   async #ready(child: ChildProcess): Promise<void> {
     const isReady = async () => {
       if (child.exitCode !== null) throw new Error(`the gateway did not start:\n${this.output.join('\n')}`)
-      const isServing = (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok === true
+      const isServing = (await fetch(`${this.url}/readyz?full`).catch(() => undefined))?.ok === true
       // What it says goes another way than what it answers: either can come first. In production the log level may hide it.
       return isServing && (this.#env['NODE_ENV'] === 'production' || this.output.length >= 3)
     }

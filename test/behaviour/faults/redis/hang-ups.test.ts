@@ -73,7 +73,7 @@ t.test('a Redis that hangs up at any stage ends no gateway, which serves when Re
   const gateway = await GatewayProcess.start(settings)
   t.teardown(() => gateway.stop())
   const { pid = 0 } = gateway
-  const isReady = async () => (await fetch(`${gateway.url}/readyz`).catch(() => undefined))?.status === 200
+  const isReady = async () => (await fetch(`${gateway.url}/readyz?full`).catch(() => undefined))?.status === 200
   for (const [how, hangUp] of Object.entries(hangUps)) {
     for (const [when, stage] of Object.entries(stagesOf(hangUp))) {
       wire.stage = stage

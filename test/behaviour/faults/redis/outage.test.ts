@@ -38,7 +38,7 @@ for (const fault of ['silence', 'refuse'] as const) {
     t.ok(performance.now() - began < promptlyMs, `refused after ${Math.round(performance.now() - began)} ms`)
     t.equal(await forwarded(), 200, 'no store call on this path')
     t.equal((await fetch(`${gateway.url}/livez`)).status, 200)
-    t.equal((await fetch(`${gateway.url}/readyz`)).status, 503)
+    t.equal((await fetch(`${gateway.url}/readyz?full`)).status, 503)
 
     await eventually('the gateway no longer knows who is revoked', async () => (await forwarded()) === 503)
     t.ok(performance.now() - began > maxStalenessMs / 2, 'it trusted what it knew for a while')

@@ -32,7 +32,7 @@ t.test('an emptied Redis under two gateways: no token of before, no 0 that is fa
   const alarms = ({ output }: GatewayProcess) => output.filter((line) => line.includes('"store_alarm"')).length
   for (const gateway of gateways) {
     await eventually('it has noticed', () => alarms(gateway) === 1)
-    await eventually('it is ready again', async () => (await fetch(`${gateway.url}/readyz`)).status === 200)
+    await eventually('it is ready again', async () => (await fetch(`${gateway.url}/readyz?full`)).status === 200)
     t.equal(await askSessions(gateway.url, before.access_token), 401, 'no token of the store before')
     t.equal((await refresh(gateway.url, before.refresh_token, agent)).status, 400)
   }
