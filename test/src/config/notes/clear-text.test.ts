@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type Config, type Environment, loadConfig } from '../../../src/config/index.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { type Config, type Environment, loadConfig } from '../../../../src/config/index.ts'
+import { temporaryFolder } from '../../../support/temporary-folder.ts'
 
 const production = {
   NODE_ENV: 'production',

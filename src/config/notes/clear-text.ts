@@ -1,8 +1,8 @@
 // The traffic that a config sends in clear over a network that may not be its own: to Redis and to services. It refuses
 // nothing: whether a name leads into a private network only its operator knows.
 import ipaddr from 'ipaddr.js'
-import { parseRedisUrl } from '../../plugins/session-store/redis/connection/address.ts'
-import type { Draft } from './draft.ts'
+import { parseRedisUrl } from '../../../plugins/session-store/redis/connection/address.ts'
+import type { Draft } from '../draft.ts'
 
 /**
  * One sentence for Redis and one for each route that production reaches in clear, elsewhere than on this machine or in a private

@@ -1,8 +1,8 @@
 // Which origins browsers count as one site (HTML section 7.1.1.1: same scheme, same registrable domain). The cookies of this
 // gateway go to pages of its own site alone, so another site is allowed for nothing when its pages sign in by cookie.
 import { createRequire } from 'node:module'
-import { isLoopback } from '../../plugins/http-edge/own-hosts.ts'
-import type { Draft } from './draft.ts'
+import { isLoopback } from '../../../plugins/http-edge/own-hosts.ts'
+import type { Draft } from '../draft.ts'
 
 /**
  * One sentence that names the allowed origins whose pages get no cookie.

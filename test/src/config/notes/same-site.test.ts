@@ -1,7 +1,7 @@
 // Allowed origins: which are no exact ones, and are a mistake; and which are of another site than the issuer, which is said at
 // the start, for no browser keeps a cookie there.
 import t from 'tap'
-import { ConfigError, loadConfig } from '../../../src/config/index.ts'
+import { ConfigError, loadConfig } from '../../../../src/config/index.ts'
 
 const issuer = 'https://auth.example.co.uk'
 
