@@ -1,5 +1,5 @@
-// The response of an exchange as its client gets it. It owns what is on its way there: the head while Node holds it back, a short
-// body until it is whole, and whether the client takes more. It never lets a message look complete that is not: what breaks off
+// The response of an exchange as its client gets it. It owns what is on its way there: the head and what came at once with it,
+// until that is known to be a response, and whether the client takes more. It never lets a message look complete that is not: what breaks off
 // destroys the client's connection.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessClaims } from '../access-tokens/index.ts'
@@ -33,14 +33,21 @@ export interface ClientResponseOptions {
 
 /** Who writes the response. */
 export interface ResponseWriter {
-  /** The client takes more, after a `write` that returned false. */
+  /** The client takes more, after a `write` or `flush` that returned false. */
   onClientReady(): void
   /** The client is gone, and the response was not whole. @param hadBegun whether anything of it was written */
   onClientLeft(hadBegun: boolean): void
+  /** The head cannot be sent; nothing was written. @param detail a word for the log */
+  onUnsendable(detail: string): void
 }
 
-/** The longest body that is held until it is whole, to leave in one write with its head, bytes. */
-const longestHeldBytes = 15_360
+interface HeldHead {
+  head: ResponseHead
+  /** The connection ends with this response. */
+  isLast: boolean
+  /** The client's body was not read to its end. */
+  leavesBodyUnread: boolean
+}
 
 export class ClientResponse {
   readonly #options: ClientResponseOptions
@@ -49,11 +56,10 @@ export class ClientResponse {
   #state: 'awaited' | 'begun' | 'over' = 'awaited'
   /** Behind another response of the same connection. */
   readonly #waitsForTurn: boolean
-  /** Node holds the head, to send it together with what comes next. */
-  #isHeadHeld = false
-  /** Length of a body that is held until it is whole; -1 for one that is not. */
-  #shortBytes = -1
-  #shortBody: string | undefined
+  /** A head that is not written yet: what came with it may show that it is no response. */
+  #head: HeldHead | undefined
+  /** The body that came with it; a character a byte. */
+  #body = ''
   #isDrainHeard = false
 
   constructor(options: ClientResponseOptions, writer: ResponseWriter) {
@@ -97,75 +103,84 @@ export class ClientResponse {
   }
 
   /**
-   * Begins with the head that a service has sent.
+   * Takes the head of a service's response. It is written by `flush` or `end`, together with what came at once.
    * @param isLast whether the connection ends with this response
    * @param leavesBodyUnread whether the client's body was not read to its end
-   * @returns a word for what is wrong with it, if it cannot be sent; nothing was written then
    */
-  begin(head: ResponseHead, isLast: boolean, leavesBodyUnread: boolean): string | undefined {
+  begin(head: ResponseHead, isLast: boolean, leavesBodyUnread: boolean): void {
+    this.#head = { head, isLast, leavesBodyUnread }
+  }
+
+  /**
+   * Takes a part of the body.
+   * @param part only lent
+   * @returns false when the client takes no more for now; the writer is then told when it does
+   */
+  write(part: Buffer): boolean {
+    if (this.#head === undefined) return this.#heard(this.#options.response.write(Buffer.from(part)))
+    this.#body += part.toString('latin1')
+    return true
+  }
+
+  /**
+   * Writes what is held: all that came at once is a response, and more may be a long time coming.
+   * @returns as `write`
+   */
+  flush(): boolean {
+    if (this.#head === undefined || this.#state === 'over' || !this.#writeHead(this.#head)) return true
+    const body = this.#body
+    this.#body = ''
+    // Also without any: `flushHeaders` would write the head as UTF-8.
+    return this.#heard(this.#options.response.write(body, 'latin1'))
+  }
+
+  /** The response is whole. @param trailers names in lower case and values in turn */
+  end(trailers: readonly string[]): void {
+    if (this.#head !== undefined && !this.#writeHead(this.#head)) return
+    const { response } = this.#options
+    if (trailers.length > 0) passTrailersOn(trailers, this.#options)
+    this.#close()
+    if (this.#body === '') response.end()
+    else response.end(this.#body, 'latin1')
+  }
+
+  #writeHead({ head, isLast, leavesBodyUnread }: HeldHead): boolean {
     const { request, response, reply, route, requestId, access, allowOrigin, limitFields } = this.#options
-    const { statusCode, contentLength } = head
+    const { statusCode, reason } = head
     const authenticated = access !== null
     const byCookie = authenticated && request.headers.authorization === undefined
     const fields = responseFields(head, { route, statusCode, requestId, authenticated, byCookie, allowOrigin })
     if (limitFields !== null) fields.push(...limitFields)
     // RFC 9112 section 9.6: who will not read the rest of a request says that the connection ends.
     if (isLast || leavesBodyUnread) fields.push('connection', 'close')
+    this.#head = undefined
     // Fields that hooks have set are of the gateway's own responses.
     for (const name of response.getHeaderNames()) response.removeHeader(name)
     try {
-      response.writeHead(statusCode, head.reason, fields)
+      response.writeHead(statusCode, reason, fields)
     } catch {
       // Of the refusal that is sent instead, Node finds one.
       response.statusMessage = ''
-      return 'upstream_header_field'
+      this.#writer.onUnsendable('upstream_header_field')
+      return false
     }
     if (leavesBodyUnread) lingerAfterLast(request.socket)
     reply.hijack()
     this.#state = 'begun'
-    this.#isHeadHeld = true
-    if (contentLength > 0 && contentLength <= longestHeldBytes) this.#shortBytes = contentLength
-    return undefined
+    return true
   }
 
-  /**
-   * Writes a part of the body.
-   * @param part only lent
-   * @returns false when the client takes no more for now; the writer is then told when it does
-   */
-  write(part: Buffer): boolean {
-    const { response } = this.#options
-    if (part.length === this.#shortBytes) {
-      // latin1 is bytes as they are.
-      this.#shortBody = part.toString('latin1')
-      return true
+  #heard(takesMore: boolean): boolean {
+    if (!takesMore && !this.#isDrainHeard) {
+      this.#isDrainHeard = true
+      this.#options.response.on('drain', this.#onDrained)
     }
-    this.#isHeadHeld = false
-    if (response.write(Buffer.from(part))) return true
-    if (!this.#isDrainHeard) response.on('drain', this.#onDrained)
-    this.#isDrainHeard = true
-    return false
-  }
-
-  /** Sends a head that is still held: what comes next, such as the first event of a stream, may be a long time coming. */
-  flushHead(): void {
-    if (!this.#isHeadHeld || this.#state !== 'begun') return
-    this.#isHeadHeld = false
-    // Not `flushHeaders`, which writes the head as UTF-8.
-    this.#options.response.write('', 'latin1')
-  }
-
-  /** The response is whole. @param trailers names in lower case and values in turn */
-  end(trailers: readonly string[]): void {
-    const { response } = this.#options
-    if (trailers.length > 0) passTrailersOn(trailers, this.#options)
-    this.#close()
-    if (this.#shortBody === undefined) response.end()
-    else response.end(this.#shortBody, 'latin1')
+    return takesMore
   }
 
   /** Nothing has been written: the refusal goes the framework's way. */
   refuse(refusal: Problem): void {
+    this.#head = undefined
     this.#close()
     this.#options.reply.send(refusal)
   }

@@ -112,11 +112,7 @@ export class Exchange implements Call, Watched, ResponseWriter {
       this.#giveUp('overloaded', 'stream_share')
       return
     }
-    const fault = this.#response.begin(head, upstreams.closing, this.#leavesBodyUnread)
-    if (fault !== undefined) {
-      this.#giveUp('upstream_bad_response', fault)
-      return
-    }
+    this.#response.begin(head, upstreams.closing, this.#leavesBodyUnread)
     const sentMs = this.#sinceMs
     this.#sinceMs = upstreams.now()
     route.meter.responded(statusCode, this.#sinceMs - sentMs)
@@ -128,7 +124,7 @@ export class Exchange implements Call, Watched, ResponseWriter {
   }
 
   onReadEnd(): void {
-    this.#response.flushHead()
+    if (!this.#response.flush()) this.#connection?.pause(this)
   }
 
   onEnd(trailers: readonly string[]): void {
@@ -151,6 +147,10 @@ export class Exchange implements Call, Watched, ResponseWriter {
     }
     this.#place.release()
     this.#giveUp(codeOf(failure), detailOf(failure), failure)
+  }
+
+  onUnsendable(detail: string): void {
+    this.#giveUp('upstream_bad_response', detail)
   }
 
   onClientReady(): void {

@@ -25,7 +25,7 @@ export class Connection implements ResponseSink, Listed {
   /** Monotonic, ms. */
   idleSinceMs = 0
   readonly #keeper: ConnectionKeeper
-  readonly #parser = new ResponseParser(this)
+  readonly #parser: ResponseParser
   #socket: Socket | undefined
   #call: Call | undefined
   #body: OutgoingBody | undefined
@@ -38,8 +38,10 @@ export class Connection implements ResponseSink, Listed {
   #isPaused = false
   #errorCode = 'closed'
 
-  constructor(keeper: ConnectionKeeper) {
+  /** @param headLimitBytes what a response may send as heads and trailers */
+  constructor(keeper: ConnectionKeeper, headLimitBytes: number) {
     this.#keeper = keeper
+    this.#parser = new ResponseParser(this, headLimitBytes)
   }
 
   /** Whether it is of no more use. */

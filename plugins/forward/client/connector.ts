@@ -12,6 +12,8 @@ export interface ServiceAddress {
   /** `http:` or `https:` and host and port, as `URL` writes it. */
   origin: string
   connectMs: number
+  /** What one response may send as heads and trailers, interim ones included. */
+  responseHeadBytes: number
   /** `ca`: PEM text of authorities to trust in place of the system's. `serverName`: what its certificate is to be for. */
   tls: { ca: string; serverName: string | undefined } | undefined
 }

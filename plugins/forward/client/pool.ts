@@ -41,7 +41,7 @@ export class Pool implements ConnectionKeeper {
       call.onFailure(new CallFailure('unsent', 'gateway_closes'))
       return
     }
-    const connection = new Connection(this)
+    const connection = new Connection(this, this.#address.responseHeadBytes)
     const asStream = call.onSwitch !== undefined
     const { socket, readyEvent } = this.#connector.connect(connection, asStream)
     this.#open.add(connection)

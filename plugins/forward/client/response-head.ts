@@ -1,5 +1,5 @@
-// The head of a response and the fields of a trailer section, read from text, strictly: what RFC 9112 lets a recipient repair
-// is refused here, since a service that needs it is broken or worse. Pure.
+// The head of a response and the fields of a trailer section, read from text. It is strict where two parsers could read two
+// messages, and takes what every proxy reads alike. Pure.
 
 import { hasMember } from '../headers/names.ts'
 
@@ -128,11 +128,15 @@ function checkFields(head: ResponseHead): void {
     const value = fields[i + 1] ?? ''
     switch (fields[i]) {
       case 'content-length':
-        head.contentLength = lengthOf(value, head.contentLength)
+        if (head.contentLength === -1 && digits.test(value)) head.contentLength = Number(value)
+        else {
+          head.contentLength = lengthOf(value, head.contentLength)
+          fields[i + 1] = String(head.contentLength)
+        }
         break
       case 'transfer-encoding':
         // A coding we did not ask for and do not undo would reach the client as a body of unknown framing.
-        if (head.isChunked || value.toLowerCase() !== 'chunked') throw new ResponseError('transfer_encoding')
+        if (head.isChunked || value.trimEnd().toLowerCase() !== 'chunked') throw new ResponseError('transfer_encoding')
         head.isChunked = true
         break
       case 'connection':
@@ -146,8 +150,16 @@ function checkFields(head: ResponseHead): void {
   }
 }
 
-// Twice is refused even where both say the same: RFC 9112 section 6.3 lets nobody send that.
+const digits = /^[0-9]{1,15}$/
+const digitsInList = /^[0-9]{1,15}(?:[\t ]*,[\t ]*[0-9]{1,15})*[\t ]*$/
+
+// RFC 9110 section 8.6: the same number again, in a field of its own or in a list, is one length, and is sent on as one.
 function lengthOf(value: string, known: number): number {
-  if (known !== -1 || !/^[0-9]{1,15}$/.test(value)) throw new ResponseError('content_length')
-  return Number(value)
+  if (!digitsInList.test(value)) throw new ResponseError('content_length')
+  let length = known
+  for (const one of value.split(',')) {
+    if (length !== -1 && Number(one) !== length) throw new ResponseError('content_length')
+    length = Number(one)
+  }
+  return length
 }

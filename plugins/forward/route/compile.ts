@@ -84,6 +84,8 @@ export interface CompiledRoute {
   headersMs: number
   bodyIdleMs: number
   bodyLimitBytes: number
+  /** Of the heads and trailers of one response. */
+  responseHeadBytes: number
   /** Bytes a second that a client sends of a body at the least, on average; 0 for any. */
   minBodyRate: number
   maxConcurrent: number
@@ -218,6 +220,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     headersMs: msOf(timeouts.headers, 30_000),
     bodyIdleMs: msOf(timeouts.bodyIdle, 30_000),
     bodyLimitBytes: config.bodyLimitBytes ?? 10_485_760,
+    responseHeadBytes: config.responseHeadBytes ?? 32_768,
     minBodyRate: config.minBodyRate ?? 500,
     maxConcurrent: config.maxConcurrent ?? 256,
     maxStreams: config.maxStreams ?? 1024,

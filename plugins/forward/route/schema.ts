@@ -124,6 +124,14 @@ export const routeSchema = Type.Object(
         description: 'Largest request body; then 413.',
       }),
     ),
+    responseHeadBytes: Type.Optional(
+      Type.Integer({
+        minimum: 1024,
+        maximum: 2 ** 20,
+        default: 32_768,
+        description: 'What a response may have as head and trailers, interim responses included; then 502.',
+      }),
+    ),
     maxConcurrent: Type.Optional(
       Type.Integer({
         minimum: 1,

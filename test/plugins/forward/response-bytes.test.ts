@@ -1,6 +1,7 @@
 // Tests of a response's bytes: what a service says in its head reaches the client as it said it.
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import type { RouteConfig } from '../../../plugins/forward/index.ts'
 import { sendRaw } from '../../support/raw-client.ts'
 import { startRawUpstream } from '../../support/upstream.ts'
 import { gatewayFor } from './gateway.ts'
@@ -11,6 +12,7 @@ async function received(
   parts: string[],
   request = 'GET /x HTTP/1.1',
   before: (app: FastifyInstance) => void = () => {},
+  options: Partial<RouteConfig> = {},
 ): Promise<string> {
   let sendRest: (() => void) | undefined
   const service = await startRawUpstream((socket) => {
@@ -20,7 +22,9 @@ async function received(
     if (rest.length === 0) sendRest = undefined
   })
   t.teardown(() => service.close())
-  const { port } = await gatewayFor(t, [{ prefix: '/x', upstream: service.url, policy: 'public' }], { before })
+  const { port } = await gatewayFor(t, [{ prefix: '/x', upstream: service.url, policy: 'public', ...options }], {
+    before,
+  })
   const { text } = await sendRaw(port, `${request}\r\nHost: x\r\nConnection: close\r\n\r\n`, {
     until: (text) => {
       // The rest only when the head is here: it then went out alone.
@@ -96,4 +100,36 @@ t.test('a refusal of ours has its own reason phrase, whatever came before it', a
       }
     })
   t.match(await received(t, [head], undefined, before), /^HTTP\/1\.1 502 Bad Gateway\r\n/)
+})
+
+t.test('what is no response behind its head is 502, if it came with it; later it breaks off', async (t) => {
+  const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+  for (const body of ['ZZ\r\n', '5\r\nhello\r\nZZ\r\n', '5\r\nhelloXX', '0\r\nno field\r\n\r\n']) {
+    const text = await received(t, [chunked + body])
+    t.match(text, /^HTTP\/1\.1 502 Bad Gateway\r\n/, JSON.stringify(body))
+    t.match(text, /"upstream_bad_response"/)
+    t.notMatch(text, /hello/)
+  }
+  const broken = await received(t, [`${chunked}5\r\nhello\r\n`, 'ZZ\r\n'])
+  t.match(broken, /^HTTP\/1\.1 200 OK\r\n[\s\S]*hello\r\n$/, 'no last chunk')
+})
+
+t.test('a length that is said twice, and chunks in another writing, reach the client in ours', async (t) => {
+  const twice = await received(t, ['HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2, 2\r\n\r\nhi'])
+  t.strictSame(twice.match(/content-length: .*/gi), ['content-length: 2'])
+  const chunks = await received(t, [
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n002 ;a = b\r\nhi\r\n00\r\n\r\n',
+  ])
+  t.match(chunks, /\r\n\r\n2\r\nhi\r\n0\r\n\r\n$/)
+})
+
+t.test('a route says how long the head of a response may be', async (t) => {
+  const head = (bytes: number) => `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(bytes)}\r\nContent-Length: 0\r\n\r\n`
+  t.match(await received(t, [head(32_000)]), /^HTTP\/1\.1 200 OK\r\n/)
+  t.match(await received(t, [head(33_000)]), /^HTTP\/1\.1 502 /)
+  t.match(
+    await received(t, [head(99_000)], undefined, undefined, { responseHeadBytes: 100_000 }),
+    /^HTTP\/1\.1 200 OK\r\n/,
+  )
+  t.match(await received(t, [head(2000)], undefined, undefined, { responseHeadBytes: 1024 }), /^HTTP\/1\.1 502 /)
 })

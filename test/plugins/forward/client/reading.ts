@@ -15,6 +15,9 @@ export interface Reading {
   unasked: string
 }
 
+/** What a response may have as heads and trailers here. */
+export const responseHeadBytes = 32_768
+
 /**
  * Reads a response.
  * @param parts as they arrive, latin1
@@ -29,18 +32,21 @@ export function read(parts: readonly string[], { isHead = false, isClosed = fals
     fault: undefined,
     unasked: '',
   }
-  const parser = new ResponseParser({
-    onInformation: ({ statusCode }) => void reading.interim.push(statusCode),
-    onHead: (head) => {
-      reading.head = head
+  const parser = new ResponseParser(
+    {
+      onInformation: ({ statusCode }) => void reading.interim.push(statusCode),
+      onHead: (head) => {
+        reading.head = head
+      },
+      onBody: (part) => {
+        reading.body += part.toString('latin1')
+      },
+      onEnd: (trailers) => {
+        reading.trailers = trailers
+      },
     },
-    onBody: (part) => {
-      reading.body += part.toString('latin1')
-    },
-    onEnd: (trailers) => {
-      reading.trailers = trailers
-    },
-  })
+    responseHeadBytes,
+  )
   parser.begin(isHead)
   try {
     for (const part of parts) reading.unasked += readPart(parser, part)

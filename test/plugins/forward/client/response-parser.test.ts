@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import t from 'tap'
-import { responseHeadBytes } from '../../../../plugins/forward/client/response-parser.ts'
-import { read } from './reading.ts'
+import { read, responseHeadBytes } from './reading.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\n'
 const chunked = `${ok}Transfer-Encoding: chunked\r\n\r\n`
@@ -82,26 +81,27 @@ t.test('what is no response is refused by name', async (t) => {
     ['field_value', `${ok}X: a\nY: b\r\n${end}`],
     ['field_value', `${ok}X: a\rY: b\r\n${end}`],
     ['field_value', `${ok}X: a\u0000b\r\n${end}`],
-    ['content_length', `${ok}Content-Length: 4\r\n${end}`],
-    ['content_length', `${ok}Content-Length: 4, 4\r\n\r\nEVIL`],
+    ['content_length', `${ok}Content-Length: 3\r\n${end}`],
+    ['content_length', `${ok}Content-Length: 4, 3\r\n\r\nEVIL`],
+    ['content_length', `${ok}Content-Length: 4,\r\n\r\nEVIL`],
     ['content_length', `${ok}Content-Length: +4\r\n\r\nEVIL`],
     ['content_length', `${ok}Content-Length: \r\n\r\nEVIL`],
     ['transfer_encoding', `${ok}Transfer-Encoding: gzip, chunked\r\n\r\n`],
     ['transfer_encoding', `${ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`],
-    ['transfer_encoding', `${ok}Transfer-Encoding: chunked\t\r\n\r\n`],
-    ['content_length', `${ok}Content-Length: 4\t\r\n\r\nEVIL`],
     ['framing', `${ok}Transfer-Encoding: chunked\r\n${end}`],
     ['framing', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
     ['chunk_size', `${chunked}\r\n`],
     ['chunk_size', `${chunked}+1\r\na\r\n`],
-    ['chunk_size', `${chunked}1 \r\na\r\n`],
+    ['chunk_size', `${chunked} 1\r\na\r\n`],
+    ['chunk_size', `${chunked}1 1\r\na\r\n`],
+    ['chunk_size', `${chunked}1 \na\r\n`],
     ['chunk_size', `${chunked}0x1\r\na\r\n`],
     ['chunk_size', `${chunked}${'f'.repeat(14)}\r\n`],
     ['chunk_size', `${chunked}1\na\r\n`],
     ['chunk_extension', `${chunked}1;a\nb\r\na\r\n`],
-    ['chunk_extension', `${chunked}1;;\r\na\r\n`],
-    ['chunk_extension', `${chunked}1; a=\r\na\r\n`],
-    ['chunk_extension', `${chunked}1;a="x\r\na\r\n`],
+    ['chunk_extension', `${chunked}1;a\u0000b\r\na\r\n`],
+    ['chunk_extension', `${chunked}1;a="\n"\r\na\r\n`],
+    ['chunk_framing', `${chunked}1;a\rb\r\na\r\n`],
     ['interim_end', `HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n${ok}${end}`],
     ['chunk_framing', `${chunked}1\r\nab\r\n`],
     ['chunk_framing', `${chunked}1\r\na\n`],
@@ -114,6 +114,23 @@ t.test('what is no response is refused by name', async (t) => {
     t.notMatch(reading.body, /EVIL/)
     t.ok(read([...text]).fault, 'byte by byte')
   }
+})
+
+t.test('what every proxy reads alike is read, however it is written', async (t) => {
+  const sizes = ['0000000000000000000005', '5 ', '5\t ', '5 ;a=b', '5; a = b', '5;a="b c"', '5;;', '5;a="', '5;\u00e9']
+  for (const size of sizes) {
+    const text = `${chunked}${size}\r\nhello\r\n000 ;x\r\nX-T: 1\r\n\r\n`
+    for (const parts of [[text], [...text]]) {
+      t.match(read(parts), { fault: undefined, body: 'hello', trailers: ['x-t', '1'] }, JSON.stringify(size))
+    }
+  }
+  for (const length of ['5\r\nContent-Length: 5', '5, 5', '5 ,\t5', '5\t', '5\r\nContent-Length: 5,5']) {
+    const { head, body, trailers, fault } = read([`${ok}Content-Length: ${length}\r\n\r\nhello`])
+    t.strictSame([fault, head?.contentLength, body, trailers], [undefined, 5, 'hello', []], JSON.stringify(length))
+    const lengths = head?.fields.filter((_field, i, all) => all[i - 1] === 'content-length')
+    t.strictSame(new Set(lengths), new Set(['5']), 'nobody behind us has to read it')
+  }
+  t.equal(read([`${ok}Transfer-Encoding: Chunked\t\r\n\r\n1\r\na\r\n0\r\n\r\n`]).body, 'a')
 })
 
 t.test('heads, trailers and lines of chunks are bounded, wherever they are cut', async (t) => {
@@ -134,7 +151,7 @@ t.test('heads, trailers and lines of chunks are bounded, wherever they are cut',
     'interim ones count together',
   )
   t.equal(read([`${chunked}0\r\nX: ${'a'.repeat(responseHeadBytes)}`]).fault, 'head_too_large')
-  t.equal(read([`${chunked}1;${'a'.repeat(5000)}`]).fault, 'chunk_line')
+  for (const line of ['1;', '1 ', '0']) t.equal(read([chunked + line.padEnd(5000, line.at(-1))]).fault, 'chunk_line')
 })
 
 t.test('whatever is taken here, Node’s own strict parser takes too, and reads the same', async (t) => {
@@ -151,6 +168,8 @@ t.test('whatever is taken here, Node’s own strict parser takes too, and reads 
     if (own.interim.includes(101) || own.unasked !== '') continue
     taken += 1
     const theirs = await other(text)
+    // Node refuses what other proxies take.
+    if (theirs.fault !== undefined && tolerated.test(text)) continue
     const ours = { statusCode: own.head.statusCode, body: own.body, trailers: own.trailers.map(withoutTab).join() }
     if (theirs.fault !== undefined || JSON.stringify(theirs.response) !== JSON.stringify(ours)) {
       t.fail(`seed ${seed}, ${JSON.stringify(text)}: ${JSON.stringify(theirs)}, ours ${JSON.stringify(ours)}`)
@@ -158,6 +177,9 @@ t.test('whatever is taken here, Node’s own strict parser takes too, and reads 
   }
   t.ok(taken > 200, `${taken} of 1500 were taken`)
 })
+
+// Blanks and odd extensions in the line of a chunk, a size that is filled up with zeros, and a length that is said twice.
+const tolerated = /\n[0-9a-f]+[\t ;]|\n0{8}|content-length:[^\r]*[,\t]|content-length:[\s\S]*content-length:|chunked\t/i
 
 // Parsers differ about a tab at the end of a value: ours keeps it, Node's keeps it in some places.
 function withoutTab(value: string): string {
