@@ -2,9 +2,10 @@
 # There is no build step: Node runs the TypeScript itself.
 FROM node:26-slim AS dependencies
 WORKDIR /app
-COPY package.json package-lock.json ./
-# No package of ours needs an install script in production.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+COPY package.json package-lock.json .npmrc ./
+COPY packaging/with-tracing.ts packaging/
+# No package of ours needs an install script in production. Source maps are left out.
+RUN node packaging/with-tracing.ts && npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm run prepare
 
 FROM node:26-slim
 WORKDIR /app

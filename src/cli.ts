@@ -9,6 +9,7 @@ import { sessionCommands } from './cli/session-commands.ts'
 import { userCommands } from './cli/user-commands.ts'
 import { ConfigError, loadConfig } from './config/index.ts'
 import { nearestName } from './config/nearest-name.ts'
+import { cardeaCommand, startCommand } from './process/commands.ts'
 import { makeDataDir, withSecret } from './process/first-start.ts'
 import { missingStore, openStore, StoreRejected } from './process/open-store.ts'
 
@@ -43,7 +44,7 @@ async function main(words: readonly string[]): Promise<number> {
 function usage(): string {
   const width = Math.max(...Object.values(commands).map(({ synopsis }) => synopsis.length))
   const lines = Object.values(commands).map(({ synopsis, meaning }) => `  ${synopsis.padEnd(width)}  ${meaning}`)
-  return ['npm run cardea -- <command>', ...lines].join('\n')
+  return [`${startCommand} runs the gateway; ${cardeaCommand} <command>:`, ...lines].join('\n')
 }
 
 async function run(name: string, rest: string[]): Promise<void> {

@@ -3,6 +3,7 @@
 import cluster from 'node:cluster'
 import { KeyUnopenable } from '../plugins/keys/sealed-key.ts'
 import { type Store, StoreUnavailable } from '../plugins/session-store/port/store.ts'
+import { TracingUnavailable } from '../plugins/tracing/index.ts'
 import { type Config, ConfigError, loadConfig } from './config/index.ts'
 import { announce } from './process/banner.ts'
 import { type DemoUpstream, startDemoUpstream } from './process/demo-upstream.ts'
@@ -16,6 +17,9 @@ import { type Serving, serveAsWorker, superviseWorkers, WorkersError } from './w
 import { metricsOfWorkers } from './workers/metrics.ts'
 
 const demoPrefix = '/demo'
+
+/** Errors whose message says what to do. */
+const namedCauses = [StoreRejected, KeyUnopenable, WorkersError, TracingUnavailable]
 
 try {
   await (cluster.isPrimary ? start() : startAsWorker())
@@ -106,7 +110,7 @@ function explain(error: unknown): string {
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
     return `Cardea did not start: it cannot listen on ${listenAddress(error)} (${code}); choose another HOST or PORT.`
   }
-  if (error instanceof StoreRejected || error instanceof KeyUnopenable || error instanceof WorkersError) {
+  if (namedCauses.some((kind) => error instanceof kind)) {
     return `Cardea did not start: ${error.message}`
   }
   if (error instanceof StoreUnavailable) return `Cardea did not start: the store cannot be used: ${reasonOf(error)}`

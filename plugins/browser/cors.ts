@@ -12,7 +12,7 @@ declare module 'fastify' {
 }
 
 export interface CrossOriginOptions {
-  /** Exactly as browsers write them. */
+  /** Origins whose pages may read responses, exactly as browsers write them. */
   origins: readonly string[]
 }
 

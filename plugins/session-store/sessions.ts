@@ -39,7 +39,6 @@ export interface SessionPolicy {
 
 export interface SessionsOptions {
   store: SessionStore
-  /** Newest first. */
   secrets: readonly Secret[]
   subjectTagKey: Buffer
   policy: SessionPolicy

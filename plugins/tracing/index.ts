@@ -1,8 +1,9 @@
 // The plugin `tracing`: one OpenTelemetry span a request, exported by OTLP, when the standard environment variables ask for it;
-// otherwise no package is loaded and no hook is added. A `traceparent` that a client sends is passed on in either case; with
+// otherwise no package is loaded and no hook is added: they are optional. A `traceparent` that a client sends is passed on in either case; with
 // tracing the service's parent is our span.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import manifest from '../../package.json' with { type: 'json' }
 import type { RequestSpan, Spans } from './spans.ts'
 
 declare module 'fastify' {
@@ -10,6 +11,10 @@ declare module 'fastify' {
     span: RequestSpan | null
   }
 }
+
+const packages = Object.keys(manifest.peerDependenciesMeta)
+  .map((name) => `${name}@${new Map(Object.entries<string>(manifest.peerDependencies)).get(name)}`)
+  .join(' ')
 
 export interface TracingOptions {
   /** Said of this service where OTEL_SERVICE_NAME says nothing. */
@@ -20,8 +25,7 @@ export interface TracingOptions {
 
 async function tracing(app: FastifyInstance, options: TracingOptions): Promise<void> {
   if (!isAskedFor(process.env)) return
-  const { openSpans } = await import('./spans.ts')
-  const spans = await openSpans(options)
+  const spans = await open(options)
   app.decorateRequest('span', null)
   app.addHook('onRequest', (request, reply, done) => {
     const span = begin(spans, request)
@@ -30,6 +34,29 @@ async function tracing(app: FastifyInstance, options: TracingOptions): Promise<v
     done()
   })
   app.addHook('onClose', () => spans.flush())
+}
+
+/** Tracing is asked for, and the packages that it needs are not installed: they are optional. */
+export class TracingUnavailable extends Error {
+  constructor(cause: Error) {
+    const missing = /'(@opentelemetry\/[^']+)'/.exec(cause.message)?.[1] ?? '@opentelemetry'
+    super(
+      `tracing is asked for (OTEL_EXPORTER_OTLP_ENDPOINT), but ${missing} is not installed: run \`npm install ${packages}\`, ` +
+        'or set OTEL_SDK_DISABLED=true',
+      { cause },
+    )
+    this.name = 'TracingUnavailable'
+  }
+}
+
+async function open(options: TracingOptions): Promise<Spans> {
+  try {
+    const { openSpans } = await import('./spans.ts')
+    return await openSpans(options)
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+    throw isMissing ? new TracingUnavailable(error) : error
+  }
 }
 
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/

@@ -3,6 +3,7 @@
 import { isIPv6 } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/index.ts'
+import { cardeaCommand } from './commands.ts'
 import { type FirstAdmin, firstAdminName } from './first-start.ts'
 import { print } from './log.ts'
 
@@ -58,7 +59,7 @@ function urlOf({ address, port }: BannerFacts['address']): string {
 function describeAdmin(firstAdmin: FirstAdmin): string {
   if (firstAdmin.outcome === 'present') return 'users are kept in the store'
   if (firstAdmin.outcome === 'missing') {
-    return `no users yet; add one: npm run cardea -- users add ${firstAdminName} --role admin`
+    return `no users yet; add one: ${cardeaCommand} users add ${firstAdminName} --role admin`
   }
   if (firstAdmin.from !== 'made') return `first admin: ${firstAdminName}, password from ${firstAdmin.from}`
   return `first admin: ${firstAdminName}, password: ${firstAdmin.password}  shown only now`

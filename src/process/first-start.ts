@@ -9,6 +9,7 @@ import { readBoundedFile } from '../../plugins/files/bounded-file.ts'
 import { minimumSecretLength } from '../../plugins/keys/secrets.ts'
 import type { UserStore } from '../../plugins/session-store/port/store.ts'
 import { type Config, ConfigError } from '../config/index.ts'
+import { cardeaCommand } from './commands.ts'
 
 const folderMode = 0o700
 const fileMode = 0o600
@@ -122,7 +123,7 @@ async function withoutEffect(users: UserStore, { adminPassword }: Config): Promi
   const admin = await users.find(firstAdminName)
   if (admin !== undefined && (await verifyPassword(admin.passwordHash, adminPassword))) return []
   return [
-    `CARDEA_ADMIN_PASSWORD is not the password of ${firstAdminName} and has no effect, as there are users already: npm run cardea -- users passwd ${firstAdminName}`,
+    `CARDEA_ADMIN_PASSWORD is not the password of ${firstAdminName} and has no effect, as there are users already: ${cardeaCommand} users passwd ${firstAdminName}`,
   ]
 }
 

@@ -59,7 +59,8 @@ async function shelvedAt(path: string): Promise<Shelved | undefined> {
 }
 
 const quoted = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text)
-const shelfRows = read('plugins/README.md')
+const [shelfTables = ''] = read('plugins/README.md').split('\n## ', 1)
+const shelfRows = shelfTables
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split(' |').map((cell) => cell.replace(/^\|? /, '')))

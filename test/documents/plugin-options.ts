@@ -13,6 +13,7 @@ const accessTokens = ['issuer', 'audiences', 'clientId', 'ttlSeconds', 'clockTol
 /** Where the options of a plugin are declared; a plugin that is not here has none. */
 const sources: Readonly<Record<string, readonly Part[]>> = {
   'client-address': [['clients/address.ts', 'ClientAddressOptions']],
+  'cross-origin': [['browser/cors.ts', 'CrossOriginOptions']],
   'request-guard': [['http-edge/index.ts', 'RequestGuardOptions']],
   'body-memory': [['body-parsers/memory.ts', 'BodyMemoryOptions']],
   tracing: [['tracing/index.ts', 'TracingOptions']],

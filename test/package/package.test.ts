@@ -2,10 +2,10 @@
 // types, and run by plain Node, as an app of somebody else's and as the command `cardea`. It is really installed: with this
 // project's node_modules linked, a package that is missing among the dependencies would not be missed.
 import { execFile, spawn } from 'node:child_process'
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { npmEnvironment, processEnvironment } from '../support/processes/process-environment.ts'
@@ -99,6 +99,38 @@ t.test('`cardea start` is the gateway, with its page, and `cardea` the command l
   const ofFolder = processEnvironment({ CARDEA_DATA_DIR: join(folder, 'data') })
   const { stdout } = await run(process.execPath, [cardea, 'users', 'list'], folder, ofFolder)
   t.match(stdout, /admin/)
+})
+
+t.test(
+  'tracing without its packages, which are optional, is one sentence with the command that brings them',
+  async (t) => {
+    const env = processEnvironment({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', PORT: '0' })
+    const started = run(process.execPath, [join(folder, 'node_modules/.bin/cardea'), 'start'], temporaryFolder(t), env)
+    const { code, stderr } = await started.catch((error) => error)
+    t.equal(code, 1)
+    t.match(
+      stderr,
+      /^Cardea did not start: tracing is asked for \(OTEL_EXPORTER_OTLP_ENDPOINT\), but @opentelemetry\/\S+ is not installed/,
+    )
+    t.match(
+      stderr,
+      /`npm install @opentelemetry\/api@\^[\d.]+ .*@opentelemetry\/sdk-trace-node@\^[\d.]+`, or set OTEL_SDK_DISABLED=true\n$/,
+    )
+  },
+)
+
+t.test('what it says to people are commands of the package, and `start` is one of them', async (t) => {
+  const { stdout } = await run(process.execPath, [join(folder, 'node_modules/.bin/cardea'), '--help'], folder)
+  t.match(stdout, /^npx cardea start runs the gateway; npx cardea <command>:\n {2}users add/)
+  const dist = join(folder, 'node_modules/cardea/dist')
+  const both = ['src/process/commands.js', 'src/process/node-version.js']
+  const saying = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.endsWith('.js') && /^(?!\s*\/\/).*npm (run|ci|start)/m.test(readFileSync(join(dist, path), 'utf8')),
+  )
+  t.strictSame(saying.sort(), both)
+  const banner = `import { cardeaCommand } from '${pathToFileURL(join(dist, both[0] ?? ''))}'; console.log(cardeaCommand)`
+  const told = await run(process.execPath, ['--input-type=module', '-e', banner], folder)
+  t.equal(told.stdout, 'npx cardea\n')
 })
 
 t.test('each plugin of the shelf can be imported by its name, and nothing else can', async (t) => {
