@@ -7,8 +7,8 @@ import type { Problem } from '../errors/index.ts'
 import { lingerAfterLast } from '../http-edge/lingering-close.ts'
 import { longRunning } from '../http-edge/long-requests.ts'
 import type { ResponseHead } from './client/response-head.ts'
-import { responseFields } from './headers/forwarded.ts'
-import { passHintsOn, passTrailersOn } from './headers/hints-and-trailers.ts'
+import { passInterimOn, passTrailersOn } from './headers/hints-and-trailers.ts'
+import { responseFields } from './headers/response-fields.ts'
 import type { CompiledRoute } from './route/compile.ts'
 
 /** How the framework is told: a refusal to write, or that the response is written here. Fastify's reply is one. */
@@ -99,7 +99,7 @@ export class ClientResponse {
 
   /** Passes an interim response on. */
   inform(head: ResponseHead): void {
-    if (this.#state === 'awaited') passHintsOn(head, this.#options)
+    if (this.#state === 'awaited') passInterimOn(head, this.#options, this.#options.route)
   }
 
   /**

@@ -30,8 +30,8 @@ const modules: Record<string, Deciding> = {
     tests: ['test/plugins/forward/client/response-parser.test.ts'],
   },
   headers: {
-    sources: ['plugins/forward/headers/forwarded.ts', 'plugins/forward/headers/names.ts'],
-    tests: ['test/plugins/forward/headers/forwarded.test.ts'],
+    sources: ['forwarded', 'names', 'response-fields'].map((name) => `plugins/forward/headers/${name}.ts`),
+    tests: ['forwarded', 'response-fields'].map((name) => `test/plugins/forward/headers/${name}.test.ts`),
   },
   claims: {
     sources: ['plugins/access-tokens/claims.ts', 'plugins/access-tokens/token-shape.ts'],

@@ -1,8 +1,10 @@
-// Early hints, which come before a response, and trailers, which come behind it. Both are passed on only to a client that can
-// tell them from the response itself, and neither can say what the gateway says.
+// Interim responses, which come before a response, and trailers, which come behind it. Both are passed on only to a client that
+// can tell them from the response itself, and neither can say what the gateway says.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { fieldValues, type ResponseHead } from '../client/response-head.ts'
+import type { ResponseHead } from '../client/response-head.ts'
+import type { CompiledRoute } from '../route/compile.ts'
 import { checkResponseField, hasMember } from './names.ts'
+import { interimFields } from './response-fields.ts'
 
 interface Receiver {
   request: IncomingMessage
@@ -10,19 +12,19 @@ interface Receiver {
 }
 
 /**
- * Passes the links of early hints on (RFC 8297). RFC 9110 section 15.2: a proxy MUST forward 1xx answers, unless it asked for
- * them itself; others than hints say nothing beyond the connection that they came on.
+ * Passes an interim response on. RFC 9110 section 15.2: a proxy MUST forward 1xx responses, unless it asked for them itself, as
+ * for 100, which clients that wait for it get from the gateway.
  */
-export function passHintsOn({ statusCode, fields }: ResponseHead, { request, response }: Receiver): void {
+export function passInterimOn(head: ResponseHead, { request, response }: Receiver, route: CompiledRoute): void {
+  const { statusCode, reason } = head
+  const { socket } = response
   // To HTTP/1.0 it would be the response; behind another response of the same connection it would come too late.
-  if (statusCode !== 103 || request.httpVersionMinor === 0 || response.socket === null) return
-  const link = fieldValues(fields, 'link')
-  if (link.length === 0) return
-  try {
-    response.writeEarlyHints({ link })
-  } catch {
-    // Node sends none that is not a link; the response itself follows.
-  }
+  if (statusCode === 100 || request.httpVersionMinor === 0 || socket === null) return
+  const fields = interimFields(head, route)
+  let text = `HTTP/1.1 ${statusCode} ${reason}\r\n`
+  for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
+  // Not by `writeEarlyHints`, which takes one form of links only: the connection is this response's, and nothing of it is written.
+  socket.write(`${text}\r\n`, 'latin1')
 }
 
 /** Whether a client takes trailers (RFC 9110 section 6.5.1). */

@@ -1,6 +1,6 @@
 // Tests of what caches are told of responses to people who are signed in, by Authorization or by a cookie.
 import t from 'tap'
-import { type ResponseContext, responseFields } from '../../../plugins/forward/headers/forwarded.ts'
+import { type ResponseContext, responseFields } from '../../../plugins/forward/headers/response-fields.ts'
 import { compileRoutes } from '../../../plugins/forward/route/compile.ts'
 
 const [route] = compileRoutes([{ prefix: '/orders', upstream: 'http://orders.internal:4000' }])

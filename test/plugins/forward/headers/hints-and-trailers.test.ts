@@ -1,5 +1,6 @@
-// Tests of what comes before a response and behind it, over raw sockets: early hints and trailers, and who is told of them.
+// Tests of what comes before a response and behind it, over raw sockets: interim responses and trailers, and who is told of them.
 import t from 'tap'
+import { eventually } from '../../../support/eventually.ts'
 import { sendRaw } from '../../../support/raw-client.ts'
 import { startRawUpstream } from '../../../support/upstream.ts'
 import { gatewayFor } from '../gateway.ts'
@@ -36,15 +37,46 @@ t.test('trailers end here for a client that has not asked, or cannot', async (t)
 
 const response = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'
 
-t.test('links of early hints pass, and nothing else of an interim response', async (t) => {
-  const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nSet-Cookie: a=1\r\nX: y\r\n\r\n'
-  const { text } = await respondedWith(t, `HTTP/1.1 102 Processing\r\n\r\n${hints}${response}`)
-  t.match(text, /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n[\s\S]*hi$/)
-  const older = await respondedWith(t, hints + response, 'GET /x HTTP/1.0')
+t.test('interim responses pass as the service sent them, and to HTTP/1.0 none does', async (t) => {
+  const interim = [
+    'HTTP/1.1 102 Processing\r\n\r\n',
+    'HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload, </b.js>; rel=preload; title="a b"\r\nx: y\r\n\r\n',
+    'HTTP/1.1 103 Early Hints\r\nlink: <https://a.test/?a,b;c>; rel="preload stylesheet"; as=style\r\n\r\n',
+    'HTTP/1.1 104 Upload Resumption Supported\r\nupload-offset: 7\r\nlocation: /up/1\r\n\r\n',
+    'HTTP/1.1 199 \r\n\r\n',
+  ].join('')
+  const { text } = await respondedWith(t, `HTTP/1.1 100 Continue\r\n\r\n${interim}${response}`)
+  t.ok(text.startsWith(`${interim}HTTP/1.1 200 OK\r\n`), text)
+  t.match(text, /hi$/)
+  const older = await respondedWith(t, interim + response, 'GET /x HTTP/1.0')
   t.match(older.text, /^HTTP\/1\.1 200 OK\r\n/, 'to HTTP/1.0 they would be the response')
 })
 
-t.test('hints that are none are left out, and the response follows', async (t) => {
-  const { text } = await respondedWith(t, `HTTP/1.1 103 Early Hints\r\nLink: no link\r\n\r\n${response}`)
-  t.match(text, /^HTTP\/1\.1 200 OK\r\n[\s\S]*hi$/)
+t.test('an interim response cannot say what the gateway says, nor what is the connection’s', async (t) => {
+  const fields = [
+    'Set-Cookie: __Host-cardea_refresh=x',
+    'Set-Cookie: a=1',
+    'Connection: X-Secret',
+    'X-Secret: 1',
+    'Content-Length: 9',
+    'X-Request-Id: theirs',
+    'Clear-Site-Data: "*"',
+    'X-Accel-Redirect: /x',
+    'Alt-Svc: h3',
+    'Link: </a>',
+  ]
+  const { text } = await respondedWith(t, `HTTP/1.1 103 Hints\r\n${fields.join('\r\n')}\r\n\r\n${response}`)
+  t.ok(text.startsWith('HTTP/1.1 103 Hints\r\nset-cookie: a=1\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n'), text)
+})
+
+t.test('of a pipelined request an interim response never comes into the response before it', async (t) => {
+  const service = await startRawUpstream((socket, head) => {
+    if (head.includes('/x/second')) socket.write(`HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n${response}`, 'latin1')
+    else void eventually('the second one is here', () => service.heads.length === 2).then(() => socket.write(response))
+  })
+  t.teardown(() => service.close())
+  const { port } = await gatewayFor(t, [{ prefix: '/x', upstream: service.url, policy: 'public' }])
+  const requests = ['/x/first', '/x/second'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  const { text } = await sendRaw(port, requests.join(''), { until: (text) => text.split('hi').length === 3 })
+  t.notMatch(text, /103/)
 })
