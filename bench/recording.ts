@@ -25,6 +25,10 @@ const refreshKinds: readonly Kind[] = [
   { name: 'everything, and a log line of each', env: { CARDEA_LOG_LEVEL: 'info' } },
 ]
 const columns = ['CPU us without', 'with', 'ratio by CPU', 'middle half']
+const forwardKinds: readonly Kind[] = [
+  { name: 'everything' },
+  { name: 'everything, and an access log of all', env: { CARDEA_ACCESS_LOG: 'all' } },
+]
 /** Recorded before the switch, written behind it, ms. */
 const settleMs = 300
 
@@ -36,7 +40,7 @@ export async function printRecording(folder: string, rounds: Rounds): Promise<vo
   }
   console.log()
   printHead(['recorded, forwarding, 200-byte responses', ...columns])
-  await printOfForwarding(folder, rounds)
+  for (const kind of forwardKinds) await printOfForwarding(folder, rounds, kind)
   console.log()
 }
 
@@ -59,9 +63,12 @@ async function printOfRefresh(folder: string, rounds: Rounds, { name, env }: Kin
   console.log(`| ${[name, ...cellsOf(compareCrossed(crossed, ({ cpuUs }) => cpuUs)), ...cells].join(' | ')} |`)
 }
 
-// A forwarded request records no event: what it pays for is the meter of its route.
-async function printOfForwarding(folder: string, rounds: Rounds): Promise<void> {
-  const env = { CARDEA_CONFIG: await writeConfig(folder, await start('bench/targets/upstream.ts', [], otherCore)) }
+// A forwarded request records no event: what it pays for is the meter of its route, and the access log.
+async function printOfForwarding(folder: string, rounds: Rounds, kind: Kind): Promise<void> {
+  const env = {
+    ...kind.env,
+    CARDEA_CONFIG: await writeConfig(folder, await start('bench/targets/upstream.ts', [], otherCore)),
+  }
   const forwarding = async () => {
     const gateway = await startGateway({ folder, file, env })
     const { access_token } = await signIn(gateway.url)
@@ -74,7 +81,7 @@ async function printOfForwarding(folder: string, rounds: Rounds): Promise<void> 
   }
   const crossed = await inCrossedRounds([await forwarding(), await forwarding()], rounds)
   stopAll()
-  console.log(`| ${['everything', ...cellsOf(compareCrossed(crossed, ({ cpuUs }) => cpuUs))].join(' | ')} |`)
+  console.log(`| ${[kind.name, ...cellsOf(compareCrossed(crossed, ({ cpuUs }) => cpuUs))].join(' | ')} |`)
 }
 
 function websocketUpgrade(pid: number) {

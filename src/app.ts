@@ -7,6 +7,7 @@ import Fastify, {
   type FastifyServerFactory,
   LogController,
 } from 'fastify'
+import accessLog from '../plugins/access-log/index.ts'
 import { adminAudience } from '../plugins/access-tokens/index.ts'
 import audit from '../plugins/audit/index.ts'
 import authRoutes from '../plugins/auth-routes/index.ts'
@@ -131,6 +132,8 @@ async function registerHttp(
   await app.register(crossOrigin, { origins: config.allowedOrigins })
   await app.register(clientAddress, { trustedProxies: config.trustedProxies })
   const hosts = new OwnHosts(config.hosts)
+  const { accessLog: requests, accessLogSample: sampleOneIn } = config
+  await app.register(accessLog, { requests, sampleOneIn, network: config.events.network })
   await app.register(requestGuard, { limits: config.limits, hosts })
   await app.register(bodyMemory, { limitBytes: config.limits.bodyMemoryBytes })
   await app.register(tracing, { serviceName: 'cardea', version: apiInfo.version })
@@ -168,7 +171,7 @@ async function registerTokens(app: FastifyInstance, config: Config, options: Cou
     version: apiInfo.version,
   })
   await app.register(forward, { clock })
-  await app.register(metrics, { totals, droppedLogLines })
+  await app.register(metrics, { totals, droppedLogLines, version: apiInfo.version })
 }
 
 async function registerRoutes(

@@ -2,10 +2,10 @@
 // what becomes of the one when something happens to the other, and keeps the time. It writes nothing to the client before the
 // service has responded.
 import type { AccessClaims } from '../access-tokens/index.ts'
-import { type ErrorCode, problem } from '../errors/index.ts'
+import { type ErrorCode, type Problem, problem } from '../errors/index.ts'
 import type { Call, CallConnection, CallFailure, OutgoingRequest } from './client/call.ts'
 import { isEventStream, type ResponseHead } from './client/response-head.ts'
-import { ClientResponse, type ClientResponseOptions, type ResponseWriter } from './client-response.ts'
+import { type ClientReply, ClientResponse, type ClientResponseOptions, type ResponseWriter } from './client-response.ts'
 import { codeOf, detailOf, maySendElsewhere } from './failures.ts'
 import { safeMethods } from './route/methods.ts'
 import type { ExchangePlace } from './route/places.ts'
@@ -18,6 +18,8 @@ export interface ExchangeOptions extends ClientResponseOptions {
   place: ExchangePlace
   /** The body: read already, still to be read, or none. */
   body: Buffer | 'unread' | null
+  /** Hears of a response that broke off after it had begun, and why. One for the route. */
+  onBroken: (reply: ClientReply, failure: Problem) => void
 }
 
 export class Exchange implements Call, Watched, ResponseWriter {
@@ -115,7 +117,8 @@ export class Exchange implements Call, Watched, ResponseWriter {
     this.#response.begin(head, upstreams.closing, this.#leavesBodyUnread)
     const sentMs = this.#sinceMs
     this.#sinceMs = upstreams.now()
-    route.meter.responded(statusCode, this.#sinceMs - sentMs)
+    this.#place.statusCode = statusCode
+    route.meter.began(this.#sinceMs - sentMs)
   }
 
   onBody(part: Buffer): void {
@@ -131,6 +134,7 @@ export class Exchange implements Call, Watched, ResponseWriter {
     this.#place.release()
     if (this.#response.isOver) return
     this.#forget()
+    this.#options.route.meter.ended(this.#place.statusCode)
     this.#response.end(trailers)
   }
 
@@ -159,7 +163,9 @@ export class Exchange implements Call, Watched, ResponseWriter {
   }
 
   onClientLeft(hadBegun: boolean): void {
-    if (!hadBegun) this.#options.route.meter.left += 1
+    const { meter } = this.#options.route
+    if (hadBegun) meter.ended(this.#place.statusCode)
+    else meter.left += 1
     this.#forget()
     this.#connection?.abort(this, 'client_left')
   }
@@ -191,14 +197,19 @@ export class Exchange implements Call, Watched, ResponseWriter {
   /** Ends it without a whole response: refused while nothing was written, broken off from then on. */
   #giveUp(code: ErrorCode, detail: string, cause?: Error): void {
     if (this.#response.isOver) return
-    const { meter } = this.#options.route
-    const leavesBodyUnread = this.#leavesBodyUnread
+    const { onBroken, reply, route } = this.#options
+    const headers: Record<string, string> = this.#leavesBodyUnread ? { connection: 'close' } : {}
+    const failure = problem(code, { detail, headers, cause, at: this.#place.at })
+    this.#place.failure = failure
     this.#forget()
     if (this.#response.isAwaited) {
-      meter.failed += 1
-      const headers: Record<string, string> = leavesBodyUnread ? { connection: 'close' } : {}
-      this.#response.refuse(problem(code, { detail, headers, cause, at: this.#place.at }))
-    } else this.#response.cut()
+      route.meter.failed += 1
+      this.#response.refuse(failure)
+    } else {
+      route.meter.broken += 1
+      this.#response.cut()
+      onBroken(reply, failure)
+    }
     this.#connection?.abort(this, detail)
   }
 

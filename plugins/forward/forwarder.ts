@@ -3,9 +3,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { networkOf } from '../clients/network.ts'
 import { schemeOf } from '../clients/scheme.ts'
-import { problem } from '../errors/index.ts'
+import { type Problem, problem } from '../errors/index.ts'
 import { destinationOf, hasDestination, replaceDestination } from './destination.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type ExchangeOptions } from './exchange.ts'
 import { requestFields } from './headers/forwarded.ts'
 import { takesTrailers } from './headers/hints-and-trailers.ts'
 import type { DocumentedOperation } from './openapi/compile.ts'
@@ -24,12 +24,15 @@ export class Forwarder {
   readonly #route: CompiledRoute
   /** One for the route: its operations share it. */
   readonly #rateLimit: RateLimit | undefined
+  readonly #onBroken: ExchangeOptions['onBroken']
 
   /** @param clock this node's, ms, for the windows of a limit */
   constructor(app: FastifyInstance, upstreams: Upstreams, route: CompiledRoute, clock: () => number) {
     this.#app = app
     this.#upstreams = upstreams
     this.#route = route
+    // Boundary: the exchange was given Fastify's reply, below.
+    this.#onBroken = (reply, failure) => recordBroken((reply as FastifyReply).request, failure)
     const { prefix, rateLimit } = route
     if (rateLimit === undefined) return
     const onStore = (isAway: boolean) =>
@@ -79,9 +82,11 @@ export class Forwarder {
     const route = this.#route
     const kind = websocketUpgrade === null ? 'requests' : 'streams'
     const place = takePlace(route, kind, callerOf(request), upstreams.now())
+    request.place = place
     try {
       const path = upstreamTarget(route, raw.url ?? '')
       const fields = this.#fieldsFor(request, place.instance.host)
+      request.span?.beginCall(fields, place)
       if (websocketUpgrade !== null) {
         openTunnel(upstreams, route, place, { request, reply, path, fields })
         return
@@ -98,6 +103,7 @@ export class Forwarder {
         body: body ?? (hasBody(request) ? ('unread' as const) : null),
         access: request.access,
         limitFields: request.limitFields,
+        onBroken: this.#onBroken,
         allowOrigin: typeof allowOrigin === 'string' ? allowOrigin : undefined,
       }
       new Exchange(options, path, fields).start()
@@ -179,6 +185,14 @@ function policyFor(policies: MethodPolicies, method: string): PolicyConfig {
   const policy = policyOf(policies, method)
   if (policy !== undefined) return policy
   throw problem('method_not_allowed', { headers: { allow: Object.keys(policies).sort().join(', ') } })
+}
+
+// What its session or access token ends is told by those who end it (revoked-streams.ts).
+function recordBroken(request: FastifyRequest, { code, detail, at }: Problem): void {
+  if (code === 'invalid_token') return
+  const { sub, sid } = request.access ?? {}
+  const event = { granted: false, detail: `${code}: ${detail}`, instance: at?.origin, sub, sid }
+  request.server.audit.record(request, { reason: 'response_broken', ...event })
 }
 
 /** Whose limit and whose share a request counts for. */

@@ -8,7 +8,7 @@ import { sendValidated } from './openapi/validate-request.ts'
 import { PolicyLookup } from './policy-lookup.ts'
 import { closeRevokedStreams } from './revoked-streams.ts'
 import type { CompiledRoute } from './route/compile.ts'
-import type { RouteMeter } from './route/meter.ts'
+import type { ExchangePlace } from './route/places.ts'
 import { HealthChecks } from './upstream/health-check.ts'
 import { Upstreams } from './upstream/upstreams.ts'
 import { endTunnels } from './websocket/upgrade.ts'
@@ -25,12 +25,14 @@ declare module 'fastify' {
     forward(route: CompiledRoute): ForwardedPrefix
     /** The route by which a request is forwarded, and its policies; see `PolicyLookup`. */
     policyLookup: PolicyLookup
-    /** What each route has forwarded. */
-    routeMeters: readonly RouteMeter[]
+    /** The routes, with what each has forwarded and how its instances are. */
+    forwardedRoutes: readonly CompiledRoute[]
   }
   interface FastifyRequest {
     /** What the client is told about the limit of the route: names and values in turn. */
     limitFields: string[] | null
+    /** Where it was sent, and what came of it; null while it was not. */
+    place: ExchangePlace | null
   }
 }
 
@@ -54,16 +56,19 @@ export interface ForwardOptions {
 
 async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOptions): Promise<void> {
   const upstreams = new Upstreams(
-    ({ prefix }, { origin }, outMs) =>
-      app.log.warn({ prefix, origin, outMs }, 'an instance failed too often and is left alone'),
+    ({ prefix, meter }, { origin }, outMs) => {
+      meter.ejected(origin)
+      app.log.warn({ prefix, origin, outMs }, 'an instance failed too often and is left alone')
+    },
     (code) => app.outages.noteLack(code),
   )
   const healthChecks = new HealthChecks(upstreams, ({ prefix }, { origin, isSick }) =>
     app.log.warn({ prefix, origin, isSick }, isSick ? 'an instance is not well' : 'an instance is well again'),
   )
   const policyLookup = new PolicyLookup()
-  const meters: RouteMeter[] = []
-  app.decorate('routeMeters', meters)
+  const routes: CompiledRoute[] = []
+  app.decorate('forwardedRoutes', routes)
+  app.decorateRequest('place', null)
   app.decorateRequest('limitFields', null)
   app.decorateRequest('websocketUpgrade', null)
   app.decorate('policyLookup', policyLookup)
@@ -71,7 +76,7 @@ async function forward(app: FastifyInstance, { clock = Date.now }: ForwardOption
     upstreams.open(route)
     healthChecks.open(route)
     policyLookup.addRoute(route)
-    meters.push(route.meter)
+    routes.push(route)
     return prefixOf(new Forwarder(app, upstreams, route, clock), (documented) =>
       policyLookup.addOperation(route, documented),
     )

@@ -17,7 +17,7 @@ export interface MetricOptions {
   help: string
   type: 'counter' | 'gauge' | 'histogram'
   /** How workers' numbers become one. */
-  aggregator?: 'sum' | 'max'
+  aggregator?: 'sum' | 'max' | 'min'
 }
 
 /**

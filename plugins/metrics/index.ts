@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import { addForwarding } from './forwarding.ts'
 import { addGateway } from './gateway.ts'
+import { addBuild, addOwnRoutes } from './own-routes.ts'
 import { addSessions } from './sessions.ts'
 import { addStore } from './store.ts'
 import type { Totals } from './totals.ts'
@@ -20,6 +21,8 @@ export { Totals } from './totals.ts'
 export interface MetricsOptions {
   /** What this process counts; one for all apps of it. */
   totals: Totals
+  /** Of the gateway. */
+  version: string
   /** Lines of the process's log that were lost. */
   droppedLogLines: () => number
 }
@@ -30,11 +33,13 @@ export interface Metrics {
   text(): Promise<string>
 }
 
-async function metrics(app: FastifyInstance, { totals, droppedLogLines }: MetricsOptions): Promise<void> {
+async function metrics(app: FastifyInstance, { totals, version, droppedLogLines }: MetricsOptions): Promise<void> {
   const registry = new Registry()
   for (const metric of metricsOfProcess()) registry.registerMetric(metric)
   addSessions(app, registry, totals)
   addForwarding(app, registry)
+  addOwnRoutes(app, registry, totals)
+  addBuild(registry, version)
   addStore(registry, app.store.latency)
   addGateway(app, registry, totals, droppedLogLines)
   app.decorate('metrics', { registry, text: () => registry.metrics() })
@@ -57,5 +62,5 @@ export default fp(metrics, {
   name: 'metrics',
   fastify: '5.x',
   dependencies: ['audit', 'audit-trail', 'revocation', 'credentials', 'forward'],
-  decorators: { fastify: ['audit', 'auditTrail', 'sessions', 'store', 'revocation', 'credentials', 'routeMeters'] },
+  decorators: { fastify: ['audit', 'auditTrail', 'sessions', 'store', 'revocation', 'credentials', 'forwardedRoutes'] },
 })

@@ -27,6 +27,8 @@ export class Totals {
   readonly revocations = newCounts(revocationKinds)
   /** Revocations, on whichever node, on their way to this one. */
   readonly propagation = new Propagation()
+  /** Responses of the gateway's own routes, by `route status`. */
+  readonly ownResponses = new Map<string, number>()
   /** What routes have forwarded, by prefix. */
   readonly meters = new Map<string, RouteMeter>()
 }

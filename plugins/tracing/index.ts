@@ -1,9 +1,11 @@
 // The plugin `tracing`: one OpenTelemetry span a request, exported by OTLP, when the standard environment variables ask for it;
 // otherwise no package is loaded and no hook is added: they are optional. A `traceparent` that a client sends is passed on in either case; with
 // tracing the service's parent is our span.
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import manifest from '../../package.json' with { type: 'json' }
+import { RequestEnd } from '../access-log/request-end.ts'
+import { replaceFields } from './parent-fields.ts'
 import type { RequestSpan, Spans } from './spans.ts'
 
 declare module 'fastify' {
@@ -29,8 +31,11 @@ async function tracing(app: FastifyInstance, options: TracingOptions): Promise<v
   app.decorateRequest('span', null)
   app.addHook('onRequest', (request, reply, done) => {
     const span = begin(spans, request)
+    // What is forwarded is made of these: the service is to see our span as its parent.
+    replaceFields(request.raw.rawHeaders, span.outgoing)
     request.span = span
-    endWith(span, reply)
+    // A tunnel's response ends by itself; see websocket/upgrade.ts.
+    new RequestEnd(reply.raw, (statusCode) => span.end(statusCode))
     done()
   })
   app.addHook('onClose', () => spans.flush())
@@ -68,27 +73,7 @@ function isAskedFor(env: NodeJS.ProcessEnv): boolean {
 function begin(spans: Spans, request: FastifyRequest): RequestSpan {
   const { method, routeOptions, raw } = request
   const path = (raw.url ?? '').split('?', 1)[0] ?? ''
-  const span = spans.begin(request.headers, { method, route: routeOptions.url, path })
-  // What is forwarded is made of these: the service is to see our span as its parent.
-  replaceFields(raw.rawHeaders, span.outgoing)
-  return span
-}
-
-// Not the hook onResponse: it passes over a response whose client has left, which closes and never finishes. The response that
-// refuses a WebSocket finishes and never closes; a tunnel's does neither, and its own end ends the span (websocket/upgrade.ts).
-function endWith(span: RequestSpan, { raw }: FastifyReply): void {
-  const end = () => {
-    raw.off('finish', end).off('close', end)
-    span.end(raw.headersSent ? raw.statusCode : undefined)
-  }
-  raw.once('finish', end).once('close', end)
-}
-
-function replaceFields(rawHeaders: string[], fields: Readonly<Record<string, string>>): void {
-  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
-    if (Object.hasOwn(fields, (rawHeaders[i] ?? '').toLowerCase())) rawHeaders.splice(i, 2)
-  }
-  for (const [name, value] of Object.entries(fields)) rawHeaders.push(name, value)
+  return spans.begin(request.headers, { method, route: routeOptions.url, path })
 }
 
 /** Fastify plugin: traces requests, where the environment says where to. */

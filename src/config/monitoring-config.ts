@@ -6,6 +6,9 @@ import { networkBits, ruleValues } from './settings/monitoring.ts'
 export interface MonitoringConfig {
   /** Undefined: made of host and process. */
   node: string | undefined
+  accessLog: 'off' | 'errors' | 'sample' | 'all'
+  /** One in so many, for `sample`. */
+  accessLogSample: number
   events: { kept: number; timelineEntries: number; network: { ipv4: number; ipv6: number } }
   metrics: { listen: { host: string; port: number } | undefined; token: string | undefined }
   signals: { actions: Partial<Record<RuleName, Action>>; thresholds: Partial<Record<RuleName, number>> }
@@ -18,6 +21,7 @@ export function monitoringOf(all: SettingValues): MonitoringConfig {
   const thresholds = Object.entries(ruleValues(all.signalThresholds ?? []))
   return {
     node: all.node,
+    ...{ accessLog: all.accessLog, accessLogSample: all.accessLogSample },
     events: { kept: all.eventsKept, timelineEntries: all.timelineEntries, network: networkBits(all.eventNetwork) },
     metrics: { listen: hostAndPort(all.metricsListen), token: all.metricsToken },
     signals: {

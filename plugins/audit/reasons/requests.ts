@@ -23,6 +23,12 @@ export const requests = {
     title: 'Request refused',
     tone: 'plain',
   },
+  response_broken: {
+    meaning:
+      'the response to a request broke off after it had begun: its service died, sent a bad chunk or went silent, or the client stopped sending; `detail` says which',
+    title: 'Response broken off',
+    tone: 'notice',
+  },
   revocation_unknown: {
     meaning: 'a request was refused because this node could not tell who is revoked',
     title: 'Revocations not known',

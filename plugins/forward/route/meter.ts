@@ -10,6 +10,10 @@ export class RouteMeter {
   readonly responses = new Float64Array(6)
   /** The service gave no response that could be passed on. */
   failed = 0
+  /** The response had begun, and broke off. */
+  broken = 0
+  /** How often each instance was taken out, by its origin. */
+  readonly ejections = new Map<string, number>()
   /** The client went away before its response began. */
   left = 0
   /** From sending a request to the first byte of its response, s. */
@@ -24,11 +28,24 @@ export class RouteMeter {
     this.prefix = prefix
   }
 
-  /** @param statusCode 101 for a tunnel that opens, else 200 to 999 */
+  /** A response that begins and ends at once. @param statusCode 101 for a tunnel that opens, else 200 to 999 */
   responded(statusCode: number, latencyMs: number): void {
+    this.began(latencyMs)
+    this.ended(statusCode)
+  }
+
+  began(latencyMs: number): void {
+    this.latency.observe(latencyMs / 1000)
+  }
+
+  /** The response is whole, or its client has left meanwhile. */
+  ended(statusCode: number): void {
     const statusClass = Math.min(5, (statusCode / 100) | 0)
     this.responses[statusClass] = (this.responses[statusClass] ?? 0) + 1
-    this.latency.observe(latencyMs / 1000)
+  }
+
+  ejected(origin: string): void {
+    this.ejections.set(origin, (this.ejections.get(origin) ?? 0) + 1)
   }
 
   tunnelEnded(openMs: number): void {

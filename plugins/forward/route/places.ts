@@ -1,6 +1,6 @@
 // Places at the instances of a route: what is under way there, requests and streams (WebSockets, event streams) apart, and what
 // each caller holds of it. A caller never holds more than a share, so that nobody takes a service from everybody.
-import { problem } from '../../errors/index.ts'
+import { type Problem, problem } from '../../errors/index.ts'
 import type { ServicePlace } from '../../errors/outages.ts'
 import { pickInstance } from '../upstream/balancing.ts'
 import type { PlaceKind } from './caller-shares.ts'
@@ -37,6 +37,10 @@ export class ExchangePlace {
   #kind: PlaceKind
   #instance: Instance
   #isHeld = true
+  /** Of the response of the service; 0 before there is one. */
+  statusCode = 0
+  /** Why the client got no response of the service, or none that is whole. */
+  failure: Problem | undefined
 
   constructor(route: CompiledRoute, kind: PlaceKind, caller: string, instance: Instance) {
     this.#route = route

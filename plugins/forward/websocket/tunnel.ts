@@ -124,6 +124,7 @@ export class Tunnel implements Call, Watched {
   onHead({ statusCode }: ResponseHead): void {
     const { upstreams, route, place } = this.#options
     upstreams.responded(route, place.instance, statusCode)
+    place.statusCode = statusCode
     // A success that is no switch is nothing that could be passed on.
     if (statusCode < 400) route.meter.failed += 1
     else route.meter.responded(statusCode, upstreams.now() - this.#sinceMs)
@@ -143,9 +144,10 @@ export class Tunnel implements Call, Watched {
   }
 
   #open(head: ResponseHead, service: Socket): void {
-    const { handshake, reply, route, upstreams } = this.#options
+    const { handshake, place, reply, route, upstreams } = this.#options
     const { socket, response } = handshake
     this.#service = service
+    place.statusCode = 101
     this.#openedMs = upstreams.now()
     route.meter.responded(101, this.#openedMs - this.#sinceMs)
     this.#sinceMs = this.#openedMs

@@ -67,8 +67,10 @@ export function openTunnel(
     limitFields,
     onFinished: (hadSwitched) => {
       longRunning.end(socket)
-      // Its response was taken off the connection and never closes; the span is as long as the tunnel.
-      if (hadSwitched) request.span?.end(101)
+      // Its response was taken off the connection and never closes; the span and the line are as long as the tunnel.
+      if (!hadSwitched) return
+      request.span?.end(101)
+      request.accessLine?.end(101, true)
     },
   })
   tunnel.start(path, handshakeFields(fields, offer))

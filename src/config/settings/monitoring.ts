@@ -1,7 +1,7 @@
 // The settings of what is watched: events and timelines, metrics, signals and whom they are told. A part of the table of settings;
 // nothing else reads it.
 import { isRuleName, mayAct, ruleTable } from '../../../plugins/audit/rules.ts'
-import { integer, list, text } from './kinds.ts'
+import { choice, integer, list, text } from './kinds.ts'
 import { fixed, open } from './setting.ts'
 
 const rules = Object.keys(ruleTable).join(', ')
@@ -12,6 +12,25 @@ export const monitoring = {
     { name: 'CARDEA_NODE', key: 'node', meaning: 'Name of this node in events and on the operators’ page.' },
     text('1 to 40 letters, digits, dots and hyphens', (value) => /^[A-Za-z0-9.-]{1,40}$/.test(value), 40),
     'host name and process id',
+  ),
+  accessLog: fixed(
+    {
+      name: 'CARDEA_ACCESS_LOG',
+      key: 'accessLog',
+      meaning:
+        'Which requests get a line of the access log: none, those that failed, these and a sample of the others, or all.',
+    },
+    choice('off', 'errors', 'sample', 'all'),
+    'off',
+  ),
+  accessLogSample: fixed(
+    {
+      name: 'CARDEA_ACCESS_LOG_SAMPLE',
+      key: 'accessLogSample',
+      meaning: 'With `sample`: one in so many requests that went well.',
+    },
+    integer(1, 1_000_000),
+    '100',
   ),
   eventsKept: fixed(
     {

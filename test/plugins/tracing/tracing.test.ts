@@ -17,6 +17,8 @@ interface Span {
   parentSpanId?: string
   spanId: string
   name: string
+  /** 2: of a server; 3: of a client. */
+  kind: number
   status: { code?: number }
   attributes: { key: string; value: { stringValue?: string; intValue?: number } }[]
 }
@@ -99,11 +101,17 @@ t.test('with tracing there is a span a request, and the service’s parent is ou
   await ask({})
   await ask({ traceparent: 'junk\u0020', tracestate: 'x'.repeat(2000) })
   await gateway.app.inject({ url: '/orders/1' })
-  await eventually('five spans', () => receiver.spans.length >= 5)
+  await eventually('five spans and three of calls', () => receiver.spans.length >= 8)
   const forwarded = receiver.spans.filter(({ name }) => name === 'GET /orders/*')
   const [ours] = forwarded.filter((span) => span.traceId === traceId)
   t.match(ours, { parentSpanId: '00f067aa0ba902b7' })
-  t.strictSame(fieldsOf(service, 0), [`00-${traceId}-${ours?.spanId}-01`], 'once, and it is our span')
+  const call = receiver.spans.find(({ kind, parentSpanId }) => kind === 3 && parentSpanId === ours?.spanId)
+  t.strictSame(fieldsOf(service, 0), [`00-${traceId}-${call?.spanId}-01`], 'once, and it is our span of the call')
+  const ofCall = attributesOf(call)
+  t.equal(ofCall.get('server.address'), '127.0.0.1')
+  t.equal(ofCall.get('server.port'), service.port)
+  t.equal(ofCall.get('http.response.status_code'), 200)
+  t.equal(ofCall.get('error.type'), undefined)
   for (const at of [1, 2]) t.match(fieldsOf(service, at), [/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/], 'a new trace')
   const attributes = attributesOf(ours)
   t.equal(attributes.get('http.route'), '/orders/*')
@@ -141,7 +149,14 @@ t.test(
     const statuses = ['/ws/open', '/ws/refused'].map((path) =>
       spansOf(path).map((attributes) => attributes.get('http.response.status_code')),
     )
-    t.strictSame(statuses, [[101], [404]])
+    t.strictSame(
+      statuses,
+      [
+        [101, 101],
+        [404, 404],
+      ],
+      'and so do those of their calls',
+    )
   },
 )
 
@@ -156,8 +171,9 @@ t.test('the span of a request ends when its client leaves before the response', 
   client.destroy()
   // That of the sign-in may come late.
   const endedHere = () => receiver.spans.filter((span) => attributesOf(span).get('url.path') === '/orders/left')
-  await eventually('its span has ended', () => endedHere().length > 0)
-  const [ended, ...others] = endedHere()
+  await eventually('its span and that of the call have ended', () => endedHere().length > 1)
+  for (const span of endedHere()) t.equal(attributesOf(span).get('error.type'), 'left')
+  const [ended, ...others] = endedHere().filter(({ kind }) => kind === 2)
   t.equal(others.length, 0)
   t.equal(attributesOf(ended).has('http.response.status_code'), false)
   t.equal(ended?.status.code, 2, 'an error: nobody has had a response')
@@ -168,4 +184,28 @@ t.test('a receiver that is away costs no request', async (t) => {
   const { gateway } = await withService(t)
   const headers = bearer(await gateway.signIn())
   for (let i = 0; i < 20; i += 1) t.equal((await gateway.app.inject({ url: '/orders/1', headers })).statusCode, 200)
+})
+
+t.test('a call that failed says how, on its own span and on the request’s', async (t) => {
+  askForTraces(t)
+  const gateway = await startGateway(t, {
+    config: { routes: [{ prefix: '/dead', upstream: 'http://127.0.0.1:9', policy: 'public' }] },
+  })
+  await gateway.app.inject('/dead/x')
+  const spansOf = () => receiver.spans.filter((span) => attributesOf(span).get('url.path') === '/dead/x')
+  await eventually('both spans', () => spansOf().length === 2)
+  for (const span of spansOf()) {
+    t.equal(attributesOf(span).get('error.type'), 'upstream_unreachable', String(span.kind))
+    t.equal(span.status.code, 2)
+  }
+  const [call] = spansOf().filter(({ kind }) => kind === 3)
+  t.match(
+    [...attributesOf(call)],
+    [
+      ['http.request.method', 'GET'],
+      ['url.path', '/dead/x'],
+      ['server.address', '127.0.0.1'],
+      ['server.port', 9],
+    ],
+  )
 })

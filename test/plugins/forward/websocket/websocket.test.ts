@@ -243,7 +243,7 @@ t.test('it ends with its access token where the route says so, and nowhere else'
 t.test('a tunnel is counted when it opens, its duration when it ends, and a refused handshake once', async (t) => {
   const { gateway, service, connect } = await sceneOf(t)
   const alice = bearer(await gateway.signIn())
-  const meter = gateway.app.routeMeters.find(({ prefix }) => prefix === '/ws')
+  const meter = gateway.app.forwardedRoutes.find(({ prefix }) => prefix === '/ws')?.meter
   const countedOf = () => {
     const { responses, failed, left, latency, tunnels } = meter ?? {}
     const total = (histogram: typeof latency) => histogram?.counts.reduce((sum, count) => sum + count, 0)
