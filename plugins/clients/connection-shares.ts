@@ -10,10 +10,19 @@ const networkOf = networkNames({ ipv4: 32, ipv6: 48 })
 /** What the event `drop` of a server says of a connection beyond its network's share. */
 export const overShare: DropArgument = {}
 
+/** Ends a connection of a network that nobody needs. @returns false when there is none */
+export type MakeRoom = (isOfNetwork: (socket: Socket) => boolean) => boolean
+
 export class ConnectionShares {
+  readonly #makeRoom: MakeRoom
   readonly #held = new Map<string, number>()
   #most = Number.POSITIVE_INFINITY
   #isTrusted: (address: string) => boolean = () => false
+
+  /** @param makeRoom is asked where a network holds its share, before it is turned away */
+  constructor(makeRoom: MakeRoom = () => false) {
+    this.#makeRoom = makeRoom
+  }
 
   /**
    * Sets the rule for connections from now on.
@@ -32,7 +41,9 @@ export class ConnectionShares {
     if (address === unknown || this.#isTrusted(address)) return true
     const network = networkOf(address)
     const held = this.#held.get(network) ?? 0
-    if (held >= this.#most) return false
+    // What makes room gives its place back when it is closed.
+    if (held >= this.#most && !this.#makeRoom((other) => networkOf(peerOf(other)[0] ?? unknown) === network))
+      return false
     this.#held.set(network, held + 1)
     socket.once('close', () => this.#giveBack(network))
     return true

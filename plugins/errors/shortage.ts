@@ -1,6 +1,7 @@
 // Shortages of this process itself: descriptors, ports, places for clients, and what is said of it, in words that lead
 // somewhere. It is never the fault of whom we wanted to reach.
 import { readFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
 
 /** What can be lacking, by the codes of system errors, and what is said of it. */
 export const lacks = {
@@ -33,6 +34,13 @@ export function descriptorLimit(): number {
   } catch {
     return usualDescriptors
   }
+}
+
+/** Memory of this machine or container, bytes. */
+export function memoryLimit(): number {
+  const total = totalmem()
+  const constrained = process.constrainedMemory()
+  return constrained > 0 ? Math.min(constrained, total) : total
 }
 
 /**

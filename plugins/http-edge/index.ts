@@ -23,6 +23,7 @@ import { inTurn } from './pipelining.ts'
 import { checkFields, isHost, unframed } from './request-headers.ts'
 import { checkTarget } from './request-target.ts'
 import { hearErrors } from './socket-errors.ts'
+import { endUnlessWhole, isOffer } from './upgrade-offers.ts'
 import { acceptHandshakes, handshakeOf } from './websocket-handshake.ts'
 
 declare module 'fastify' {
@@ -141,7 +142,7 @@ function checkRequest(limits: RequestLimits, request: FastifyRequest, reply: Fas
   // RFC 9112 section 9.6: what comes behind the last request MUST NOT be processed. It may be the body of one that was refused.
   if (ended.has(raw.socket)) throw unframed('after_end')
   if (isOfOtherProtocol(raw)) throw unframed('protocol')
-  endAfterUpgrade(raw, reply)
+  endUnlessWhole(raw, reply.raw)
   const config = request.routeOptions.config ?? {}
   const fields = checkFields(raw, limits.headerCount, config.anyHost === true)
   const target = raw.url ?? ''
@@ -176,14 +177,6 @@ function checkHost(hosts: OwnHosts, request: FastifyRequest): void {
   throw problem('misdirected_request', { detail: 'host_unknown' })
 }
 
-// Node's parser stops behind such a request, even where nobody switches, and loses what arrived together with it: what comes
-// after that may be the body of a request that was lost. So it is the last one of its connection.
-function endAfterUpgrade(raw: IncomingMessage, reply: FastifyReply): void {
-  if (raw.headers.upgrade === undefined) return
-  ended.add(raw.socket)
-  reply.raw.shouldKeepAlive = false
-}
-
 function checkExpectation(raw: IncomingMessage, expectation: string): void {
   if (expectation.toLowerCase() !== '100-continue') throw problem('expectation_failed')
   // RFC 9110 section 10.1.1: in HTTP/1.0 it MUST be ignored; such a client would take 100 for its response.
@@ -192,10 +185,9 @@ function checkExpectation(raw: IncomingMessage, expectation: string): void {
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-// RFC 9110 section 7.8: a server MAY ignore Upgrade. HTTP/2 in clear text is only ever offered (some clients always do), and
-// the same request is answered in HTTP/1.1; whoever asks for another protocol cannot go on without it.
+// Whoever asks for another protocol, and does not only offer it, cannot go on without it.
 function checkUpgrade(request: FastifyRequest, protocols: string): void {
-  if (protocols.toLowerCase() === 'h2c') return
+  if (isOffer(protocols)) return
   // A forwarded route decides by itself whether it takes WebSockets.
   const isForwarded = request.routeOptions.config?.streamsBody === true
   if (!isForwarded || handshakeOf(request.raw) === undefined) throw problem('upgrade_refused')

@@ -3,12 +3,11 @@
 import { availableParallelism } from 'node:os'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import type { AttemptRate } from '../../plugins/credentials/login-budgets.ts'
-import { connectionsWithin, descriptorLimit } from '../../plugins/errors/shortage.ts'
 import type { RouteConfig } from '../../plugins/forward/route/compile.ts'
-import type { RequestLimits } from '../../plugins/http-edge/index.ts'
 import type { RetryBinding } from '../../plugins/session-store/retry-binding.ts'
 import type { Draft } from './draft.ts'
 import { type ConfigFile, type Path, readConfigFile, valueAt } from './file.ts'
+import { type LimitsConfig, limitsOf } from './limits-config.ts'
 import { type MonitoringConfig, monitoringOf } from './monitoring-config.ts'
 import { nearestName } from './nearest-name.ts'
 import { renamedMember, renamedVariable } from './old-names.ts'
@@ -57,7 +56,7 @@ export interface Config extends MonitoringConfig, ReachConfig {
   adminMaxAgeSeconds: number
   signing: { alg: 'ES256' | 'EdDSA' | 'RS256' | 'PS256' | 'HS256'; rotateEverySeconds: number }
   hashing: { concurrency: number; queue: number }
-  limits: RequestLimits & { loginBodyBytes: number; bodyMemoryBytes: number; connections: number }
+  limits: LimitsConfig
   logLevel: string
   maxStalenessMs: number
   onStale: 'reject' | 'serve'
@@ -254,8 +253,6 @@ function missingFileNotes(production: boolean, file: ConfigFile | undefined): st
 function assemble({ production, values, routes }: Draft, directory: string, file: string, notes: string[]): Config {
   // There were no mistakes, so every setting with a default has its value.
   const all = values as SettingValues
-  const { headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes, bodyMemoryBytes } = all
-  const { headersTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs } = all
   const issuer = all.issuer ?? `http://127.0.0.1:${all.port || 3000}`
   const audiences = all.audiences ?? [issuer]
   return {
@@ -282,11 +279,7 @@ function assemble({ production, values, routes }: Draft, directory: string, file
     adminMaxAgeSeconds: all.adminMaxAgeSeconds,
     signing: { alg: all.signingAlg, rotateEverySeconds: all.rotateEverySeconds },
     hashing: { concurrency: all.hashingConcurrency, queue: all.hashingQueue },
-    limits: {
-      ...{ headerBytes, headerCount, targetBytes, loginBodyBytes, bodyBytes, bodyMemoryBytes },
-      ...{ headersTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs },
-      connections: all.connections ?? connectionsWithin(descriptorLimit()),
-    },
+    limits: limitsOf(all),
     logLevel: all.logLevel ?? (production ? 'info' : 'warn'),
     ...{ maxStalenessMs: all.maxStalenessMs, onStale: all.onStale },
     drainMs: all.drainMs ?? (production ? 5000 : 0),

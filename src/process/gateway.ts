@@ -161,7 +161,7 @@ export class Gateway {
     const { app, config, documents, side } = next
     const before = this.#current
     this.#current = next
-    this.#server.letIn(config.limits.connections, config.trustedProxies)
+    this.#server.letIn(config.limits, config.trustedProxies)
     this.#server.serveBy(side)
     this.#totals.propagation.activate(app, Date.now())
     tellPrimary(app.metrics.registry)

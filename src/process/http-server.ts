@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { FastifyServerFactory } from 'fastify'
 import { ConnectionShares, overShare } from '../../plugins/clients/connection-shares.ts'
+import { IdleConnections } from '../../plugins/clients/idle-connections.ts'
 import { endVanishedClients } from '../../plugins/clients/vanished.ts'
 import { type RequestLimits, serverOptions } from '../../plugins/http-edge/index.ts'
 import { setUpgradeRule, upgradeRuleOf } from '../../plugins/http-edge/node-internals.ts'
@@ -40,7 +41,8 @@ export class AppServer implements Holder {
   /** Whether it was listening and the last connection has ended. */
   isOver = false
   readonly #sockets = new Set<Socket>()
-  readonly #shares = new ConnectionShares()
+  readonly #idle = new IdleConnections()
+  readonly #shares = new ConnectionShares((isOfNetwork) => this.#idle.endOldest(isOfNetwork))
   #current: Slot | undefined
   #leaving = 0
 
@@ -57,7 +59,9 @@ export class AppServer implements Holder {
     })
     this.server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
+      this.#idle.arrived(socket)
+      socket.once('close', () => this.#forget(socket))
+      if (this.#sockets.size > this.server.maxConnections - this.#spare) this.#idle.makeRoom()
       if (this.#shares.take(socket)) return
       socket.destroy()
       this.server.emit('drop', overShare)
@@ -73,12 +77,17 @@ export class AppServer implements Holder {
 
   /**
    * Sets who is let in from now on.
-   * @param places for connections; without a number as many as there can be
+   * @param limits.connections places; without a number as many as there can be
+   * @param limits.idleConnections how many may be kept between two requests
    * @param trustedProxies addresses and networks that may hold all places
    */
-  letIn(places: number | undefined, trustedProxies: readonly string[]): void {
-    this.server.maxConnections = places ?? Number.POSITIVE_INFINITY
-    this.#shares.set(places, trustedProxies)
+  letIn(
+    { connections, idleConnections }: { connections?: number | undefined; idleConnections?: number | undefined },
+    trustedProxies: readonly string[],
+  ): void {
+    this.server.maxConnections = connections ?? Number.POSITIVE_INFINITY
+    this.#idle.most = idleConnections ?? Number.POSITIVE_INFINITY
+    this.#shares.set(connections, trustedProxies)
   }
 
   /** Lets so many connections leave from now on, each with its next response. */
@@ -88,7 +97,7 @@ export class AppServer implements Holder {
 
   /** A side for an app that is about to be built. */
   newSlot(): AppSlot {
-    return new Slot()
+    return new Slot(this.#idle)
   }
 
   /**
@@ -109,6 +118,16 @@ export class AppServer implements Holder {
     before?.retire()
   }
 
+  /** Places that idle connections are ended for, so that one is free when the next client comes. */
+  get #spare(): number {
+    return Math.max(1, Math.min(64, Math.floor(this.server.maxConnections / 16)))
+  }
+
+  #forget(socket: Socket): void {
+    this.#sockets.delete(socket)
+    this.#idle.delete(socket)
+  }
+
   // Says `Connection: close` unless the app says something else of the connection.
   #closeAfterNextResponseOf(response: ServerResponse): void {
     if (this.#leaving === 0) return
@@ -126,12 +145,20 @@ class SlotEvents extends EventEmitter {
 
 class Slot implements AppSlot {
   readonly #events = new SlotEvents()
-  readonly #idle = Promise.withResolvers<void>()
+  readonly #whenIdle = Promise.withResolvers<void>()
+  readonly #connections: IdleConnections
+  readonly #onEnd: (this: ServerResponse | Socket) => void
   readonly relays: Readonly<Record<(typeof events)[number], Relay>>
   #isRetired = false
   underWay = 0
 
-  constructor() {
+  constructor(connections: IdleConnections) {
+    this.#connections = connections
+    const slot = this
+    // One for all: a closure for each request would outlive it.
+    this.#onEnd = function () {
+      slot.#noteEnd(this)
+    }
     const relayOf = (event: string): Relay => {
       if (event === 'request' || event === 'checkContinue' || event === 'checkExpectation') {
         return (request, response) => this.#handOver(event, request, response)
@@ -146,7 +173,7 @@ class Slot implements AppSlot {
   }
 
   get idle(): Promise<void> {
-    return this.#idle.promise
+    return this.#whenIdle.promise
   }
 
   serverFactory: FastifyServerFactory = (handler) => {
@@ -174,17 +201,19 @@ class Slot implements AppSlot {
   #handOver(event: string, request: unknown, end: unknown, ...more: unknown[]): void {
     this.underWay += 1
     // Boundary: the types that node:http documents for these events.
+    this.#connections.delete((request as IncomingMessage).socket)
+    // Boundary: the same.
     ;(end as ServerResponse | Socket).on('close', this.#onEnd)
     this.#events.emit(event, request, end, ...more)
   }
 
-  // One for all: a closure for each request would outlive it.
-  readonly #onEnd = (): void => {
+  #noteEnd(end: ServerResponse | Socket): void {
     this.underWay -= 1
+    if ('req' in end) this.#connections.add(end.req.socket)
     this.#closeUnused()
   }
 
   #closeUnused(): void {
-    if (this.#isRetired && this.underWay === 0) this.#idle.resolve()
+    if (this.#isRetired && this.underWay === 0) this.#whenIdle.resolve()
   }
 }

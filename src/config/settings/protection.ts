@@ -148,15 +148,30 @@ export const limits = {
     integer(1, 10_000_000),
     'half of what the process may open (ulimit -n) beyond 64, at least 16',
   ),
+  idleConnections: open(
+    {
+      name: 'CARDEA_LIMIT_IDLE_CONNECTIONS',
+      key: 'limits.idleConnections',
+      meaning:
+        'Client connections that a process (each worker) keeps between two requests; beyond it the one that was idle for the longest leaves. It leaves, too, where all connections are taken and a client comes.',
+    },
+    integer(1, 10_000_000),
+    'what a twentieth of the memory carries at 20 KiB each, three quarters of the connections at most',
+  ),
   headersTimeoutMs: fixed(
     { name: 'CARDEA_HEADERS_TIMEOUT', key: 'limits.headersTimeout', meaning: 'Time for the header fields to arrive.' },
     durationMs('100ms', '10m'),
     '10s',
   ),
   keepAliveTimeoutMs: fixed(
-    { name: 'CARDEA_KEEP_ALIVE_TIMEOUT', key: 'limits.keepAliveTimeout', meaning: 'Idle time of a kept connection.' },
-    durationMs('100ms', '10m'),
-    '5s',
+    {
+      name: 'CARDEA_KEEP_ALIVE_TIMEOUT',
+      key: 'limits.keepAliveTimeout',
+      meaning:
+        'Idle time of a kept connection. Longer than that of whatever stands in front (nginx and most load balancers: 60 s), which else sends a request just as the connection closes.',
+    },
+    durationMs('100ms', '1h'),
+    '75s',
   ),
   requestTimeoutMs: fixed(
     { name: 'CARDEA_REQUEST_TIMEOUT', key: 'limits.requestTimeout', meaning: 'Time for a whole request to arrive.' },

@@ -185,6 +185,7 @@ t.test('what follows a request for another protocol is never taken for a request
     ['/x/..', 'h2c'],
     ['/x/%e2%28', 'h2c'],
     ['/own', 'h2c'],
+    ['/x/held', 'TLS/1.2'],
   ]) {
     const title = `${target} ${protocol}`
     const client = openRaw(port)

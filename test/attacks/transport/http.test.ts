@@ -179,7 +179,16 @@ t.test('no protocol is switched, and no h2c goes on', async (t) => {
     attack(
       `GET /orders/a HTTP/1.1\r\n${fields}Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: ${protocol}\r\n${more}\r\n`,
     )
-  for (const protocol of ['websocket', 'WebSocket', 'TLS/1.0', 'websocket, h2c', 'h2c, websocket', '']) {
+  for (const protocol of [
+    'websocket',
+    'WebSocket',
+    'TLS/1.0, websocket',
+    'TLS/2',
+    'IRC/6.9',
+    'websocket, h2c',
+    'h2c, websocket',
+    '',
+  ]) {
     t.match(
       await upgrade(protocol, 'Sec-WebSocket-Key: x\r\n'),
       { statuses: [501], reached: [], closed: true },

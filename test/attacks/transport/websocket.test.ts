@@ -76,7 +76,7 @@ t.test('a handshake that is malformed, has a body or is no GET is refused', asyn
     handshake('/ws').replace('GET', 'POST'),
     handshake('/ws').replace('HTTP/1.1', 'HTTP/1.0'),
     handshake('/ws').replace('Upgrade: websocket', 'Upgrade: websocket, h2c'),
-    handshake('/ws').replace('Upgrade: websocket', 'Upgrade: TLS/1.0'),
+    handshake('/ws').replace('Upgrade: websocket', 'Upgrade: IRC/6.9'),
     handshake('/ws/../secret'),
     handshake('/ws', [asAlice, 'Sec-WebSocket-Protocol: bearer, alice']),
     handshake('/ws', ['Sec-WebSocket-Protocol: bearer, alice, bearer, root']),

@@ -4,7 +4,8 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import Value from 'typebox/value'
-import { connectionsWithin, descriptorLimit } from '../../../plugins/errors/shortage.ts'
+import { idleWithin } from '../../../plugins/clients/idle-connections.ts'
+import { connectionsWithin, descriptorLimit, memoryLimit } from '../../../plugins/errors/shortage.ts'
 import { publishedSchema } from '../../../src/cli/config-commands.ts'
 import { type Config, ConfigError, type Environment, loadConfig } from '../../../src/config/index.ts'
 import { configSchema } from '../../../src/config/schema.ts'
@@ -44,8 +45,9 @@ const defaultLimits = {
   bodyBytes: 1_048_576,
   bodyMemoryBytes: 67_108_864,
   connections: connectionsWithin(descriptorLimit()),
+  idleConnections: idleWithin(memoryLimit(), connectionsWithin(descriptorLimit())),
   headersTimeoutMs: 10_000,
-  keepAliveTimeoutMs: 5000,
+  keepAliveTimeoutMs: 75_000,
   requestTimeoutMs: 30_000,
 }
 

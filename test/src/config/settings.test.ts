@@ -35,6 +35,7 @@ t.test('each setting that stands in the file can be written there, and in the en
     allowedOrigins: ['["https://a.example", "tauri://localhost"]', 'https://b.example,chrome-extension://abc'],
     hosts: ['[app.example]', 'app.example:8443, [::1]'],
     connections: ['1000', '2000'],
+    idleConnections: ['500', '1000'],
     redisUrl: ['redis://a', 'redis+sentinel://a,b:1/gw'],
     node: ['a-1', 'b.2'],
     metricsListen: ['"[::1]:9464"', '127.0.0.1:9464'],
