@@ -107,9 +107,15 @@ async function storeOf(
     secrets,
     tokenLifeSeconds: accessTtlSeconds + clockToleranceSeconds,
     timeoutMs: storeTimeoutMs,
+    startTimeoutMs: startTimeoutMs(app),
     onWarning: (sentence) => app.log.warn(sentence),
     onWait: (sentence) => app.log.warn(sentence),
   })
+}
+
+// Fastify gives up a plugin after a time of its own (10 s by default, 0 for never), with a sentence that names no store.
+function startTimeoutMs({ initialConfig: { pluginTimeout = 10_000 } }: FastifyInstance): number | undefined {
+  return pluginTimeout === 0 ? undefined : Math.min(10_000, pluginTimeout / 2)
 }
 
 /** Fastify plugin: everything that `store`, `accessTokens`, `credentials`, `authorize` and the routes of /auth need. */

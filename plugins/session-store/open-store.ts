@@ -18,6 +18,8 @@ export interface StoreToOpen {
   tokenLifeSeconds: number
   /** How long Redis may take for one verb, ms; 400 when absent. */
   timeoutMs?: number
+  /** How long Redis may take to answer at all at the start, ms; 10 s when absent. */
+  startTimeoutMs?: number | undefined
   /** The gateway itself: of an embedded store there is one; the command line works beside it. */
   isToServe?: boolean
   /** How long revocations are kept for nodes to read, ms; by default what the life of an access token asks for. */
@@ -41,12 +43,13 @@ export async function openStore(options: StoreToOpen): Promise<Store> {
 const shortestLogMs = 3 * 60 * 60 * 1000
 
 function openRedis(url: string, options: StoreToOpen): Promise<Store> {
-  const { keepLogMs, onWait, onWarning, secrets, timeoutMs, tokenLifeSeconds } = options
+  const { keepLogMs, onWait, onWarning, secrets, startTimeoutMs, timeoutMs, tokenLifeSeconds } = options
   // Twice, for nodes that were away; and as much more as clocks are reckoned with to differ.
   const twiceTokenLifeMs = 2 * 1000 * tokenLifeSeconds + clockMarginMs
   return openRedisStore({
     url,
     ...(timeoutMs !== undefined && { deadlineMs: timeoutMs }),
+    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
     keepLogMs: keepLogMs ?? Math.max(shortestLogMs, twiceTokenLifeMs),
     loadSubjectTag: (keys) => loadSubjectTag(keys, secrets),
     onWait,
