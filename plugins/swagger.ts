@@ -14,6 +14,8 @@ export interface SwaggerOptions {
   enabled: boolean
   /** Title, description, version and license of the API. */
   info: ApiInfo
+  /** Where the routes begin, as clients see it: a path that a proxy takes off; `/` when absent. */
+  basePath?: string
   /** The groups that routes name in their schemas, in the order in which they are shown. */
   tags: { name: string; description: string }[]
   /** Names of the cookies, for the document's cookie schemes: the usual ones first. */
@@ -47,14 +49,14 @@ const contentSecurityPolicy = [
 ].join('; ')
 
 async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<void> {
-  const { enabled, info, tags, cookiePlaces, usesAccessCookie, parts = [] } = options
+  const { enabled, info, basePath = '/', tags, cookiePlaces, usesAccessCookie, parts = [] } = options
   if (!enabled) return
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.1',
       info,
-      // Relative: the page and the routes share an origin, whichever name it was reached by.
-      servers: [{ url: '/' }],
+      // Without an origin: the page and the routes share one, whichever name it was reached by.
+      servers: [{ url: basePath }],
       tags,
       components: {
         securitySchemes: {
@@ -77,7 +79,10 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
   await app.register(async (pages) => {
     const kept = keptPages(app)
     pages.addHook('onRequest', async (request, reply) => {
-      const page = kept.get(request.url.split('?', 1)[0] ?? '')
+      const path = request.url.split('?', 1)[0] ?? ''
+      const place = placeOfPage(request.url, path)
+      if (place !== undefined) return reply.redirect(place, 308)
+      const page = kept.get(path)
       return page === undefined ? undefined : page.send(request, reply)
     })
     await pages.register(fastifySwaggerUi, {
@@ -87,6 +92,14 @@ async function swagger(app: FastifyInstance, options: SwaggerOptions): Promise<v
       staticCSP: contentSecurityPolicy,
     })
   })
+}
+
+// Where the page stands alone its own paths are relative, and lead right whatever prefix a proxy has taken off: at /docs/. So
+// does a relative target.
+function placeOfPage(url: string, path: string): string | undefined {
+  if (path === prefix) return 'docs/'
+  if (path === `${prefix}/static/index.html`) return '../'
+  return path === `${prefix}/` && url !== path ? './' : undefined
 }
 
 // What is large: shared by all who read it. Without this each request has a descriptor or a document of its own.

@@ -153,6 +153,8 @@ async function registerHttp(
   await app.register(swagger, {
     enabled: config.docs,
     info: apiInfo,
+    // RFC 3986 section 6.2.3: no path is the path `/`.
+    basePath: new URL(config.issuer).pathname.replace(/(?<=.)\/$/, ''),
     tags: apiTags,
     cookiePlaces,
     usesAccessCookie,

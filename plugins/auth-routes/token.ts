@@ -28,7 +28,7 @@ export const token: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (app, o
         'by: the cookie, or `refresh_token` in the body. A superseded refresh token that is presented again ends the ' +
         'session, unless the response that superseded it can have been lost or it was superseded a moment ago.',
       security: [{ refreshCookie: [] }, {}],
-      consumes: ['application/x-www-form-urlencoded', 'application/json'],
+      consumes: ['application/json', 'application/x-www-form-urlencoded'],
       querystring: noQuery,
       body: tokenBody,
       response: {
@@ -112,11 +112,11 @@ async function requireScope(app: FastifyInstance, refreshToken: string, wanted: 
 
 const knownParameters = Object.keys(tokenBody.properties)
 
-// RFC 6749 section 3.2: unrecognized request parameters MUST be ignored. That is about forms; JSON is ours, and strict.
+// RFC 6749 section 3.2: parameters without a value MUST be treated as if omitted, and unrecognized ones be ignored. The latter
+// is about forms; JSON is ours, and strict.
 async function keepKnownParameters(request: FastifyRequest): Promise<void> {
-  if (!isForm(request)) return
-  const form = new Map(Object.entries(request.body ?? {}))
-  request.body = Object.fromEntries(
-    knownParameters.filter((name) => form.has(name)).map((name) => [name, form.get(name)]),
-  )
+  const { body } = request
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return
+  const isKnown = isForm(request) ? (name: string) => knownParameters.includes(name) : () => true
+  request.body = Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== '' && isKnown(name)))
 }

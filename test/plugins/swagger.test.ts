@@ -5,6 +5,7 @@ import type { RouteConfig } from '../../plugins/forward/index.ts'
 import { DocumentSource } from '../../src/reload/openapi-documents.ts'
 import { apiInfo, apiTags } from '../../src/routes/wire/api-document.ts'
 import { startGateway } from '../support/gateway.ts'
+import { installOwnPackages } from '../support/processes/own-packages.ts'
 import { documentOf, writeDocument } from './forward/openapi/scene.ts'
 
 /** What of the document is looked at here. */
@@ -48,6 +49,37 @@ t.test('the document is valid OpenAPI 3.1, and describes every operation once an
     t.ok(summary, `${operationId} says what it does`)
     t.ok(tags?.length === 1 && known.has(tags[0] ?? ''), `${operationId} is in a group: ${tags}`)
   }
+})
+
+t.test('Redocly’s recommended rules find nothing', async (t) => {
+  const folder = new URL('../support/redocly/', import.meta.url)
+  await installOwnPackages(folder)
+  const { findingsIn } = await import('../support/redocly/lint.js')
+  const plain = await startGateway(t, { config: { docs: true } })
+  const withCookie = await startGateway(t, {
+    config: {
+      docs: true,
+      issuer: 'https://gateway.test/gw',
+      routes: [{ prefix: '/x', upstream: 'http://127.0.0.1:9', policy: 'authenticated', accessCookie: true }],
+    },
+  })
+  for (const { app } of [plain, withCookie]) t.same(await findingsIn((await app.inject('/docs/json')).body), [])
+  t.match(await findingsIn('{"openapi":"3.1.0","info":{"title":"a","version":"1"},"paths":{}}'), [
+    /^no-empty-servers at/,
+  ])
+})
+
+t.test('behind a prefix that a proxy takes off, the document says so and the page is relative', async (t) => {
+  const { app } = await startGateway(t, { config: { docs: true, issuer: 'https://gateway.test/gw' } })
+  t.match((await app.inject('/docs/json')).json(), { servers: [{ url: '/gw' }] })
+  const places = { '/docs': 'docs/', '/docs?a=1': 'docs/', '/docs/?a=1': './', '/docs/static/index.html': '../' }
+  for (const [url, place] of Object.entries(places)) {
+    const { statusCode, headers } = await app.inject(url)
+    t.match({ statusCode, location: headers.location }, { statusCode: 308, location: place }, url)
+  }
+  const { body } = await app.inject('/docs/')
+  t.match(body, 'src="./static/swagger-ui-bundle.js"')
+  t.notMatch(body, /(?:src|href)="\//, 'no path from the root')
 })
 
 t.test('documents of services are merged: their names do not collide, and the whole is valid', async (t) => {
@@ -122,7 +154,7 @@ t.test('what a discriminator maps to are schemas of the merged document', async 
 
 t.test('Swagger UI is served where it is turned on, and nowhere else', async (t) => {
   const withDocs = await startGateway(t, { config: { docs: true } })
-  const page = await withDocs.app.inject('/docs')
+  const page = await withDocs.app.inject('/docs/')
   t.equal(page.statusCode, 200)
   t.match(page.headers['content-security-policy'], /default-src 'none'/)
   t.match(page.body, /<title>Cardea<\/title>/)

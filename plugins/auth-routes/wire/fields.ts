@@ -24,18 +24,19 @@ export const password = Type.String({
   examples: ['correct horse battery staple'],
 })
 
+export const scopeDescription = 'Scope tokens separated by single spaces (RFC 6749 section 3.3).'
+
 export const scope = Type.String({
   maxLength: textLimit,
-  description: 'Scope tokens separated by single spaces (RFC 6749 section 3.3).',
+  description: scopeDescription,
   examples: ['orders:read orders:write'],
 })
 
-export const resource = Type.String({
-  maxLength: textLimit,
-  description:
-    'The audience the access token is for (RFC 8707): one of the configured audiences or, with delivery `body` only, ' +
-    '`urn:cardea:admin`, which `/admin` and `/metrics` demand.',
-})
+export const resourceDescription =
+  'The audience the access token is for (RFC 8707): one of the configured audiences or, with delivery `body` only, ' +
+  '`urn:cardea:admin`, which `/admin` and `/metrics` demand.'
+
+export const resource = Type.String({ maxLength: textLimit, description: resourceDescription })
 
 export const refreshToken = Type.String({ minLength: 1, maxLength: textLimit, description: 'The refresh token.' })
 

@@ -1,6 +1,17 @@
 // The bodies of login, token, logout and password, and the token response, as TypeBox schemas.
 import Type, { type Static } from 'typebox'
-import { closed, password, refreshToken, resource, scope, sid, textLimit, username } from './fields.ts'
+import {
+  closed,
+  password,
+  refreshToken,
+  resource,
+  resourceDescription,
+  scope,
+  scopeDescription,
+  sid,
+  textLimit,
+  username,
+} from './fields.ts'
 
 export const loginBody = Type.Object(
   {
@@ -17,23 +28,25 @@ export const loginBody = Type.Object(
     scope: Type.Optional(scope),
     resource: Type.Optional(resource),
   },
-  closed,
+  { ...closed, examples: [{ username: 'alice', password: 'correct horse battery staple' }] },
 )
+
+// Without a value it is as if omitted (RFC 6749 section 3.2). That is the example, too: a page that tries requests out fills it in.
+const omissible = (description: string) =>
+  Type.Optional(Type.String({ maxLength: textLimit, description, examples: [''] }))
 
 export const tokenBody = Type.Object(
   {
     grant_type: Type.String({ maxLength: textLimit, description: '`refresh_token`.', examples: ['refresh_token'] }),
-    refresh_token: Type.Optional(refreshToken),
-    scope: Type.Optional(scope),
-    resource: Type.Optional(resource),
-    client_id: Type.Optional(
-      Type.String({ maxLength: textLimit, description: 'Taken and ignored: there is one client.' }),
-    ),
+    refresh_token: omissible('The refresh token, unless it is in the cookie.'),
+    scope: omissible(scopeDescription),
+    resource: omissible(resourceDescription),
+    client_id: omissible('Taken and ignored: there is one client.'),
   },
-  closed,
+  { ...closed, examples: [{ grant_type: 'refresh_token' }] },
 )
 
-export const logoutBody = Type.Object({ refresh_token: Type.Optional(refreshToken) }, closed)
+export const logoutBody = Type.Object({ refresh_token: Type.Optional(refreshToken) }, { ...closed, examples: [{}] })
 
 export const passwordBody = Type.Object({ current_password: password, new_password: password }, closed)
 

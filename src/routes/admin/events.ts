@@ -9,7 +9,7 @@ import { timestamp } from '../../../plugins/auth-routes/wire/session-view.ts'
 import { accessOf } from '../../../plugins/authenticate.ts'
 import { errorResponses, problem } from '../../../plugins/errors/index.ts'
 import type { Signal } from '../../../plugins/session-store/port/events.ts'
-import { eventPage, eventsQuery, type SignalView, signalPage, signalsQuery } from '../wire/events.ts'
+import { eventPage, eventStream, eventsQuery, type SignalView, signalPage, signalsQuery } from '../wire/events.ts'
 import { defaultPageLimit } from '../wire/pages.ts'
 import { adminErrors, adminSchema } from './route.ts'
 
@@ -37,9 +37,12 @@ export const adminEvents: FastifyPluginAsyncTypebox = async (app) => {
         'with the access token and with its session; a reader that does not keep up is dropped.',
       produces: ['text/event-stream'],
       querystring: noQuery,
-      response: errorResponses(...adminErrors, 'overloaded'),
+      response: {
+        200: eventStream,
+        ...errorResponses(...adminErrors, 'overloaded'),
+      },
     },
-    handler: (request, reply) => watchEvents(app, request, reply),
+    handler: (request, reply) => void watchEvents(app, request, reply),
   })
 
   app.get('/admin/signals', {
@@ -71,7 +74,7 @@ function signalView({ at, ...signal }: Signal): SignalView {
   return { ...signal, at: timestamp(at) }
 }
 
-function watchEvents(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply) {
+function watchEvents(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
   const access = accessOf(request)
   const isOver = () => access.exp * 1000 <= app.auditTrail.clock() || app.revocation.isRevoked(access)
   const reader = app.auditTrail.live.open(isOver)
@@ -79,5 +82,5 @@ function watchEvents(app: FastifyInstance, request: FastifyRequest, reply: Fasti
   reply.header('content-type', 'text/event-stream').header('cache-control', 'no-store')
   // A proxy in between must not gather them (nginx).
   reply.header('x-accel-buffering', 'no')
-  return reply.send(reader)
+  reply.send(reader)
 }

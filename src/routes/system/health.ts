@@ -40,13 +40,15 @@ const livez = {
   tags: ['health'],
   summary: 'Whether the process answers',
   operationId: 'livez',
-  response: { 200: healthSchema },
+  security: [],
+  response: { 200: healthSchema, ...errorResponses('invalid_request') },
 }
 
 const readyz = {
   tags: ['health'],
   summary: 'Whether this node can forward requests: it is not being stopped, and knows who is revoked',
   operationId: 'readyz',
+  security: [],
   querystring: readyzQuery,
   response: {
     200: readinessSchema,

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { jwksMaxAgeSeconds } from '../../../plugins/access-tokens/index.ts'
 import { getForAnyOrigin } from '../../../plugins/browser/any-origin.ts'
+import { errorResponses } from '../../../plugins/errors/index.ts'
 
 export interface MetadataOptions {
   /** `iss` of the tokens: a URL without query and fragment. */
@@ -49,14 +50,15 @@ const jwksSchema = Type.Object(
 )
 
 const metadata: FastifyPluginAsyncTypebox<MetadataOptions> = async (app, { issuer }) => {
-  const tags = ['metadata']
+  const shared = { tags: ['metadata'], security: [] }
+  const refusals = errorResponses('invalid_request', 'misdirected_request')
   for (const { url, operationId } of metadataPaths(issuer)) {
     const summary = 'What this authorization server does (RFC 8414)'
-    const schema = { operationId, tags, summary, response: { 200: metadataSchema } }
+    const schema = { ...shared, operationId, summary, response: { 200: metadataSchema, ...refusals } }
     getForAnyOrigin(app, url, { schema }, (reply) => metadataOf(app, issuer, reply))
   }
   const summary = 'Public keys of the access tokens (RFC 7517)'
-  const schema = { operationId: 'jwks', tags, summary, response: { 200: jwksSchema } }
+  const schema = { ...shared, operationId: 'jwks', summary, response: { 200: jwksSchema, ...refusals } }
   getForAnyOrigin(app, jwksPath, { schema }, (reply) => jwksOf(app, reply))
 }
 

@@ -75,3 +75,9 @@ export const signalPage = Type.Object(
 export type EventPageView = Static<typeof eventPage>
 export type SignalView = Static<typeof signalSchema>
 export type SignalPageView = Static<typeof signalPage>
+
+/** The response of a stream, which no schema describes further. */
+export const eventStream = {
+  description: 'The events, for as long as the reader stays.',
+  content: { 'text/event-stream': { schema: Type.String() } },
+}

@@ -6,7 +6,9 @@ import type { Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { RouteConfig } from '../../../plugins/forward/index.ts'
 import { adminPassword } from '../../support/gateway-client.ts'
+import { freePort } from '../../support/processes/free-port.ts'
 import { GatewayProcess } from '../../support/processes/gateway-process.ts'
+import { startNginx } from '../../support/processes/proxy-server.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { type FakeUpstream, startFakeUpstream } from '../../support/upstream.ts'
 import { openPage, startBrowser, type WatchedPage } from './chromium.ts'
@@ -50,7 +52,11 @@ paths:
 `
 
 /** Swagger UI of a gateway with a described service behind it. @param more members of its route */
-async function openDocs(t: Test, more: Partial<RouteConfig> = {}): Promise<WatchedPage & { upstream: FakeUpstream }> {
+async function openDocs(
+  t: Test,
+  more: Partial<RouteConfig> = {},
+  env: Record<string, string> = {},
+): Promise<WatchedPage & { upstream: FakeUpstream; gateway: GatewayProcess }> {
   const upstream = await startFakeUpstream()
   t.teardown(() => upstream.close())
   const folder = temporaryFolder(t)
@@ -62,12 +68,13 @@ async function openDocs(t: Test, more: Partial<RouteConfig> = {}): Promise<Watch
     CARDEA_CONFIG: config,
     CARDEA_DATA_DIR: join(folder, 'data'),
     CARDEA_ADMIN_PASSWORD: adminPassword,
+    ...env,
   })
   t.teardown(() => gateway.stop())
   const watched = await openPage(browser)
   t.teardown(() => watched.context.close())
   await watched.page.goto(`${gateway.url}/docs`)
-  return { upstream, ...watched }
+  return { upstream, gateway, ...watched }
 }
 
 /** @returns the access token that Swagger UI shows */
@@ -96,9 +103,11 @@ t.test('own operations: sign in, refresh by the cookie alone, then authorize wit
   t.match(await context.cookies(), [{ name: '__Host-cardea_refresh', httpOnly: true, sameSite: 'Strict' }])
 
   const token = await openOperation(page, '-token')
-  await token.locator('.opblock-section-request-body select').first().selectOption('application/json')
-  await token.locator('textarea').fill(JSON.stringify({ grant_type: 'refresh_token' }))
-  t.equal((await execute(token)).status, '200')
+  t.equal((await execute(token)).status, '200', 'as it is filled in')
+  for (const type of ['application/x-www-form-urlencoded', 'application/json']) {
+    await token.locator('.opblock-section-request-body select').first().selectOption(type)
+    t.equal((await execute(token)).status, '200', `${type}, as it is filled in`)
+  }
 
   const own = await openOperation(page, '-listOwnSessions')
   t.equal((await execute(own)).status, '401', 'the cookie alone is no access token')
@@ -106,6 +115,28 @@ t.test('own operations: sign in, refresh by the cookie alone, then authorize wit
   const listed = await execute(own)
   t.equal(listed.status, '200')
   t.match(listed.body, /"current": true/)
+  t.strictSame(faults, [])
+})
+
+t.test('behind a path prefix that nginx takes off, the page loads and its requests arrive', async (t) => {
+  const sites = (port: number, folder: string) => `
+server {
+  listen 127.0.0.1:${port};
+  access_log ${folder}/access.log;
+  location /gw/ { proxy_pass http://127.0.0.1:${gatewayPort}/; proxy_set_header Host $http_host; }
+}`
+  const gatewayPort = await freePort()
+  const port = await startNginx(t, sites)
+  const url = `http://127.0.0.1:${port}/gw`
+  const { page, context, faults } = await openDocs(t, {}, { CARDEA_ISSUER: url, PORT: String(gatewayPort) })
+  for (const path of ['/docs', '/docs/', '/docs?from=mail']) {
+    await page.goto(url + path)
+    t.equal(page.url(), `${url}/docs/`)
+    t.ok(await signIn(page), path)
+  }
+  t.match(await context.cookies(), [{ name: /^__Host-cardea_refresh/ }])
+  t.equal((await execute(await openOperation(page, '-token'))).status, '200')
+  t.equal((await execute(await openOperation(page, '-logout'))).status, '204', 'as it is filled in')
   t.strictSame(faults, [])
 })
 
