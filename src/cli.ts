@@ -1,11 +1,13 @@
 // The command line of operators: users, sessions, keys, config. Works on the gateway's store, also while the gateway runs: it
 // follows the revocations that are written here. A password is never taken from an argument nor logged.
+import manifest from '../package.json' with { type: 'json' }
 import { LastAdministrator } from '../plugins/session-store/port/administrators.ts'
 import { type Store, StoreUnavailable } from '../plugins/session-store/port/store.ts'
 import { CliError, type Command, parseInvocation, UsageError } from './cli/command.ts'
 import { configCommands } from './cli/config-commands.ts'
 import { keyCommands } from './cli/key-commands.ts'
 import { sessionCommands } from './cli/session-commands.ts'
+import { storeCommands } from './cli/store-commands.ts'
 import { userCommands } from './cli/user-commands.ts'
 import { ConfigError, loadConfig } from './config/index.ts'
 import { nearestName } from './config/nearest-name.ts'
@@ -17,6 +19,7 @@ const commands: Record<string, Command> = {
   ...userCommands,
   ...sessionCommands,
   ...keyCommands,
+  ...storeCommands,
   ...configCommands,
 }
 
@@ -29,11 +32,17 @@ process.exitCode = await main(process.argv.slice(2))
 async function main(words: readonly string[]): Promise<number> {
   try {
     const [group = '', verb = '', ...rest] = words
+    if (group === '--version') {
+      process.stdout.write(`${manifest.version}\n`)
+      return 0
+    }
     if (group === '' || words.includes('--help')) {
       process.stdout.write(`${usage()}\n`)
       return words.includes('--help') ? 0 : 2
     }
-    await run(`${group} ${verb}`.trim(), rest)
+    // Most commands are two words.
+    if (Object.hasOwn(commands, group)) await run(group, words.slice(1))
+    else await run(`${group} ${verb}`.trim(), rest)
     return 0
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`)
@@ -44,7 +53,11 @@ async function main(words: readonly string[]): Promise<number> {
 function usage(): string {
   const width = Math.max(...Object.values(commands).map(({ synopsis }) => synopsis.length))
   const lines = Object.values(commands).map(({ synopsis, meaning }) => `  ${synopsis.padEnd(width)}  ${meaning}`)
-  return [`${startCommand} runs the gateway; ${cardeaCommand} <command>:`, ...lines].join('\n')
+  return [
+    `${startCommand} runs the gateway; ${cardeaCommand} <command>:`,
+    ...lines,
+    'With --json a command prints JSON. --version prints the version.',
+  ].join('\n')
 }
 
 async function run(name: string, rest: string[]): Promise<void> {

@@ -36,7 +36,7 @@ export type Command = CommandOutline &
  */
 export function parseInvocation(command: CommandOutline, args: readonly string[]): Invocation {
   try {
-    const { options } = command
+    const options = { ...command.options, json: { type: 'boolean' } } as const
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
     const [least, most] = command.positionals
     if (positionals.length < least || positionals.length > most) throw new Error(`usage: ${command.synopsis}`)
@@ -58,6 +58,12 @@ export function isGiven({ flags }: Invocation, name: string): boolean {
 export function textsOf({ flags }: Invocation, name: string): string[] {
   const value = flags.get(name)
   return [value].flat().filter((text) => typeof text === 'string')
+}
+
+/** Says what was done: in a sentence, or as one JSON object where `--json` was given. */
+export function report(invocation: Invocation, done: Record<string, unknown>, sentence: string): void {
+  if (isGiven(invocation, 'json')) process.stdout.write(`${JSON.stringify(done)}\n`)
+  else say(sentence)
 }
 
 /** Prints one line for people. */

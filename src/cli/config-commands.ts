@@ -3,7 +3,7 @@
 import { loadConfig } from '../config/index.ts'
 import { schemaForEditors } from '../config/schema.ts'
 import { DocumentSource } from '../reload/openapi-documents.ts'
-import { type Command, say } from './command.ts'
+import { type Command, type Invocation, isGiven, report, say } from './command.ts'
 
 /** The commands by their two words. */
 export const configCommands: Record<string, Command> = {
@@ -25,12 +25,14 @@ export const configCommands: Record<string, Command> = {
   },
 }
 
-async function checkConfig(): Promise<void> {
+async function checkConfig(invocation: Invocation): Promise<void> {
   const { notes, routes } = loadConfig()
   const documents = await new DocumentSource().load(routes)
-  for (const note of [...notes, ...documents.notes]) say(`note: ${note}`)
-  for (const { sentence } of documents.missing) say(`note: ${sentence} Until it answers, its route is 503.`)
-  say(`the configuration is right; routes: ${routes.length}`)
+  const missing = documents.missing.map(({ sentence }) => `${sentence} Until it answers, its route is 503.`)
+  const all = [...notes, ...documents.notes, ...missing]
+  if (!isGiven(invocation, 'json')) for (const note of all) say(`note: ${note}`)
+  const done = { ok: true, routes: routes.length, notes: all }
+  report(invocation, done, `the configuration is right; routes: ${routes.length}`)
 }
 
 async function printSchema(): Promise<void> {

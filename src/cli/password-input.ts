@@ -6,7 +6,7 @@ import { newPasswordProblem, passwordLimitBytes } from '../../plugins/credential
 import { contextOf, violationOf } from '../../plugins/credentials/strength.ts'
 import { loadConfig } from '../config/index.ts'
 import { makePassword } from '../process/first-start.ts'
-import { CliError, type Invocation, isGiven, say } from './command.ts'
+import { CliError, type Invocation, isGiven, report } from './command.ts'
 
 /** The option that has a password made. */
 export const passwordOptions = { generate: { type: 'boolean' } } as const
@@ -20,7 +20,7 @@ export const passwordOptions = { generate: { type: 'boolean' } } as const
 export async function newPassword(invocation: Invocation, sub: string): Promise<string> {
   if (isGiven(invocation, 'generate')) {
     const password = makePassword()
-    say(`password: ${password}`)
+    report(invocation, { password }, `password: ${password}`)
     return password
   }
   const password = process.stdin.isTTY ? await askTwice() : await readPiped()

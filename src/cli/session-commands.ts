@@ -5,14 +5,14 @@ import { timestamp } from '../../plugins/auth-routes/wire/session-view.ts'
 import { canonicalUserName } from '../../plugins/credentials/user-name.ts'
 import type { Session, Store } from '../../plugins/session-store/port/store.ts'
 import { newestRotation } from '../../plugins/session-store/rotation.ts'
-import { CliError, type Command, type Invocation, isGiven, printRows, say, textsOf, UsageError } from './command.ts'
+import { CliError, type Command, type Invocation, isGiven, printRows, report, textsOf, UsageError } from './command.ts'
 
 /** The commands by their two words. */
 export const sessionCommands: Record<string, Command> = {
   'sessions list': {
-    synopsis: 'sessions list --sub <name> [--json]',
+    synopsis: 'sessions list --sub <name>',
     meaning: 'lists the live sessions of a user',
-    options: { sub: { type: 'string' }, json: { type: 'boolean' } },
+    options: { sub: { type: 'string' } },
     positionals: [0, 0],
     needs: 'store',
     run: listSessions,
@@ -63,7 +63,7 @@ async function revokeSessions(invocation: Invocation, store: Store): Promise<voi
       ? await store.sessions.endAll(sub, 'revoked_by_admin')
       : await store.sessions.end(sid ?? '', 'revoked_by_admin')
   if (sid !== undefined && revocations.length === 0) await refuseTokensOf(sid, store)
-  say(`sessions ended: ${revocations.length}`)
+  report(invocation, { ended: revocations.length }, `sessions ended: ${revocations.length}`)
 }
 
 // The store may have lost the session, and then its access tokens are all that is left of it.

@@ -1,4 +1,4 @@
-// `users add|list|disable|enable|passwd`. The gateway may be running on the same one. What takes rights away ends the user's
+// `users add|list|show|roles|disable|enable|passwd|delete`. The gateway may be running on the same one. What takes rights away ends the user's
 // sessions too, after the change, so that no login in flight slips through between.
 
 import { isScope } from '../../plugins/access-tokens/scope.ts'
@@ -6,8 +6,8 @@ import { rolePattern } from '../../plugins/auth-routes/wire/fields.ts'
 import { timestamp } from '../../plugins/auth-routes/wire/session-view.ts'
 import { hashPassword } from '../../plugins/credentials/password.ts'
 import { canonicalUserName, userNameRule } from '../../plugins/credentials/user-name.ts'
-import type { EndReason, Store, UserChange } from '../../plugins/session-store/port/store.ts'
-import { CliError, type Command, type Invocation, isGiven, printRows, say, textsOf } from './command.ts'
+import type { EndReason, Store, User, UserChange } from '../../plugins/session-store/port/store.ts'
+import { CliError, type Command, type Invocation, isGiven, printRows, report, textsOf, UsageError } from './command.ts'
 import { newPassword, passwordOptions } from './password-input.ts'
 
 /** The commands by their two words. */
@@ -25,12 +25,36 @@ export const userCommands: Record<string, Command> = {
     run: addUser,
   },
   'users list': {
-    synopsis: 'users list [--json]',
+    synopsis: 'users list',
     meaning: 'lists the users',
-    options: { json: { type: 'boolean' } },
+    options: {},
     positionals: [0, 0],
     needs: 'store',
     run: listUsers,
+  },
+  'users show': {
+    synopsis: 'users show <name>',
+    meaning: 'shows a user, and how many live sessions they have',
+    options: {},
+    positionals: [1, 1],
+    needs: 'store',
+    run: showUser,
+  },
+  'users roles': {
+    synopsis: 'users roles <name> [--role <role>]... [--scope <scope>]...',
+    meaning: 'sets the roles, or the scope, or both, and ends all sessions of the user; --role= sets none',
+    options: { role: { type: 'string', multiple: true }, scope: { type: 'string', multiple: true } },
+    positionals: [1, 1],
+    needs: 'store',
+    run: changeRoles,
+  },
+  'users delete': {
+    synopsis: 'users delete <name>',
+    meaning: 'forgets password, roles and scope and ends all sessions; only the name is kept, so nobody inherits them',
+    options: {},
+    positionals: [1, 1],
+    needs: 'store',
+    run: (invocation, store) => change(invocation, store, forgotten, 'user_disabled', 'deleted'),
   },
   'users disable': {
     synopsis: 'users disable <name>',
@@ -74,11 +98,15 @@ async function addUser(invocation: Invocation, store: Store): Promise<void> {
   const sub = nameIn(invocation)
   const roles = words(invocation, 'role', isRole)
   const scope = words(invocation, 'scope', isScopeToken).join(' ')
-  if (await store.users.find(sub)) throw new CliError(`There is a user ${sub} already.`)
+  const known = await store.users.find(sub)
+  if (known && !isForgotten(known)) throw new CliError(`There is a user ${sub} already.`)
   const passwordHash = await hashPassword(await newPassword(invocation, sub))
-  if (!(await store.users.add({ sub, passwordHash, roles, scope })))
-    throw new CliError(`There is a user ${sub} already.`)
-  say(`added ${sub}`)
+  // The record of one who was deleted has their revision: with it no session of before counts for whoever comes next.
+  const isAdded = known
+    ? await store.users.change(sub, { passwordHash, roles, scope, disabled: false }, known.revision)
+    : await store.users.add({ sub, passwordHash, roles, scope })
+  if (!isAdded) throw new CliError(`There is a user ${sub} already.`)
+  report(invocation, { sub, roles, scope }, `added ${sub}`)
 }
 
 function words(invocation: Invocation, option: string, isRight: (word: string) => boolean): string[] {
@@ -88,13 +116,40 @@ function words(invocation: Invocation, option: string, isRight: (word: string) =
   return [...new Set(given)]
 }
 
+// No hash is empty, so no password fits it.
+const forgotten = { passwordHash: '', roles: [], scope: '', disabled: true }
+
+function isForgotten({ passwordHash, disabled }: Pick<User, 'passwordHash' | 'disabled'>): boolean {
+  return disabled && passwordHash === ''
+}
+
+async function showUser(invocation: Invocation, store: Store): Promise<void> {
+  const sub = nameIn(invocation)
+  const user = await store.users.find(sub)
+  if (!user || isForgotten(user)) throw new CliError(`There is no user ${sub}.`)
+  const { roles, scope, disabled, createdAt } = user
+  const sessions = (await store.sessions.list(sub)).length
+  printRows([{ sub, roles, scope, disabled, created_at: timestamp(createdAt), sessions }], isGiven(invocation, 'json'))
+}
+
+async function changeRoles(invocation: Invocation, store: Store): Promise<void> {
+  const isNamed = (option: string) => invocation.flags.get(option) !== undefined
+  if (!isNamed('role') && !isNamed('scope')) throw new UsageError('users roles needs --role or --scope')
+  const rights = {
+    ...(isNamed('role') && { roles: words(invocation, 'role', isRole) }),
+    ...(isNamed('scope') && { scope: words(invocation, 'scope', isScopeToken).join(' ') }),
+  }
+  await change(invocation, store, rights, 'revoked_by_admin', 'changed the rights of')
+}
+
 const pageSize = 500
 
 async function listUsers(invocation: Invocation, store: Store): Promise<void> {
   const rows: Record<string, unknown>[] = []
   for (let after: string | undefined = ''; after !== undefined; ) {
     const page = await store.users.list(after, pageSize)
-    for (const { sub, roles, scope, disabled, createdAt } of page) {
+    for (const { sub, roles, scope, disabled, createdAt, passwordHash } of page) {
+      if (isForgotten({ passwordHash, disabled })) continue
       rows.push({ sub, roles, scope, disabled, created_at: timestamp(createdAt) })
     }
     after = page.length < pageSize ? undefined : page.at(-1)?.sub
@@ -117,7 +172,9 @@ async function change(
   done: string,
 ): Promise<void> {
   const sub = nameIn(invocation)
-  if (!(await store.users.change(sub, change))) throw new CliError(`There is no user ${sub}.`)
+  const user = await store.users.find(sub)
+  const isChanged = user && !isForgotten(user) && (await store.users.change(sub, change))
+  if (!isChanged) throw new CliError(`There is no user ${sub}.`)
   const ended = endReason ? (await store.sessions.endAll(sub, endReason)).revocations.length : 0
-  say(`${done} ${sub}${endReason ? `, sessions ended: ${ended}` : ''}`)
+  report(invocation, { sub, ended }, `${done} ${sub}${endReason ? `, sessions ended: ${ended}` : ''}`)
 }

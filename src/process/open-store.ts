@@ -53,7 +53,8 @@ export function missingStore(config: Config): string | undefined {
   return config.redisUrl === undefined && !existsSync(file) ? file : undefined
 }
 
-function embeddedFile({ dataDir }: Config): string {
+/** Where the embedded store lies. */
+export function embeddedFile({ dataDir }: Pick<Config, 'dataDir'>): string {
   return join(dataDir, 'cardea.db')
 }
 

@@ -1,41 +1,14 @@
 // The command line on a real file: what it changes, what it prints, its exit codes, and that a password never shows.
-import { spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { verifyPassword } from '../../plugins/credentials/password.ts'
 import { openEmbeddedStore } from '../../plugins/session-store/embedded/index.ts'
 import type { Store } from '../../plugins/session-store/port/store.ts'
-import { processEnvironment } from '../support/processes/process-environment.ts'
+import { runCommand as run } from '../support/processes/command-line.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const root = new URL('../..', import.meta.url).pathname
-
-interface Outcome {
-  code: number | null
-  stdout: string
-  stderr: string
-  /** The line that says which store was made or is meant. */
-  store: string
-}
-
-async function run(
-  dataDir: string,
-  args: string[],
-  input = '',
-  settings: Record<string, string> = {},
-): Promise<Outcome> {
-  const env = processEnvironment({ CARDEA_DATA_DIR: dataDir, ...settings })
-  const child = spawn(process.execPath, ['src/cli.ts', ...args], { cwd: root, env, stdio: 'pipe' })
-  // A command that refuses does not wait for its input.
-  child.stdin.on('error', () => {})
-  child.stdin.end(input)
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited])
-  const [store = ''] = /^store: .*\n/.exec(stderr) ?? []
-  return { code, stdout, stderr: stderr.slice(store.length), store }
-}
 
 function open(t: Test, dataDir: string): Store {
   const store = openEmbeddedStore({ file: join(dataDir, 'cardea.db') })

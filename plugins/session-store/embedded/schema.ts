@@ -160,7 +160,11 @@ function copyOf(file: string, version: number): string {
   return `${file}.v${version}`
 }
 
-function versionOf(connection: DatabaseSync, file: string): number {
+/**
+ * The version of the tables in a file; 0 for one that is empty.
+ * @throws Error when it is another program's, or a newer gateway's; the message says what to do
+ */
+export function versionOf(connection: DatabaseSync, file: string): number {
   const version = pragma(connection, 'user_version')
   const isEmpty = connection.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
   if (isEmpty) return 0
