@@ -6,8 +6,7 @@ import { type ErrorCode, type Problem, problem } from '../errors/index.ts'
 import type { Call, CallConnection, CallFailure, OutgoingRequest } from './client/call.ts'
 import { isEventStream, type ResponseHead } from './client/response-head.ts'
 import { type ClientReply, ClientResponse, type ClientResponseOptions, type ResponseWriter } from './client-response.ts'
-import { codeOf, detailOf, maySendElsewhere } from './failures.ts'
-import { safeMethods } from './route/methods.ts'
+import { codeOf, detailOf, maySendAgain, maySendElsewhere } from './failures.ts'
 import type { ExchangePlace } from './route/places.ts'
 import { Upload } from './upload.ts'
 import { findInstance } from './upstream/balancing.ts'
@@ -31,10 +30,11 @@ export class Exchange implements Call, Watched, ResponseWriter {
   /** What is sent, again where it may be; no closure, which would keep it alive for long. */
   readonly #message: OutgoingRequest
   #connection: CallConnection | undefined
-  #mayRepeat: boolean
+  #hasRepeated = false
   #retriesLeft: number
-  /** When something last moved. */
+  /** When something last moved, and for how long nothing may. */
   #sinceMs: number
+  #idleMs: number
 
   /**
    * @param path origin-form target at the service
@@ -49,9 +49,9 @@ export class Exchange implements Call, Watched, ResponseWriter {
     this.#upload = body === 'unread' ? this.#makeUpload() : undefined
     const bodyBytes = Number(request.headers['content-length'] ?? -1)
     this.#message = { method, path, fields, body: body === 'unread' ? (this.#upload ?? null) : body, bodyBytes }
-    this.#mayRepeat = this.#upload === undefined && safeMethods.has(method)
     this.#retriesLeft = route.retries
     this.#sinceMs = upstreams.now()
+    this.#idleMs = route.bodyIdleMs
   }
 
   /** Sends the request. */
@@ -81,7 +81,7 @@ export class Exchange implements Call, Watched, ResponseWriter {
       this.#giveUp('request_timeout', 'client_body_slow')
     } else if (!this.#response.isAwaited) {
       // Behind an unfinished response of the same connection nothing can move; that one is watched itself.
-      if (idleMs > route.bodyIdleMs && this.#response.isInTurn) this.#giveUp('upstream_timeout', 'body_idle')
+      if (idleMs > this.#idleMs && this.#response.isInTurn) this.#giveUp('upstream_timeout', 'body_idle')
     } else if (this.#upload?.awaitsClient === true) {
       if (idleMs > route.bodyIdleMs) this.#giveUp('request_timeout', 'client_body_idle')
     } else if (idleMs > route.headersMs) {
@@ -110,9 +110,13 @@ export class Exchange implements Call, Watched, ResponseWriter {
     const { statusCode } = head
     const { instance } = this.#place
     if (statusCode > 501 || instance.failures > 0) upstreams.responded(route, instance, statusCode)
-    if (isEventStream(head) && !this.#place.becomeStream()) {
-      this.#giveUp('overloaded', 'stream_share')
-      return
+    this.#upload?.forget()
+    if (isEventStream(head)) {
+      this.#idleMs = route.eventStreamIdleMs
+      if (!this.#place.becomeStream()) {
+        this.#giveUp('overloaded', 'stream_share')
+        return
+      }
     }
     this.#response.begin(head, upstreams.closing, this.#leavesBodyUnread)
     const sentMs = this.#sinceMs
@@ -171,10 +175,16 @@ export class Exchange implements Call, Watched, ResponseWriter {
   }
 
   // A kept connection that the service has closed meanwhile says nothing about the service.
-  #repeats({ kind }: CallFailure): boolean {
+  #repeats(failure: CallFailure): boolean {
     const { upstreams, route } = this.#options
-    if (kind !== 'closed' || !this.#mayRepeat || upstreams.closing) return false
-    this.#mayRepeat = false
+    const wasKept = this.#connection?.isReused === true
+    if (this.#hasRepeated || upstreams.closing || !maySendAgain(failure, this.#message.method, wasKept)) return false
+    if (this.#upload !== undefined) {
+      const { whole } = this.#upload
+      if (whole === undefined) return false
+      this.#message.body = whole
+    }
+    this.#hasRepeated = true
     this.#connection = undefined
     upstreams.sendAnew(route, this.#place.instance, this.#message, this)
     return true

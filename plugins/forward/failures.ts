@@ -15,6 +15,17 @@ export function maySendElsewhere({ kind }: CallFailure, method: string, upload: 
   return kind === 'closed' && upload === undefined && safeMethods.has(method)
 }
 
+/**
+ * Whether a request may be sent once more to the same instance, whose connection said nothing to it (RFC 9112 section 9.3.1): what
+ * asks for no change; what has the same effect when it is carried out twice, if the connection was a kept one, which the service may
+ * have been closing just then; and whatever a service that gave up waiting has not read.
+ * @param wasKept whether a request was on the connection before
+ */
+export function maySendAgain({ kind }: CallFailure, method: string, wasKept: boolean): boolean {
+  if (kind === 'raced') return true
+  return kind === 'closed' && (safeMethods.has(method) || (wasKept && idempotentMethods.has(method)))
+}
+
 /** The row of the error table that a failure is, before the response has begun. */
 export function codeOf({ kind }: CallFailure): ErrorCode {
   if (kind === 'malformed') return 'upstream_bad_response'

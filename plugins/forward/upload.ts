@@ -19,11 +19,17 @@ export interface UploadOptions {
   onExcess: () => void
 }
 
+/** The longest body that is kept to be sent again, bytes. */
+const longestKeptBytes = 65_536
+
 export class Upload extends Readable {
   readonly #source: IncomingMessage
   readonly #options: UploadOptions
   #started = false
   #receivedBytes = 0
+  /** What has come; undefined when it was too much to be kept. */
+  #kept: Buffer[] | undefined = []
+  #hasEnded = false
   /** How long the client was free to send, until it was last held back. */
   #freeMs = 0
   /** Since when it is free to send. */
@@ -50,6 +56,19 @@ export class Upload extends Readable {
     const { minRate, graceMs } = this.#options
     if (minRate === 0 || !this.awaitsClient) return false
     return this.#freeMs + nowMs - this.#freeSinceMs > graceMs + (this.#receivedBytes / minRate) * 1000
+  }
+
+  /**
+   * The whole body, to be sent again in the place of the upload.
+   * @returns undefined when it is not here, or too long to have been kept
+   */
+  get whole(): Buffer | undefined {
+    return this.#hasEnded && this.#kept !== undefined ? Buffer.concat(this.#kept) : undefined
+  }
+
+  /** Keeps nothing any more: there is a response. */
+  forget(): void {
+    this.#kept = undefined
   }
 
   override _read(): void {
@@ -81,6 +100,8 @@ export class Upload extends Readable {
       return
     }
     this.#options.onProgress()
+    if (this.#receivedBytes > longestKeptBytes) this.#kept = undefined
+    this.#kept?.push(part)
     if (this.push(part)) return
     this.#freeMs += this.#options.now() - this.#freeSinceMs
     this.#source.pause()
@@ -88,6 +109,7 @@ export class Upload extends Readable {
 
   readonly #onEnd = (): void => {
     this.#options.onProgress()
+    this.#hasEnded = true
     this.push(null)
   }
 }

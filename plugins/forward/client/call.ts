@@ -17,6 +17,8 @@ export interface OutgoingRequest {
 
 /** What a call may do with the connection that it leaves by. */
 export interface CallConnection {
+  /** Whether a request was on it before: the service may be closing it just now. */
+  readonly isReused: boolean
   pause(call: Call): void
   resume(call: Call): void
   /** @param detail a word for the log */
@@ -52,12 +54,13 @@ export interface Call {
 
 /**
  * How a call failed.
- * `unsent`: there was no connection, so nothing has left. `lacking`: there was none because this process or machine has no more
+ * `unsent`: there was no connection, so nothing has left. `raced`: the service had given up waiting on a kept connection (408) before
+ * the request was there. `lacking`: there was none because this process or machine has no more
  * to give, which says nothing of the service. `closed`: the service closed it without a byte of a response. `broken`:
  * it closed in the middle of its response, interim ones included. `malformed`: what it sent is no response. `unsendable`: the request
  * cannot be written. `aborted`: its caller gave up.
  */
-export type FailureKind = 'unsent' | 'lacking' | 'closed' | 'broken' | 'malformed' | 'unsendable' | 'aborted'
+export type FailureKind = 'unsent' | 'raced' | 'lacking' | 'closed' | 'broken' | 'malformed' | 'unsendable' | 'aborted'
 
 export class CallFailure extends Error {
   readonly kind: FailureKind

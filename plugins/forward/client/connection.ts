@@ -24,6 +24,7 @@ export class Connection implements ResponseSink, Listed {
   keepAliveSeconds = -1
   /** Monotonic, ms. */
   idleSinceMs = 0
+  isReused = false
   readonly #keeper: ConnectionKeeper
   readonly #parser: ResponseParser
   #socket: Socket | undefined
@@ -136,7 +137,8 @@ export class Connection implements ResponseSink, Listed {
   onHead(head: ResponseHead): void {
     this.#keepsAlive = head.keepsAlive
     this.keepAliveSeconds = head.keepAliveSeconds
-    this.#call?.onHead(head)
+    if (this.#isLate(head)) this.#fail('raced', 'idle_timeout')
+    else this.#call?.onHead(head)
   }
 
   onBody(part: Buffer): void {
@@ -190,6 +192,12 @@ export class Connection implements ResponseSink, Listed {
     socket.removeAllListeners('data').pause()
     if (first.length > 0) socket.unshift(Buffer.from(first))
     call?.onSwitch?.(head, socket)
+  }
+
+  // RFC 9110 section 15.5.9: 408 on a connection that was idle is about that, and no response to a request that crossed it; of one
+  // whose body is still on its way it may be.
+  #isLate({ statusCode, keepsAlive }: ResponseHead): boolean {
+    return statusCode === 408 && this.isReused && !keepsAlive && this.#body === undefined
   }
 
   #goOn(): void {

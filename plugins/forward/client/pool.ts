@@ -58,6 +58,7 @@ export class Pool implements ConnectionKeeper {
 
   onIdle(connection: Connection): void {
     connection.idleSinceMs = performance.now()
+    connection.isReused = true
     if (this.#isDestroyed) connection.destroy()
     else this.#idle.push(connection)
   }

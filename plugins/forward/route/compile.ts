@@ -113,6 +113,7 @@ export interface CompiledRoute {
   /** `%2F` in a path goes on as it came. */
   encodedSlashes: 'refuse' | 'pass'
   websocketIdleMs: number
+  eventStreamIdleMs: number
   assertion: { audience: string; ttlSeconds: number } | undefined
   openapi: DocumentConfig | undefined
 }
@@ -244,6 +245,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     websocket: config.websocket ?? false,
     encodedSlashes: config.encodedSlashes ?? 'refuse',
     websocketIdleMs: msOf(timeouts.websocketIdle, 300_000),
+    eventStreamIdleMs: msOf(timeouts.eventStreamIdle, 300_000),
     assertion: config.assertion && {
       audience: config.assertion.audience,
       ttlSeconds: msOf(config.assertion.ttl, 60_000) / 1000,

@@ -109,6 +109,11 @@ export const routeSchema = Type.Object(
           bodyIdle: Type.Optional(
             duration('How long a body may pause, in either direction; then the message is cut.', { standard: '30s' }),
           ),
+          eventStreamIdle: Type.Optional(
+            duration('How long a stream of events (`text/event-stream`) may be silent; then it is cut.', {
+              standard: '5m',
+            }),
+          ),
           websocketIdle: Type.Optional(
             duration('How long a WebSocket may be silent in both directions; then it is cut.', { standard: '5m' }),
           ),

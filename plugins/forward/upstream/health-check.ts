@@ -99,7 +99,7 @@ class Probe implements Call {
 
   // RFC 9112 section 9.3.1: a kept connection that the service has closed meanwhile says nothing about the service.
   onFailure({ kind }: CallFailure): void {
-    if (kind !== 'closed' || !this.#mayRepeat || this.#isTold) {
+    if ((kind !== 'closed' && kind !== 'raced') || !this.#mayRepeat || this.#isTold) {
       this.#end(kind === 'lacking' ? undefined : false)
       return
     }
