@@ -87,10 +87,6 @@ export class Forwarder {
       const path = upstreamTarget(route, raw.url ?? '')
       const fields = this.#fieldsFor(request, place.instance.host)
       request.span?.beginCall(fields, place)
-      if (websocketUpgrade !== null) {
-        openTunnel(upstreams, route, place, { request, reply, path, fields })
-        return
-      }
       const allowOrigin = reply.getHeader('access-control-allow-origin')
       const options = {
         upstreams,
@@ -106,7 +102,8 @@ export class Forwarder {
         onBroken: this.#onBroken,
         allowOrigin: typeof allowOrigin === 'string' ? allowOrigin : undefined,
       }
-      new Exchange(options, path, fields).start()
+      if (websocketUpgrade !== null) openTunnel(options, request, path, fields)
+      else new Exchange(options, path, fields).start()
     } catch (error) {
       place.release()
       throw error
