@@ -69,8 +69,17 @@ export function withFilesFrom(folder: string, route: RouteConfig): RouteConfig {
   const { openapi, tls } = route
   return {
     ...route,
-    ...(tls && { tls: { ...tls, caFile: resolve(folder, tls.caFile) } }),
+    ...(tls && { tls: withPathsFrom(folder, tls) }),
     ...(typeof openapi === 'string' && { openapi: located(openapi) }),
     ...(typeof openapi === 'object' && { openapi: { ...openapi, document: located(openapi.document) } }),
   }
+}
+
+function withPathsFrom(folder: string, tls: NonNullable<RouteConfig['tls']>): NonNullable<RouteConfig['tls']> {
+  const located = { ...tls }
+  for (const member of ['caFile', 'certFile', 'keyFile'] as const) {
+    const path = tls[member]
+    if (path !== undefined) located[member] = resolve(folder, path)
+  }
+  return located
 }

@@ -46,7 +46,9 @@ export class DocumentSource {
       notes: found.flatMap(({ notes }) => notes ?? []),
       files: [
         ...found.flatMap(({ document }) => (document ? filesOf(document.source) : [])),
-        ...configs.flatMap(({ tls }) => tls?.caFile ?? []),
+        ...configs.flatMap(({ tls }) =>
+          [tls?.caFile, tls?.certFile, tls?.keyFile].filter((path) => path !== undefined),
+        ),
       ],
     }
   }

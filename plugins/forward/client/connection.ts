@@ -24,6 +24,7 @@ export class Connection implements ResponseSink, Listed {
   keepAliveSeconds = -1
   /** Monotonic, ms. */
   idleSinceMs = 0
+  readonly openedMs = performance.now()
   isReused = false
   readonly #keeper: ConnectionKeeper
   readonly #parser: ResponseParser

@@ -9,13 +9,17 @@ import { NameLookup } from './dns.ts'
 
 /** Where a service is, from the config alone. */
 export interface ServiceAddress {
-  /** `http:` or `https:` and host and port, as `URL` writes it. */
+  /** `http:` or `https:` and host and port, as `URL` writes it; or `unix:` and a path. */
   origin: string
   connectMs: number
+  /** The greatest age of a kept connection. */
+  maxAgeMs: number
   /** What one response may send as heads and trailers, interim ones included. */
   responseHeadBytes: number
-  /** `ca`: PEM text of authorities to trust in place of the system's. `serverName`: what its certificate is to be for. */
-  tls: { ca: string; serverName: string | undefined } | undefined
+  /** `serverName`: what its certificate is to be for. The others are PEM text. */
+  tls:
+    | { ca?: string | undefined; cert?: string | undefined; key?: string | undefined; serverName: string | undefined }
+    | undefined
 }
 
 /** A socket that is being connected, and the event that says that it is ready. */
@@ -31,15 +35,14 @@ const keepAliveInitialDelay = 60_000
 
 export class Connector {
   readonly #address: ServiceAddress
-  readonly #tcp: ReturnType<typeof tcpOf>
+  readonly #place: ReturnType<typeof placeOf>
   readonly #isEncrypted: boolean
   #session: Buffer | undefined
 
   constructor(address: ServiceAddress) {
     this.#address = address
-    const url = new URL(address.origin)
-    this.#tcp = tcpOf(url)
-    this.#isEncrypted = url.protocol === 'https:'
+    this.#place = placeOf(address.origin)
+    this.#isEncrypted = address.origin.startsWith('https:')
   }
 
   /**
@@ -60,24 +63,25 @@ export class Connector {
 
   #connectLean(reader: Connection): Socket {
     const callback = (bytes: number) => reader.onBytes(readBuffer, bytes)
-    return connectPlain({ ...this.#tcp, onread: { buffer: readBuffer, callback } })
+    return connectPlain({ ...this.#place, onread: { buffer: readBuffer, callback } })
   }
 
   #connectStream(reader: Connection): Socket {
-    return read(connectPlain(this.#tcp), reader)
+    return read(connectPlain(this.#place), reader)
   }
 
   #connectTls(reader: Connection): Socket {
     const { tls } = this.#address
-    const { host } = this.#tcp
+    const host = 'host' in this.#place ? this.#place.host : ''
     const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '')
     const options: ConnectionOptions = {
-      ...this.#tcp,
+      ...this.#place,
       servername,
       rejectUnauthorized: true,
       ALPNProtocols: ['http/1.1'],
     }
-    if (tls !== undefined) options.ca = tls.ca
+    if (tls?.ca !== undefined) options.ca = tls.ca
+    if (tls?.cert !== undefined) Object.assign(options, { cert: tls.cert, key: tls.key })
     if (this.#session !== undefined) options.session = this.#session
     const socket = connectTls(options)
     socket.on('session', (session) => {
@@ -89,6 +93,10 @@ export class Connector {
     })
     return read(socket, reader)
   }
+}
+
+function placeOf(origin: string) {
+  return origin.startsWith('unix:') ? { path: origin.slice('unix:'.length) } : tcpOf(new URL(origin))
 }
 
 // `URL` leaves out the port of the scheme and puts IPv6 addresses in brackets.

@@ -59,7 +59,7 @@ export class Pool implements ConnectionKeeper {
   onIdle(connection: Connection): void {
     connection.idleSinceMs = performance.now()
     connection.isReused = true
-    if (this.#isDestroyed) connection.destroy()
+    if (this.#isDestroyed || !this.#isFresh(connection, connection.idleSinceMs)) connection.destroy()
     else this.#idle.push(connection)
   }
 
@@ -70,7 +70,7 @@ export class Pool implements ConnectionKeeper {
   #takeIdle(): Connection | undefined {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
       if (connection.isClosed) continue
-      if (isFresh(connection, performance.now())) return connection
+      if (this.#isFresh(connection, performance.now())) return connection
       connection.destroy()
     }
     return undefined
@@ -81,14 +81,15 @@ export class Pool implements ConnectionKeeper {
     const kept: Connection[] = []
     for (const connection of this.#idle) {
       if (connection.isClosed) continue
-      if (isFresh(connection, nowMs)) kept.push(connection)
+      if (this.#isFresh(connection, nowMs)) kept.push(connection)
       else connection.destroy()
     }
     this.#idle = kept
   }
-}
 
-function isFresh({ idleSinceMs, keepAliveSeconds }: Connection, nowMs: number): boolean {
-  const keptMs = keepAliveSeconds === -1 ? keepIdleMs : Math.min(keepAliveSeconds * 1000 - marginMs, maxIdleMs)
-  return nowMs - idleSinceMs < keptMs
+  #isFresh({ openedMs, idleSinceMs, keepAliveSeconds }: Connection, nowMs: number): boolean {
+    if (nowMs - openedMs >= this.#address.maxAgeMs) return false
+    const keptMs = keepAliveSeconds === -1 ? keepIdleMs : Math.min(keepAliveSeconds * 1000 - marginMs, maxIdleMs)
+    return nowMs - idleSinceMs < keptMs
+  }
 }

@@ -1,16 +1,18 @@
 // One route of the config file in the form in which it is used at run time, where every constant is ready. A compiled route
 // never takes a host from a client.
 import type { AuthorizeOptions } from '../../authenticate.ts'
-import { readBoundedFile } from '../../files/bounded-file.ts'
 import { isCanonicalPrefix } from '../../http-edge/request-target.ts'
 import { checkResponseField } from '../headers/names.ts'
-import { authorityLimitBytes, violationOfTls } from '../upstream/authority-file.ts'
+import { readTls, type TlsConfig, violationOfTls } from '../upstream/tls-files.ts'
 import { CallerShares } from './caller-shares.ts'
+import { basesOf, type Instance, instanceOf, isUsable, spellingsOf } from './instance.ts'
 import { RouteMeter } from './meter.ts'
 import { type MethodPolicies, policiesOf } from './policies.ts'
 import type { RouteConfig } from './schema.ts'
 import { ejectionOf, type HealthConfig, healthOf, msOf, rateLimitOf } from './timing.ts'
 
+export type { TlsConfig } from '../upstream/tls-files.ts'
+export type { Instance } from './instance.ts'
 export { type ForwardedMethod, forwardedMethods } from './methods.ts'
 export type { PolicyConfig } from './policy-schema.ts'
 export {
@@ -33,36 +35,6 @@ export const reservedPrefixes = [
   '/.well-known',
 ] as const
 
-/** An instance of a service, taken apart once: nothing of a request ever becomes a part of its origin. */
-export interface Instance {
-  /** `scheme://host[:port]`, as undici wants it. */
-  origin: string
-  /** The Host field it is sent (RFC 9110 section 7.2). */
-  host: string
-  /** Path under which the service lives; `''` or `/base`. */
-  base: string
-  /** Requests that are with it now, streams apart. */
-  requests: number
-  /** WebSockets and event streams that are open to it. */
-  streams: number
-  /** Failures in a row; see balancing.ts. */
-  failures: number
-  /** How often in a row it was taken out. */
-  timesOut: number
-  /** Monotonic, ms: until then it gets no request; 0 when it is in. */
-  outUntilMs: number
-  isOnTrial: boolean
-  /** Health checks failed in a row, and whether there were too many; see health-check.ts. */
-  sickChecks: number
-  isSick: boolean
-}
-
-export interface TlsConfig {
-  /** PEM text. */
-  ca: string
-  serverName: string | undefined
-}
-
 export interface CompiledRoute {
   prefix: string
   meter: RouteMeter
@@ -81,6 +53,8 @@ export interface CompiledRoute {
   /** Which access tokens count here, and where they may come from. */
   credential: AuthorizeOptions
   connectMs: number
+  /** The greatest age of a kept connection. */
+  maxConnectionAgeMs: number
   headersMs: number
   bodyIdleMs: number
   bodyLimitBytes: number
@@ -146,14 +120,19 @@ export function routeViolations(configs: readonly RouteConfig[]): { path: string
     if (isReserved(prefix)) say('prefix', `The prefix ${prefix} is the gateway’s own; choose another.`)
     if (basesOf(upstream).size > 1) say('upstream', `The instances of ${prefix} have different base paths.`)
     for (const text of [upstream].flat()) {
-      if (!isUsable(text)) say('upstream', `${text} is not http(s)://host[:port][/base] with a port of 1 to 65535.`)
+      if (!isUsable(text)) {
+        say(
+          'upstream',
+          `${text} is not http(s)://host[:port][/base] with a port of 1 to 65535, nor unix:/path/of/socket.`,
+        )
+      }
     }
     for (const name of responseHeaders?.allow ?? []) {
       const result = checkResponseField(name.toLowerCase())
       if (result === 'pass') say('responseHeaders', `${name} passes anyway: take it out.`)
       if (result === 'drop') say('responseHeaders', `${name} is the gateway’s own or the connection’s: it cannot pass.`)
     }
-    const tlsViolation = tls && violationOfTls(tls.caFile, upstream)
+    const tlsViolation = tls && violationOfTls(tls, upstream)
     if (tlsViolation !== undefined) say('tls', tlsViolation)
     seen.set(prefix.toLowerCase(), prefix)
   }
@@ -218,6 +197,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     policies: policiesOf(policy, methods),
     credential: { audience: config.audience, accessCookie: config.accessCookie ?? false },
     connectMs: msOf(timeouts.connect, 2000),
+    maxConnectionAgeMs: msOf(config.maxConnectionAge, 300_000),
     headersMs: msOf(timeouts.headers, 30_000),
     bodyIdleMs: msOf(timeouts.bodyIdle, 30_000),
     bodyLimitBytes: config.bodyLimitBytes ?? 10_485_760,
@@ -231,10 +211,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     retries: config.retries ?? 1,
     ejection: ejectionOf(config.ejection),
     health: config.health && healthOf(config.health),
-    tls: config.tls && {
-      ca: readBoundedFile(config.tls.caFile, authorityLimitBytes).toString(),
-      serverName: config.tls.serverName,
-    },
+    tls: config.tls && readTls(config.tls),
     forwardAuthorization: config.forwardAuthorization ?? false,
     identityHeaders: config.identityHeaders ?? true,
     allowedResponseFields: new Set(config.responseHeaders?.allow.map((name) => name.toLowerCase())),
@@ -257,39 +234,4 @@ function compileRoute(config: RouteConfig): CompiledRoute {
 function documentConfigOf(openapi: NonNullable<RouteConfig['openapi']>): DocumentConfig {
   const written = typeof openapi === 'string' ? { document: openapi } : openapi
   return { policies: 'config', undeclaredQuery: 'refuse', bodyLimitBytes: 1_048_576, ...written }
-}
-
-function instanceOf(upstream: string): Instance {
-  const pathStart = upstream.indexOf('/', upstream.indexOf('://') + 3)
-  const origin = (pathStart === -1 ? upstream : upstream.slice(0, pathStart)).toLowerCase()
-  const base = pathStart === -1 ? '' : upstream.slice(pathStart).replace(/\/$/, '')
-  const fresh = {
-    requests: 0,
-    streams: 0,
-    failures: 0,
-    timesOut: 0,
-    outUntilMs: 0,
-    isOnTrial: false,
-    sickChecks: 0,
-    isSick: false,
-  }
-  return { origin, host: origin.slice(origin.indexOf('://') + 3), base, ...fresh }
-}
-
-function basesOf(upstream: string | string[]): Set<string> {
-  return new Set([upstream].flat().map((text) => instanceOf(text).base))
-}
-
-function isUsable(upstream: string): boolean {
-  const { base } = instanceOf(upstream)
-  return URL.canParse(upstream) && new URL(upstream).port !== '0' && (base === '' || isCanonicalPrefix(base))
-}
-
-// With and without the port that the scheme implies, and relative to the scheme.
-function spellingsOf(origin: string): string[] {
-  const port = origin.startsWith('https:') ? ':443' : ':80'
-  const spellings = [origin]
-  if (!/:\d+$/.test(origin)) spellings.push(origin + port)
-  else if (origin.endsWith(port)) spellings.push(origin.slice(0, -port.length))
-  return spellings.flatMap((spelling) => [spelling, spelling.slice(spelling.indexOf('//'))])
 }

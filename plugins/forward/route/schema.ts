@@ -2,6 +2,7 @@
 // member without a description is not finished.
 import Type, { type Static } from 'typebox'
 import { parseRate, ratePattern } from '../../clocks/durations.ts'
+import { tlsSchema } from '../upstream/tls-schema.ts'
 import { openapiSchema } from './openapi-schema.ts'
 import { pageMembers } from './page-schema.ts'
 import { passingMembers } from './passing-schema.ts'
@@ -11,37 +12,14 @@ import { duration, ejectionSchema, healthSchema } from './timing-schema.ts'
 const upstreamSchema = Type.String({
   minLength: 8,
   maxLength: 512,
-  // Scheme, host (name, IPv4 or [IPv6]), port, and a base path of unreserved characters: nothing that needs a parser.
-  pattern: '^https?://(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?$',
-  description: 'http(s)://host[:port][/base]',
+  // Scheme, host (name, IPv4 or [IPv6]), port, and a base path of unreserved characters: nothing that needs a parser. The system
+  // takes 107 bytes as the path of a socket (unix(7)).
+  pattern:
+    '^https?://(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?$|^unix:/[A-Za-z0-9._~/-]{1,106}$',
+  description: 'http(s)://host[:port][/base], or unix:/path/of/socket',
 })
 
 const prefixPattern = '^/$|^(?:/[A-Za-z0-9._~-]+)+$'
-
-const tlsSchema = Type.Object(
-  {
-    caFile: Type.String({
-      minLength: 1,
-      maxLength: 1024,
-      description:
-        'PEM file with the authorities that are trusted for this service, in the place of the public ones; a path relative to ' +
-        'this file.',
-    }),
-    serverName: Type.Optional(
-      Type.String({
-        maxLength: 253,
-        pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$',
-        description: 'The name that the certificate must be for; the host of the upstream when absent.',
-      }),
-    ),
-  },
-  {
-    additionalProperties: false,
-    description:
-      'For https upstreams, and for a document whose URL is one of theirs; certificates are always verified. A document from ' +
-      'elsewhere is verified by the public authorities.',
-  },
-)
 
 const rateLimitSchema = Type.Refine(
   Type.String({
@@ -86,7 +64,7 @@ export const routeSchema = Type.Object(
       description: 'Path prefix by whole segments, canonical, without a slash at the end. The longest wins.',
     }),
     upstream: Type.Union([upstreamSchema, Type.Array(upstreamSchema, { minItems: 1, maxItems: 64 })], {
-      description: 'The service, or a list of its instances, taken in turn.',
+      description: 'The service, or a list of its instances, taken in turn. All addresses of a name are used.',
     }),
     rewrite: Type.Optional(
       Type.String({ maxLength: 256, pattern: prefixPattern, description: 'What is sent in the place of the prefix.' }),
@@ -172,6 +150,14 @@ export const routeSchema = Type.Object(
           'Bytes a second that a client sends of a body at the least, on average and after a first `bodyIdle`; while the ' +
           'service holds it back no time counts. Then 408. 0 takes any.',
       }),
+    ),
+    maxConnectionAge: Type.Optional(
+      duration(
+        'How old a kept connection to the service may be: then a change of its addresses has moved all requests.',
+        {
+          standard: '5m',
+        },
+      ),
     ),
     balance: Type.Optional(
       Type.Enum(['round-robin', 'least-pending'], {

@@ -110,12 +110,15 @@ export class Upstreams {
     return this.#poolByInstance.get(instance) ?? this.#makePool(route, instance)
   }
 
-  #makePool({ connectMs, responseHeadBytes, tls }: CompiledRoute, { origin }: Instance): Pool {
+  #makePool(
+    { connectMs, maxConnectionAgeMs: maxAgeMs, responseHeadBytes, tls }: CompiledRoute,
+    { origin }: Instance,
+  ): Pool {
     // No two origins share a key (GHSA-v574-6498-x57v), nor two ways of trusting one.
-    const key = JSON.stringify([origin, connectMs, responseHeadBytes, tls])
+    const key = JSON.stringify([origin, connectMs, maxAgeMs, responseHeadBytes, tls])
     const known = this.#pools.get(key)
     if (known !== undefined) return known
-    const pool = new Pool({ origin, connectMs, responseHeadBytes, tls })
+    const pool = new Pool({ origin, connectMs, maxAgeMs, responseHeadBytes, tls })
     this.#pools.set(key, pool)
     return pool
   }

@@ -1,6 +1,7 @@
 // Services behind TLS: their certificates are verified, against the route's own authority where it names one.
-import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:https'
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
@@ -11,8 +12,8 @@ import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { gatewayFor } from './gateway.ts'
 
 /** A service that answers with the name it was asked for. */
-async function startService(t: Test, certificate: { key: Buffer; cert: Buffer }): Promise<string> {
-  const server = createServer(certificate, ({ socket, headers }, response) => {
+async function startService(t: Test, options: ServerOptions): Promise<string> {
+  const server = createServer(options, ({ socket, headers }, response) => {
     // Boundary: the sockets of an https server are TLS sockets.
     const { servername } = socket as TLSSocket & { servername: string | false }
     response.end(`${servername || 'no name'} ${headers.host?.split(':')[0]}`)
@@ -68,6 +69,62 @@ t.test('two routes to one service trust it each in its own way', async (t) => {
     { prefix: '/wrong', policy: 'public', upstream },
   ])
   t.strictSame([(await fetch(`${url}/right`)).status, (await fetch(`${url}/wrong`)).status], [200, 502])
+})
+
+t.test('a service that asks for a certificate gets the route’s', async (t) => {
+  const { caFile, certify } = makeAuthority(t)
+  const ca = readFileSync(caFile)
+  const upstream = await startService(t, {
+    ...certify('IP:127.0.0.1'),
+    requestCert: true,
+    rejectUnauthorized: true,
+    ca,
+  })
+  const folder = temporaryFolder(t)
+  const [certFile, keyFile] = [join(folder, 'own.pem'), join(folder, 'own.key')]
+  const own = certify('DNS:gateway.internal')
+  writeFileSync(certFile, own.cert)
+  writeFileSync(keyFile, own.key)
+  t.match(await ask(t, { upstream, tls: { caFile, certFile, keyFile } }), { status: 200 })
+  t.match(await ask(t, { upstream, tls: { caFile } }), { status: 502 })
+  const { url } = await gatewayFor(t, [
+    { prefix: '/known', policy: 'public', upstream, tls: { caFile, certFile, keyFile } },
+    { prefix: '/unknown', policy: 'public', upstream, tls: { caFile } },
+  ])
+  t.strictSame([(await fetch(`${url}/known`)).status, (await fetch(`${url}/unknown`)).status], [200, 502])
+})
+
+t.test('a route says what is wrong with its certificate or its key, and shows neither', async (t) => {
+  const { certify } = makeAuthority(t)
+  const folder = temporaryFolder(t)
+  const write = (name: string, text: Buffer | string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const [own, other] = [certify('DNS:a'), certify('DNS:b')]
+  const [certFile, keyFile, otherKey] = [write('a.pem', own.cert), write('a.key', own.key), write('b.key', other.key)]
+  const locked = createPrivateKey(own.key).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'x',
+  })
+  const lockedKey = write('locked.key', locked)
+  const messageOf = (tls: NonNullable<RouteConfig['tls']>) =>
+    routeViolations([{ prefix: '/x', upstream: 'https://a', tls }]).map(({ message }) => message)
+  t.strictSame(messageOf({ certFile, keyFile }), [])
+  t.strictSame(messageOf({ certFile }), ['certFile and keyFile go together: name both.'])
+  t.strictSame(messageOf({ keyFile }), ['certFile and keyFile go together: name both.'])
+  t.strictSame(messageOf({ certFile: keyFile, keyFile }), [`The file ${keyFile} holds no certificate.`])
+  const noKey = (path: string) => [`The file ${path} holds no private key without a passphrase.`]
+  t.strictSame(messageOf({ certFile, keyFile: certFile }), noKey(certFile))
+  t.strictSame(messageOf({ certFile, keyFile: lockedKey }), noKey(lockedKey))
+  t.strictSame(messageOf({ certFile, keyFile: otherKey }), [
+    `The key in ${otherKey} is not that of the certificate in ${certFile}.`,
+  ])
+  t.strictSame(messageOf({ certFile, keyFile: join(folder, 'none') }), [
+    `The file ${join(folder, 'none')} is not there.`,
+  ])
 })
 
 t.test('a route says what is wrong with its file', async (t) => {

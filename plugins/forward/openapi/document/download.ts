@@ -51,7 +51,7 @@ const headers = { accept: 'application/json, application/yaml;q=0.9, */*;q=0.5',
 
 async function ask(url: string, signal: AbortSignal, tls: TlsConfig | undefined): Promise<IncomingMessage> {
   const servername = tls?.serverName === undefined ? {} : { servername: tls.serverName }
-  const trust = tls === undefined ? {} : { ca: tls.ca, ...servername }
+  const trust = tls === undefined ? {} : { ca: tls.ca, cert: tls.cert, key: tls.key, ...servername }
   const request = url.startsWith('https:')
     ? getEncrypted(url, { headers, signal, rejectUnauthorized: true, ...trust })
     : getPlain(url, { headers, signal })

@@ -52,7 +52,13 @@ type Respond = Parameters<typeof startRawUpstream>[0]
 
 async function openPool(t: { teardown: (end: () => unknown) => void }, respond: Respond) {
   const service = await startRawUpstream(respond)
-  const pool = new Pool({ origin: service.url, connectMs: 1000, responseHeadBytes: 32_768, tls: undefined })
+  const pool = new Pool({
+    origin: service.url,
+    connectMs: 1000,
+    maxAgeMs: 300_000,
+    responseHeadBytes: 32_768,
+    tls: undefined,
+  })
   t.teardown(() => {
     pool.destroy()
     return service.close()
@@ -207,8 +213,7 @@ t.test('a body goes out as it was said, and the connection ends with one that do
   if (address === null || typeof address === 'string') throw new Error('no port')
   const pool = new Pool({
     origin: `http://127.0.0.1:${address.port}`,
-    connectMs: 1000,
-    responseHeadBytes: 32_768,
+    ...{ connectMs: 1000, maxAgeMs: 300_000, responseHeadBytes: 32_768 },
     tls: undefined,
   })
   t.teardown(() => {
@@ -267,8 +272,7 @@ t.test('a name is asked for once at a time, however many wait for it, and again 
   const service = await startRawUpstream((socket) => socket.write(response('x', 'Connection: close\r\n')))
   const pool = new Pool({
     origin: `http://service.test:${service.port}`,
-    connectMs: 1000,
-    responseHeadBytes: 32_768,
+    ...{ connectMs: 1000, maxAgeMs: 300_000, responseHeadBytes: 32_768 },
     tls: undefined,
   })
   t.teardown(() => {
