@@ -42,7 +42,7 @@ export async function violationOf(password: string, context: readonly string[]):
  */
 export function contextOf(sub: string, issuer: string): string[] {
   const { hostname } = new URL(issuer)
-  const words = [sub, ...sub.split(/[._@+-]/), hostname, ...hostname.split(/[.-]/), 'cardea']
+  const words = [sub, ...sub.split(/[._@+'-]/), hostname, ...hostname.split(/[.-]/), 'cardea']
   return [...new Set(words)].filter((word) => word.length >= minWordCharacters)
 }
 

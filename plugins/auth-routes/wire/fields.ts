@@ -12,7 +12,7 @@ export const textLimit = 1024
 export const username = Type.String({
   minLength: 1,
   maxLength: userNameInputLimit,
-  description: 'User name; case and Unicode compatibility forms do not matter.',
+  description: 'User name; case, blanks around it and Unicode compatibility forms do not matter.',
   examples: ['alice'],
 })
 

@@ -16,6 +16,15 @@ export function testUsers(t: Test, open: OpenStore, clock: Clock): void {
     t.equal(await store.users.find('nobody'), undefined)
   })
 
+  t.test('a name may have an apostrophe, and 254 characters', async (t) => {
+    const { store } = await openScene(t, open, clock)
+    const names = ["o'brien@example.com", `o'${'b'.repeat(252)}`]
+    for (const sub of names) t.equal(await store.users.add({ sub, passwordHash: sub, roles: [], scope: '' }), true)
+    for (const sub of names) t.match(await store.users.find(sub), { sub, passwordHash: sub })
+    t.equal(await store.users.change(names[0] ?? '', { disabled: true }), true)
+    t.match(await store.users.find(names[0] ?? ''), { disabled: true })
+  })
+
   t.test('of many who add one name at once, one does', async (t) => {
     const { store } = await openScene(t, open, clock)
     const adds = Array.from({ length: 10 }, (_, i) =>
