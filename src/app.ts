@@ -11,6 +11,7 @@ import accessLog from '../plugins/access-log/index.ts'
 import { adminAudience } from '../plugins/access-tokens/index.ts'
 import audit from '../plugins/audit/index.ts'
 import authRoutes from '../plugins/auth-routes/index.ts'
+import { compileStrictly } from '../plugins/auth-routes/strict-schema.ts'
 import jsonBody from '../plugins/body-parsers/json.ts'
 import bodyMemory from '../plugins/body-parsers/memory.ts'
 import cookies, { cookiePlaces } from '../plugins/browser/cookies.ts'
@@ -92,10 +93,9 @@ export async function buildApp(config: Config, options: AppOptions): Promise<Fas
     trustProxy: config.trustedProxies.length > 0 ? config.trustedProxies : false,
     // A node loads every revocation that still counts before it serves: a million take some seconds.
     pluginTimeout: 120_000,
-    // A value is what it says it is: nothing is coerced, dropped or filled in before it is checked.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
   app.log = log
+  app.setValidatorCompiler(({ schema }) => compileStrictly(schema))
   const parts: PublishedPart[] = []
   const counting = { ...options, totals: options.totals ?? new Totals() }
   await closedUnless(app, async () => {

@@ -44,7 +44,6 @@ export interface SessionsOptions {
   policy: SessionPolicy
   audit: Audit
   delivery: DeliveryProof
-  /** Rotations of one session; without limit when absent. */
   refreshLimit?: EvenLimit | undefined
 }
 

@@ -13,7 +13,7 @@ import { sessionCommands } from '../../src/cli/session-commands.ts'
 import { userCommands } from '../../src/cli/user-commands.ts'
 import { configFileSetting, settings } from '../../src/config/settings/index.ts'
 import { listFiles } from '../tidy/source.ts'
-import { anchorsOf } from './page.ts'
+import { anchorsOf, sectionOf } from './page.ts'
 
 const root = new URL('../..', import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
@@ -199,4 +199,24 @@ t.test('the page on browser apps shows the token code as it is', async (t) => {
 
 t.test('.nvmrc names the Node that `npm ci` brings', async (t) => {
   t.equal(read('.nvmrc').trim(), JSON.parse(read('package.json')).devDependencies.node)
+})
+
+t.test('what the scripts of two proxies share is the same in both: each is copied alone', async (t) => {
+  const sharedIn = (path: string) => /^local function without_own_cookies[\s\S]*?^end$/m.exec(read(path))?.[0]
+  t.match(sharedIn('docs/proxies/apache.lua'), /__host-cardea/)
+  t.equal(sharedIn('docs/proxies/haproxy.lua'), sharedIn('docs/proxies/apache.lua'))
+})
+
+t.test('the mutation scores are those that were recorded', async (t) => {
+  const recorded: Record<string, { mutants: number; found: number }> = JSON.parse(read('test/mutation/scores.json'))
+  const rows = Object.entries(recorded).map(
+    ([name, { mutants, found }]) =>
+      `| \`${name}\` | ${mutants} | ${found} | ${Math.floor((100 * found) / mutants)} % |`,
+  )
+  t.ok(rows.length > 0)
+  const lines = sectionOf(read('CONTRIBUTING.md'), 'What the tests hold').split('\n')
+  t.strictSame(
+    lines.filter((line) => /^\| `/.test(line)),
+    rows,
+  )
 })

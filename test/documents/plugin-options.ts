@@ -14,6 +14,7 @@ const accessTokens = ['issuer', 'audiences', 'clientId', 'ttlSeconds', 'clockTol
 const sources: Readonly<Record<string, readonly Part[]>> = {
   'client-address': [['clients/address.ts', 'ClientAddressOptions']],
   'cross-origin': [['browser/cors.ts', 'CrossOriginOptions']],
+  'access-log': [['access-log/index.ts', 'AccessLogOptions']],
   'request-guard': [['http-edge/index.ts', 'RequestGuardOptions']],
   'body-memory': [['body-parsers/memory.ts', 'BodyMemoryOptions']],
   tracing: [['tracing/index.ts', 'TracingOptions']],

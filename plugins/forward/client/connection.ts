@@ -1,5 +1,6 @@
 // One connection to a service and the request that is on it: never more than one, so that no response can reach another
 // request . Whatever comes unasked, late or malformed ends it; nothing is repaired.
+import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import type { Listed } from '../../collections/dense-set.ts'
 import { isLack } from '../../errors/shortage.ts'
@@ -56,6 +57,7 @@ export class Connection implements ResponseSink, Listed {
    * @param readyEvent the socket's, after which it is as safe as it will be
    */
   open(socket: Socket, readyEvent: string, connectMs: number, request: OutgoingRequest, call: Call): void {
+    assert(this.#socket === undefined, 'a connection has one socket')
     this.#socket = socket
     this.#call = call
     call.onConnecting?.(this)
@@ -72,6 +74,7 @@ export class Connection implements ResponseSink, Listed {
 
   /** Sends a request; the one before it must be over. */
   send(request: OutgoingRequest, call: Call): void {
+    assert(this.#call === undefined || this.#call === call, 'the request before this one is over')
     this.#call = call
     if (!call.onSending(this)) {
       this.#fail('aborted', 'not_wanted')

@@ -1,5 +1,6 @@
 // Reads answers off a connection, byte by byte as they come: heads, bodies in their three framings, trailers (RFC 9112 sections
 // 6 and 7). Owned by connection.ts. It keeps nothing of a body, and never takes a byte behind the end of a response.
+import assert from 'node:assert/strict'
 import { parseFields, parseHead, ResponseError, type ResponseHead } from './response-head.ts'
 
 /** Who hears what was read. A part of a body is only lent: its bytes are overwritten after the call. */
@@ -60,6 +61,7 @@ export class ResponseParser {
 
   /** A request was sent: its response is next. @param isHead whether it was HEAD, whose response has no body */
   begin(isHead: boolean): void {
+    assert(this.#next === nothing, 'the response before this one has been read to its end')
     this.#next = head
     this.#isHead = isHead
     this.#headBytes = 0

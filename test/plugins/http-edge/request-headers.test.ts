@@ -4,11 +4,11 @@ import type { IncomingMessage } from 'node:http'
 import t from 'tap'
 import { checkFields, isHost } from '../../../plugins/http-edge/request-headers.ts'
 
-const check = (fields: string[][], version: [number, number] = [1, 1]) => {
+const check = (fields: string[][], version: [number, number] = [1, 1], mayLackHost?: boolean) => {
   const [httpVersionMajor, httpVersionMinor] = version
   // Boundary of the test: of a message only these are read.
   const raw = { rawHeaders: fields.flat(), httpVersionMajor, httpVersionMinor } as unknown as IncomingMessage
-  return checkFields(raw, 10)
+  return checkFields(raw, 10, mayLackHost)
 }
 const host = ['Host', 'gateway']
 
@@ -59,6 +59,13 @@ t.test('what leaves the end of a message in doubt is 400 and the end of the conn
   t.throws(() => check([]), { code: 'invalid_request', message: 'host_missing' })
 })
 
+t.test('only HTTP/1.0 may have no Host, and only where the caller says so', async (t) => {
+  const missing = { code: 'invalid_request', message: 'host_missing' }
+  t.equal(check([], [1, 0], true).host, undefined)
+  t.throws(() => check([], [1, 0]), missing, 'unless it is said')
+  t.throws(() => check([], [1, 1], true), missing)
+})
+
 t.test('more fields than allowed are refused, whatever they are', async (t) => {
   const others = Array.from({ length: 9 }, (_, i) => [`X-${i}`, ''])
   t.equal(check([host, ...others]).host, 'gateway')
@@ -90,4 +97,8 @@ t.test('a Host is a name or an address, and perhaps a port', async (t) => {
     'ä',
   ]
   for (const text of bad) t.notOk(isHost(text), text)
+  const longest = 'a'.repeat(261)
+  t.ok(isHost(longest), 'as long as a name and a port can be')
+  t.ok(isHost(longest), 'the same again')
+  t.notOk(isHost(''))
 })

@@ -124,6 +124,44 @@ for (const [target, sent] of normalised) {
   })
 }
 
+t.test(
+  'every byte that is escaped: what is needed stays, what is needless goes, what is harmful is refused',
+  async (t) => {
+    const unreserved = /^[A-Za-z0-9._~-]$/
+    for (let byte = 0; byte < 256; byte += 1) {
+      const escaped = `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+      const character = String.fromCharCode(byte)
+      const why =
+        byte < 0x20 || byte === 0x7f
+          ? 'path_escaped_control'
+          : byte === 0x5c
+            ? 'path_escaped_separator'
+            : byte === 0xc0 || byte === 0xc1 || byte >= 0xf5
+              ? 'path_bad_escape'
+              : undefined
+      const target = `/a${unreserved.test(character) ? character : escaped}b`
+      const expected = why
+        ? { outcome: 'refused', detail: why }
+        : { outcome: byte === 0x2f ? 'slashed' : 'canonical', target }
+      t.same(checkTarget(`/a${escaped}b`, 'gateway'), expected, escaped)
+      t.same(
+        checkTarget(`/a${escaped.toLowerCase()}b`, 'gateway'),
+        why || unreserved.test(character) ? expected : { ...expected, target: target.toLowerCase() },
+        escaped,
+      )
+    }
+  },
+)
+
+t.test('every character of a query: what could end the request line or hide in it is refused', async (t) => {
+  for (let code = 0; code < 0x180; code += 1) {
+    const target = `/a?${String.fromCharCode(code)}`
+    const isFine = code > 0x20 && code < 0x7f && code !== 0x23
+    const expected = isFine ? { outcome: 'canonical', target } : { outcome: 'refused', detail: 'query_character' }
+    t.same(checkTarget(target, 'gateway'), expected, String(code))
+  }
+})
+
 t.test('a target with escaped slashes is told apart from a canonical one', async (t) => {
   for (const target of ['/orders%2F17', '/orders%2f17', '/api/queues/%2F/work', '/%2F', '/a%2F%2Fb', '/a%2F..b?x'])
     t.same(checkTarget(target, 'gateway'), { outcome: 'slashed', target })

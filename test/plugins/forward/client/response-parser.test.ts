@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import t from 'tap'
+import { ResponseParser } from '../../../../plugins/forward/client/response-parser.ts'
 import { read, responseHeadBytes } from './reading.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\n'
@@ -272,6 +273,20 @@ async function openOther(t: { teardown: (end: () => void) => void }): Promise<(t
     return promise
   }
 }
+
+t.test('a response that is asked for before the one before it has ended is a mistake that is found', async (t) => {
+  const ignore = () => undefined
+  const parser = new ResponseParser({ onInformation: ignore, onHead: ignore, onBody: ignore, onEnd: ignore }, 1000)
+  parser.begin(false)
+  const part = Buffer.from(`${ok}Content-Length: 5\r\n\r\nhel`)
+  parser.read(part, part.length)
+  t.throws(() => parser.begin(false), { code: 'ERR_ASSERTION' })
+  parser.read(Buffer.from('lo'), 2)
+  parser.begin(false)
+  parser.stop()
+  parser.begin(true)
+  t.pass('at an end, or where nothing more is wanted, the next one is')
+})
 
 t.test('a head or trailers that come byte by byte cost no more than their length', (t) => {
   const field = `x-a: ${'b'.repeat(responseHeadBytes - 200)}\r\n`
