@@ -10,6 +10,7 @@ import { identityOf } from '../../plugins/forward/index.ts'
 import { configCommands } from '../../src/cli/config-commands.ts'
 import { keyCommands } from '../../src/cli/key-commands.ts'
 import { sessionCommands } from '../../src/cli/session-commands.ts'
+import { storeCommands } from '../../src/cli/store-commands.ts'
 import { userCommands } from '../../src/cli/user-commands.ts'
 import { configFileSetting, settings } from '../../src/config/settings/index.ts'
 import { listFiles } from '../tidy/source.ts'
@@ -156,11 +157,11 @@ t.test('the containers get the folder of the config, so that a file that is repl
 
 t.test('every setting, command, event and code that a document names exists', async (t) => {
   const names = new Set([...Object.values(settings).map(({ name }) => name), configFileSetting.name])
-  const commands = { ...configCommands, ...keyCommands, ...sessionCommands, ...userCommands }
+  const commands = { ...configCommands, ...keyCommands, ...sessionCommands, ...storeCommands, ...userCommands }
   for (const { path, text } of documents) {
     for (const [name] of text.matchAll(/\b(?:CARDEA_[A-Z_]+|REDIS_URL)\b/g)) t.ok(names.has(name), `${path}: ${name}`)
-    for (const [, command = '', rest = ''] of text.matchAll(/cardea -- (\w+ \w+)([^`\n]*)/g)) {
-      const options = new Set(Object.keys(commands[command]?.options ?? {}))
+    for (const [, command = '', rest = ''] of text.matchAll(/ cardea -- (backup|restore|\w+ \w+)([^`\n]*)/g)) {
+      const options = new Set(['json', ...Object.keys(commands[command]?.options ?? {})])
       t.ok(commands[command], `${path}: ${command}`)
       for (const [, option = ''] of rest.matchAll(/ --([a-z]+)/g)) t.ok(options.has(option), `${path}: --${option}`)
     }
