@@ -115,9 +115,10 @@ function outgoingOf(parent: Context): Record<string, string> {
 
 // https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client
 function endCall(span: Span, { instance, statusCode, failure }: ServiceCall): void {
-  const { hostname, port, protocol } = new URL(instance.origin)
-  span.setAttribute('server.address', hostname.replace(/^\[|\]$/g, ''))
-  span.setAttribute('server.port', Number(port || (protocol === 'https:' ? 443 : 80)))
+  const { hostname, pathname, port, protocol } = new URL(instance.origin)
+  const isSocket = protocol === 'unix:'
+  span.setAttribute('server.address', isSocket ? pathname : hostname.replace(/^\[|\]$/g, ''))
+  if (!isSocket) span.setAttribute('server.port', Number(port || (protocol === 'https:' ? 443 : 80)))
   if (statusCode > 0) span.setAttribute('http.response.status_code', statusCode)
   const status = statusCode === 0 ? 'left' : statusCode >= 400 ? String(statusCode) : undefined
   const error = failure?.code ?? status

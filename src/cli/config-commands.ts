@@ -1,9 +1,10 @@
-// `config check` and `config schema`. They open no store and change nothing.
+// `config check` and `config schema`. They change nothing; a store that is there is asked which roles users have.
 
 import { loadConfig } from '../config/index.ts'
 import { schemaForEditors } from '../config/schema.ts'
 import { DocumentSource } from '../reload/openapi-documents.ts'
 import { type Command, type Invocation, isGiven, report, say } from './command.ts'
+import { notesOfRoles } from './role-notes.ts'
 
 /** The commands by their two words. */
 export const configCommands: Record<string, Command> = {
@@ -26,10 +27,11 @@ export const configCommands: Record<string, Command> = {
 }
 
 async function checkConfig(invocation: Invocation): Promise<void> {
-  const { notes, routes } = loadConfig()
+  const config = loadConfig()
+  const { notes, routes } = config
   const documents = await new DocumentSource().load(routes)
   const missing = documents.missing.map(({ sentence }) => `${sentence} Until it answers, its route is 503.`)
-  const all = [...notes, ...documents.notes, ...missing]
+  const all = [...notes, ...documents.notes, ...missing, ...(await notesOfRoles(config))]
   if (!isGiven(invocation, 'json')) for (const note of all) say(`note: ${note}`)
   const done = { ok: true, routes: routes.length, notes: all }
   report(invocation, done, `the configuration is right; routes: ${routes.length}`)

@@ -7,6 +7,7 @@ import { routeDefaultsSchema, writtenRouteSchema } from '../../plugins/forward/r
 import type { Path } from './file.ts'
 import { settings } from './settings/index.ts'
 import type { Setting } from './settings/setting.ts'
+import { formOf } from './written-form.ts'
 
 // More routes than any gateway has; the file as a whole is bounded as well.
 const maxRoutes = 1000
@@ -87,17 +88,55 @@ export function findSchemaViolations(value: unknown): SchemaViolation[] {
   Settings.Set({ maxErrors })
   const errors = Value.Errors(configSchema, value)
   Settings.Set({ maxErrors: before })
-  const unions = errors.filter(({ keyword }) => keyword === 'anyOf').map(({ schemaPath }) => `${schemaPath}/anyOf/`)
+  const told = errors.filter(({ keyword }) => keyword !== 'boolean')
+  const choices = told.filter(({ keyword }) => keyword === 'anyOf').map((error) => choiceOf(error, told, value))
   const seen = new Set<string>()
-  return errors
-    .filter(
-      ({ keyword, schemaPath }) => keyword !== 'boolean' && !unions.some((union) => `${schemaPath}/`.startsWith(union)),
-    )
+  return told
+    .filter((error) => choices.every((choice) => isMeant(error, choice)))
     .flatMap((error) => violationsOf(error))
     .filter((violation) => isNew(seen, violation))
 }
 
 type SchemaError = ReturnType<typeof Value.Errors>[number]
+
+/** A choice that no part of fits, and the part that was meant: the one of the value's own kind, if there is one. */
+interface Choice {
+  error: SchemaError
+  /** Where the parts begin in the schema. */
+  parts: string
+  meant: string | undefined
+}
+
+function choiceOf(error: SchemaError, all: readonly SchemaError[], file: unknown): Choice {
+  const parts = `${error.schemaPath}/anyOf/`
+  const node = schemaAt(error.schemaPath)
+  const kind = kindOf(
+    pathOf(error.instancePath).reduce<unknown>((value, step) => (isRecord(value) ? value[step] : undefined), file),
+  )
+  const listed = isRecord(node) && Array.isArray(node['anyOf']) ? node['anyOf'] : []
+  const at = kind === undefined ? -1 : listed.findIndex((part) => isRecord(part) && part['type'] === kind)
+  const meant = at === -1 ? undefined : `${parts}${at}`
+  const isTold = meant !== undefined && all.some((other) => isWithin(other, error, meant))
+  return { error, parts, meant: isTold ? meant : undefined }
+}
+
+// A word can be meant for anything.
+function kindOf(value: unknown): 'array' | 'object' | undefined {
+  if (Array.isArray(value)) return 'array'
+  return isRecord(value) ? 'object' : undefined
+}
+
+function isWithin(error: SchemaError, choice: SchemaError, part: string): boolean {
+  const isBelow = `${error.instancePath}/`.startsWith(`${choice.instancePath}/`)
+  return error !== choice && isBelow && `${error.schemaPath}/`.startsWith(part.endsWith('/') ? part : `${part}/`)
+}
+
+// Of a choice either the part that was meant is told, or that none fits; never what is wrong by each of them.
+function isMeant(error: SchemaError, { error: choice, parts, meant }: Choice): boolean {
+  if (error === choice) return meant === undefined
+  if (!isWithin(error, choice, parts)) return true
+  return meant !== undefined && isWithin(error, choice, meant)
+}
 
 function violationsOf(error: SchemaError): SchemaViolation[] {
   const path = pathOf(error.instancePath)
@@ -125,12 +164,19 @@ function pathOf(pointer: string): Path {
   return steps.map((step) => (/^(0|[1-9][0-9]*)$/.test(step) ? Number(step) : step))
 }
 
+function hasExample(node: unknown): boolean {
+  return isRecord(node) && Array.isArray(node['examples'])
+}
+
 // What a schema says of itself is for people; of a choice, also what it says of each part.
 function wantsOf(error: SchemaError): string {
   const node = schemaAt(error.schemaPath)
   const parts = isRecord(node) && Array.isArray(node['anyOf']) ? [node, ...node['anyOf']] : [node]
   const descriptions = parts.flatMap((part) => (isRecord(part) ? [part['description']] : [])).filter(Boolean)
-  return descriptions.length > 0 ? `wanted here: ${descriptions.join(' ')}` : `it ${error.message}`
+  const isForm =
+    error.keyword === 'type' || error.keyword === 'anyOf' || error.keyword === 'enum' || error.keyword === 'const'
+  const form = isForm || hasExample(node) ? `write ${formOf(node)}` : `it ${error.message}`
+  return descriptions.length > 0 ? `${form}. ${descriptions.join(' ')}` : form
 }
 
 // Names that stand for themselves, and those of a pattern that is a list of names.

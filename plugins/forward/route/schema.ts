@@ -16,6 +16,7 @@ const upstreamSchema = Type.String({
   // takes 107 bytes as the path of a socket (unix(7)).
   pattern:
     '^https?://(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?$|^unix:/[A-Za-z0-9._~/-]{1,106}$',
+  examples: ['http://127.0.0.1:4000'],
   description: 'http(s)://host[:port][/base], or unix:/path/of/socket',
 })
 
@@ -24,6 +25,7 @@ const prefixPattern = '^/$|^(?:/[A-Za-z0-9._~-]+)+$'
 const rateLimitSchema = Type.Refine(
   Type.String({
     pattern: ratePattern,
+    examples: ['100/1m'],
     description:
       'Requests of one caller in a window of whole seconds from 1s to 1d, such as 100/1m; beyond it 429. The caller is the ' +
       'subject of the access token; without one the address, of IPv6 the /64. Counted over all nodes; while Redis is away, ' +
@@ -61,6 +63,7 @@ export const routeSchema = Type.Object(
     prefix: Type.String({
       maxLength: 256,
       pattern: prefixPattern,
+      examples: ['/orders'],
       description: 'Path prefix by whole segments, canonical, without a slash at the end. The longest wins.',
     }),
     upstream: Type.Union([upstreamSchema, Type.Array(upstreamSchema, { minItems: 1, maxItems: 64 })], {

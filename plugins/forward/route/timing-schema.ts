@@ -22,7 +22,12 @@ export function duration(description: string, { standard, minMs = 1, maxMs = 86_
     return ms >= minMs && ms <= maxMs && ms % stepMs === 0
   }
   const limits = `A duration from ${writeDuration(minMs)} to ${writeDuration(maxMs)}, such as ${standard}.`
-  const schema = Type.String({ pattern: durationPattern, default: standard, description: `${description} ${limits}` })
+  const schema = Type.String({
+    pattern: durationPattern,
+    default: standard,
+    examples: [standard],
+    description: `${description} ${limits}`,
+  })
   return Type.Refine(schema, isTaken, () => limits)
 }
 

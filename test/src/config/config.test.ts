@@ -156,12 +156,12 @@ routes:
     'cardea.config.yaml:1 grace is "5 minutes": write a duration',
     'cardea.config.yaml:2 acessTtl is not known: did you mean accessTtl?',
     'cardea.config.yaml:3 signing.alg is "none": write ES256, EdDSA',
-    'cardea.config.yaml:6 routes[0].upstream is "http://…@127.0.0.1:4000": wanted here',
-    'cardea.config.yaml:7 routes[0].policy is "sometimes": wanted here',
+    'cardea.config.yaml:6 routes[0].upstream is "http://…@127.0.0.1:4000": write a text such as http://127.0.0.1:4000',
+    'cardea.config.yaml:7 routes[0].policy is "sometimes": write public or authenticated or { roles: …, scopes: … }',
     'cardea.config.yaml:8 routes[0].polic is not known: did you mean policy?',
     'cardea.config.yaml:9 routes[1] lacks "prefix": add it',
     'cardea.config.yaml:10 routes[2].prefix: The prefix /auth/mine is the gateway’s own',
-    'cardea.config.yaml:12 routes[3] is 5: it must be object',
+    'cardea.config.yaml:12 routes[3] is 5: write { prefix: …, upstream: …',
     'PORT is 70000: write a whole number from 0 to 65535',
     'CARDEA_SECRT is not known: did you mean CARDEA_SECRET?',
     'CARDEA_ISSUER is missing',
@@ -183,7 +183,7 @@ t.test('what cannot be parsed is said with its line', async (t) => {
   t.match(violations(t, {}, 'grace: !!foo 1s\n'), [/Unresolved tag/])
   t.match(violations(t, {}, 'a: 1\n---\nb: 2\n'), [/multiple documents/])
   t.match(violations(t, {}, 'grace: *nowhere\n'), [/alias/i])
-  t.match(violations(t, {}, '[1, 2]'), [/:1 is \[1,2\]: wanted here/])
+  t.match(violations(t, {}, '[1, 2]'), [/:1 is \[1,2\]: write \{ /])
   const levels = Array.from({ length: 9 }, (_, at) => `l${at + 1}: &l${at + 1} [${`*l${at},`.repeat(9)}]`)
   t.match(violations(t, {}, `l0: &l0 [lol]\n${levels.join('\n')}\n`), [/alias/i], 'an alias bomb is not exploded')
   t.match(violations(t, {}, `# ${'x'.repeat(1024 * 1024)}`), [/larger than/])

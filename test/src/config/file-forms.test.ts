@@ -54,7 +54,7 @@ t.test('numbers, other forms and what is too short or too long are told all at o
   const found = violations(t, { routes: [wrong], defaults: { rateLimit: '0/1m' } })
   t.equal(found.length, 7, found.join('\n'))
   for (const part of [
-    'timeouts.connect is 2000: wanted here',
+    'timeouts.connect is 2000: write a text such as',
     'bodyIdle',
     'from 1ms to 1d',
     'assertion.ttl',
@@ -128,7 +128,7 @@ t.test('a route goes without a member of defaults that it lists, and is as if no
   t.strictSame({ ...route, meter: null, shares: null }, { ...untouched, meter: null, shares: null })
   t.match(other, { rateLimit: undefined, policies: { GET: { roles: ['x'] } }, assertion: { audience: 'all' } })
   t.match(violations(t, { defaults, routes: [{ ...orders, without: ['ratelimit'] }] }), [
-    /yaml:1 routes\[0\].without\[0\] is "ratelimit": wanted here: .*defaults/,
+    /yaml:1 routes\[0\].without\[0\] is "ratelimit": write .*defaults/,
   ])
   t.match(violations(t, { routes: [{ ...orders, without: ['upstream'] }] }), [/without\[0\] is "upstream"/])
   t.match(violations(t, { defaults: { without: ['policy'] } }), [/defaults.without is not known/])
