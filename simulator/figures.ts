@@ -13,6 +13,8 @@ export const theftNames: Record<ThiefKind, string> = {
   near: 'replayed within seconds of the client',
   later: 'replayed hours later',
   shadow: 'replayed within seconds, each time',
+  first: 'refreshed minutes before, each time',
+  racing: 'refreshed seconds before, each time',
 }
 
 /** What became of the thefts of one kind. */
@@ -39,7 +41,7 @@ export function newFigures(): Figures {
   return {
     ...{ refreshes: 0, lostResponses: 0, races: 0, idleLogouts: 0 },
     honestLogouts: { retry: 0, tab: 0, olderResponse: 0 },
-    thefts: { near: theft(), later: theft(), shadow: theft() },
+    thefts: { near: theft(), later: theft(), shadow: theft(), first: theft(), racing: theft() },
   }
 }
 

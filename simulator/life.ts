@@ -48,6 +48,7 @@ class Life {
   login: Login
   jar: Token
   #wasResponseLost = false
+  #late: { token: Token; atMs: number; login: Login } | undefined
 
   constructor(start: Start, device: Device, figures: Figures) {
     this.#start = start
@@ -60,11 +61,16 @@ class Life {
   }
 
   take(step: Step): void {
+    const late = this.#late
+    if (late && late.atMs <= step.atMs) {
+      this.#late = undefined
+      if (late.login === this.login) this.#keep(late.token)
+    }
     if (step.kind === 'race') this.#race(step)
     else this.#refresh(step)
   }
 
-  #refresh({ atMs, isResponseLost }: Extract<Step, { kind: 'refresh' }>): void {
+  #refresh({ atMs, isResponseLost, lateByMs }: Extract<Step, { kind: 'refresh' }>): void {
     const { login } = this
     this.#figures.refreshes += 1
     const response = login.session.present(this.jar, atMs, this.#device.client)
@@ -72,7 +78,8 @@ class Life {
     // Whoever was refused has signed in meanwhile.
     this.#wasResponseLost = isResponseLost && login === this.login
     if (isResponseLost) this.#figures.lostResponses += 1
-    else if (token) this.#keep(token)
+    if (token && lateByMs !== undefined) this.#late = { token, atMs: atMs + lateByMs, login: this.login }
+    else if (token && !isResponseLost) this.#keep(token)
   }
 
   // In the order in which it happens: what one tab is answered can be what the next one sends.
@@ -145,6 +152,7 @@ class Thief {
   #nextMs = Number.POSITIVE_INFINITY
   #firstGrantMs: number | undefined
   #wasRefused = false
+  #lastStepMs = 0
 
   constructor(theft: Theft, life: Life, figures: Figures) {
     this.#theft = theft
@@ -154,7 +162,9 @@ class Thief {
 
   /** Lets the device take a step, and copies what there is to copy. */
   watch(step: Step, take: () => void): void {
-    const { kind, atMs, isCopiedAfter, replaysAfterMs } = this.#theft
+    const { kind, atMs, isCopiedAfter, replaysAfterMs, leadMs } = this.#theft
+    if (leadMs !== undefined) this.#present(Math.max(this.#lastStepMs, step.atMs - leadMs))
+    this.#lastStepMs = step.atMs
     const { login, jar } = this.#life
     take()
     if (step.atMs < atMs) return
@@ -191,9 +201,11 @@ class Thief {
   }
 
   #take(victim: Login, token: Token, atMs: number): void {
-    victim.session.seen(token)
     this.#token = token
     this.#firstGrantMs ??= atMs
+    // Who comes first each time uses nothing: it would be found out by that.
+    if (this.#theft.leadMs !== undefined) return
+    victim.session.seen(token)
     if (this.#theft.kind !== 'shadow') this.#nextMs = atMs + thiefRefreshesEveryMs
   }
 }

@@ -3,7 +3,7 @@
 
 import type { Session } from '../plugins/session-store/port/store.ts'
 import { type PresentingClient, type RetryBinding, retryViolation } from '../plugins/session-store/retry-binding.ts'
-import { decide, succeed } from '../plugins/session-store/rotation.ts'
+import { newestAgain, onceAGrace, ownRule, type RotationRule } from './rules.ts'
 
 /** A refresh token: its number in the session (Cardea: the generation) and when it was issued. */
 export interface Token {
@@ -40,7 +40,14 @@ export interface RotationDesign<State> {
   failOver?(state: State, nowMs: number): State
 }
 
-export const policyNames = ['cardea', 'fixed-window', 'strict', 'unlimited-parent'] as const
+export const policyNames = [
+  'cardea',
+  'newest-again',
+  'once-a-grace',
+  'fixed-window',
+  'strict',
+  'unlimited-parent',
+] as const
 export type PolicyName = (typeof policyNames)[number]
 
 /** A session under a design that nobody else need know the state of. */
@@ -59,6 +66,10 @@ export function startsOf(name: PolicyName, settings: PolicySettings): Start {
   switch (name) {
     case 'cardea':
       return holding(cardea(settings))
+    case 'newest-again':
+      return holding(cardea(settings, newestAgain))
+    case 'once-a-grace':
+      return holding(cardea(settings, onceAGrace))
     case 'strict':
       return holding(strict(settings))
     case 'fixed-window':
@@ -100,30 +111,36 @@ export interface CardeaState {
 const noLimitSeconds = 2 ** 32 - 1
 const anySession = { sid: '', sub: '', roles: [], scope: '', device: 'its own', ip: '', amr: [], userRevision: 0 }
 
-/** Cardea: `decide` of rotation.ts, as both stores apply it, then retry binding and healing. */
-export function cardea({ graceMs, idleTtlSeconds, binding }: PolicySettings): RotationDesign<CardeaState> {
+/** Cardea: the rotation decision as both stores apply it, then retry binding and healing. */
+export function cardea(
+  { graceMs, idleTtlSeconds, binding }: PolicySettings,
+  rule: RotationRule = ownRule,
+): RotationDesign<CardeaState> {
   return {
     begin: (createdAt, inCookie) => ({
       session: {
         ...{ ...anySession, idleTtlSeconds, absoluteExpirySeconds: noLimitSeconds },
-        ...{ generation: 1, delivered: false, rotatedAt: [createdAt], createdAt },
+        ...{ generation: 1, provenGeneration: 0, rotatedAt: [createdAt], createdAt },
         ...(inCookie && { inCookie: true }),
       },
     }),
     present(state, token, nowMs, client) {
       const { session } = healed(state, token)
       const presented = { sid: '', generation: token.number, issuedAtSeconds: Math.floor(token.issuedAtMs / 1000) }
-      const { outcome } = decide(session, presented, nowMs, graceMs, undefined)
-      if (outcome === 'rotated') return granted({ ...state, session: succeed(session, nowMs) })
+      const decision = rule.decide(session, presented, nowMs, graceMs, undefined)
+      const { outcome } = decision
+      const isFresh = outcome === 'rotated' || (outcome === 'retried' && decision.why === 'lost_answer')
       if (outcome === 'expired')
         return { state: { ...state, session: endedNow(session, nowMs) }, response: { outcome } }
       if (outcome === 'ahead') return { state, response: { outcome: 'unknown' } }
       if (outcome === 'revoked') return { state, response: { outcome: 'ended' } }
-      if (outcome === 'retried' && !retryViolation(session, client, binding)) return granted(state)
+      if (outcome === 'rotated' || (outcome === 'retried' && !retryViolation(session, client, binding))) {
+        const after = isFresh ? rule.succeed(session, nowMs, token.number) : rule.again(session, token.number)
+        return granted(after === state.session ? state : { ...state, session: after })
+      }
       return { state: { ...state, session: endedNow(session, nowMs) }, response: { outcome: 'reused' } }
     },
-    seen: (state, { number }) =>
-      number === state.session.generation ? { ...state, session: { ...state.session, delivered: true } } : state,
+    seen: (state, { number }) => ({ ...state, session: rule.seen(state.session, number) }),
     failOver: (state, failedOverAtMs) => ({ ...state, failedOverAtMs }),
   }
 }

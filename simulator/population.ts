@@ -17,8 +17,10 @@ export interface Tab {
 }
 
 /** A client presents the token it holds. */
-export type Step = { atMs: number } & (
-  | { kind: 'refresh'; isResponseLost: boolean }
+export type Step = {
+  atMs: number
+} /** `lateByMs`: it was not lost, but the client had tried again by then; the browser stores what it brings all the same. */ & (
+  | { kind: 'refresh'; isResponseLost: boolean; lateByMs?: number }
   /** Tabs of one browser, with one cookie between them. */
   | { kind: 'race'; tabs: readonly Tab[] }
 )
@@ -34,8 +36,11 @@ export interface Device {
   raceRate: number
 }
 
-/** Within seconds of the client, hours later, or always within seconds of each of the client's refreshes. */
-export const thiefKinds = ['near', 'later', 'shadow'] as const
+/**
+ * Within seconds of the client; hours later; always within seconds after each of the client's refreshes; always minutes before
+ * them; always seconds before them.
+ */
+export const thiefKinds = ['near', 'later', 'shadow', 'first', 'racing'] as const
 export type ThiefKind = (typeof thiefKinds)[number]
 
 export interface Theft {
@@ -45,6 +50,8 @@ export interface Theft {
   /** Copied after that step, not before it: the thief may be the first to present it. */
   isCopiedAfter: boolean
   replaysAfterMs: number
+  /** How long before each of the client's refreshes it presents what it holds, and uses nothing; undefined: it does not wait for them. */
+  leadMs?: number
   client: PresentingClient
 }
 
@@ -91,7 +98,8 @@ function* untilResponded(random: Random, lossRate: number, beginMs: number): Gen
   let atMs = beginMs
   while (true) {
     const isResponseLost = random.chance(lossRate)
-    yield { kind: 'refresh', atMs, isResponseLost }
+    const lateByMs = isResponseLost && random.chance(0.1) ? random.between(second, minute) : undefined
+    yield { kind: 'refresh', atMs, isResponseLost, ...(lateByMs !== undefined && { lateByMs }) }
     if (!isResponseLost) return true
     if (random.chance(0.4)) return false
     atMs += random.between(...quickRetry)
@@ -116,21 +124,30 @@ function raceOf(random: Random, atMs: number): Step {
 /** One device of a hundred is robbed. @returns undefined for the others */
 export function theftOf({ inCookie }: Device, random: Random, endMs: number): Theft | undefined {
   if (!random.chance(0.01)) return undefined
-  const at = random.between(0, 10)
-  const kind = at < 3 ? 'near' : at < 8 ? 'later' : 'shadow'
+  const kind = kindOf(random.between(0, 10))
+  const common = { kind, atMs: random.between(0, endMs), client: thiefsClient(kind, inCookie, random) }
+  if (kind === 'first' || kind === 'racing') {
+    const leadMs = kind === 'first' ? random.between(15 * second, 4 * minute) : random.between(second, 8 * second)
+    return { ...common, isCopiedAfter: true, replaysAfterMs: Number.POSITIVE_INFINITY, leadMs }
+  }
   return {
-    kind,
-    atMs: random.between(0, endMs),
+    ...common,
     isCopiedAfter: kind === 'later' && random.chance(0.3),
     replaysAfterMs: kind === 'later' ? minute + random.exponential(12 * hour) : random.between(second, 8 * second),
-    client: thiefsClient(kind, inCookie, random),
   }
+}
+
+function kindOf(at: number): ThiefKind {
+  if (at < 2) return 'near'
+  if (at < 5) return 'later'
+  if (at < 6) return 'shadow'
+  return at < 8 ? 'first' : 'racing'
 }
 
 // Who sits on the device looks like it. Of the others, some copy the User-Agent field, some send the token as the cookie it was.
 function thiefsClient(kind: ThiefKind, inCookie: boolean, random: Random): PresentingClient {
   const isCopied = random.chance(0.3)
   const isByCookie = inCookie && random.chance(0.5)
-  if (kind === 'shadow') return { label: 'its own', isByCookie: inCookie }
+  if (kind === 'shadow' || kind === 'racing') return { label: 'its own', isByCookie: inCookie }
   return { label: isCopied ? 'its own' : 'another', isByCookie }
 }

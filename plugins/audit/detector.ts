@@ -26,6 +26,9 @@ interface Trail {
   network: string
   since: number
   rotations: number
+  /** Late retries one after the other, and the generation that the last of them was given. */
+  lost: number
+  lateGeneration: number
 }
 
 interface Tally {
@@ -62,6 +65,7 @@ export class Detector {
     else if (reason === 'login_ok') this.#seeLogin(event, session)
     else if (reason === 'login_failed' || reason === 'login_limited') this.#seeFailedLogin(event)
     else if (reason === 'login_slowed') this.#seeRowOfFailures(event)
+    else if (reason === 'skipped_generation_used') this.#raise(reason, event, sid, presentedIn(event, session))
     else if (reason === 'reused') this.#seeReuse(event, session)
     else if (reason === 'ahead_refused') this.#raise('ahead', event, sid, presentedIn(event, session))
     else if (reason === 'ahead_healed') this.#raise('healed', event, sid, { generation: event.generation ?? 0 })
@@ -101,10 +105,20 @@ export class Detector {
   #seeRetry(event: NewEvent, session: Session | undefined): void {
     const { sid } = event
     if (sid === undefined) return
+    if (event.reason === 'retried_lost_answer' && session) this.#seeLostAnswer(event, sid, session)
     const seen = this.#elsewhere(event, sid, session)
     const isOther = isOtherClient(seen, this.#trailOf(event, sid, session), session)
     if (!isOther && seen.network === seen.network_before) return
     this.#raise('retry_elsewhere', event, sid, seen)
+  }
+
+  // One is behind the other when no rotation came between them, on any node.
+  #seeLostAnswer(event: NewEvent, sid: string, session: Session): void {
+    const trail = this.#trailOf(event, sid, session)
+    trail.lost = session.generation === trail.lateGeneration + 1 ? trail.lost + 1 : 1
+    trail.lateGeneration = session.generation
+    if (trail.lost >= this.#threshold('lost_answers_in_a_row'))
+      this.#raise('lost_answers_in_a_row', event, sid, { lost: trail.lost, generation_newest: session.generation })
   }
 
   #seeFailedLogin(event: NewEvent): void {
@@ -139,7 +153,7 @@ export class Detector {
   // Of a session that this node has not seen, its login says where it was.
   #trailOf(event: NewEvent, sid: string, session: Session | undefined): Trail {
     return this.#trails.touch(sid, () => {
-      const begun = { refreshedBy: undefined, since: event.at, rotations: 0 }
+      const begun = { refreshedBy: undefined, since: event.at, rotations: 0, lost: 0, lateGeneration: 0 }
       if (!session) return { ...whereabouts(event), ...begun }
       return { client: session.device, network: this.#options.networkOf(session.ip), ...begun }
     })

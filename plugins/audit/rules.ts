@@ -49,6 +49,22 @@ export const ruleTable = {
     what: 'A superseded refresh token was presented by another client or from another network than the session’s last.',
     why: 'A client repeats its own lost request from where it was; a copy is presented from elsewhere.',
   },
+  lost_answers_in_a_row: {
+    severity: 'warning',
+    threshold: 2,
+    unit: 'refreshes in a row whose response did not arrive',
+    ends: 'session',
+    what: 'One refresh after the other of a session came again because its response had not arrived.',
+    why: 'A very bad line, or two parties who refresh by turns: the one takes what the other misses.',
+  },
+  skipped_generation_used: {
+    severity: 'warning',
+    threshold: 1,
+    unit: 'uses',
+    ends: 'session',
+    what: 'An access token came into use whose response had been taken for lost.',
+    why: 'A response that was very late, or a thief who had refreshed before the owner.',
+  },
   refresh_rate: {
     severity: 'warning',
     threshold: 10,

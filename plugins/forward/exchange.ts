@@ -61,16 +61,6 @@ export class Exchange implements Call, Watched, ResponseWriter {
     upstreams.send(route, this.#place.instance, this.#message, this)
   }
 
-  /**
-   * Goes on with a request that was sent for it: the response is next.
-   * @param sentMs when it was sent
-   */
-  takeOver(connection: CallConnection, sentMs: number): void {
-    this.#connection = connection
-    this.#sinceMs = sentMs
-    this.#options.upstreams.watch(this)
-  }
-
   get access(): AccessClaims | null {
     return this.#options.access
   }

@@ -87,6 +87,10 @@ export class Forwarder {
       const path = upstreamTarget(route, raw.url ?? '')
       const fields = this.#fieldsFor(request, place.instance.host)
       request.span?.beginCall(fields, place)
+      if (websocketUpgrade !== null) {
+        openTunnel(upstreams, route, place, { request, reply, path, fields })
+        return
+      }
       const allowOrigin = reply.getHeader('access-control-allow-origin')
       const options = {
         upstreams,
@@ -102,8 +106,7 @@ export class Forwarder {
         onBroken: this.#onBroken,
         allowOrigin: typeof allowOrigin === 'string' ? allowOrigin : undefined,
       }
-      if (websocketUpgrade !== null) openTunnel(options, request, path, fields)
-      else new Exchange(options, path, fields).start()
+      new Exchange(options, path, fields).start()
     } catch (error) {
       place.release()
       throw error

@@ -11,7 +11,7 @@ const lingerMs = 500
  * Ends our side of a connection, and soon the rest.
  * @param last still to be sent
  */
-export function endLingering(socket: Socket, last: string | Buffer = ''): void {
+export function endLingering(socket: Socket, last = ''): void {
   socket.resume()
   socket.end(last)
   const linger = setTimeout(() => socket.destroy(), lingerMs).unref()

@@ -13,6 +13,14 @@ export interface DeliveryProofOptions {
   waitingMarks: number
   /** Most sessions remembered as told already; those not seen for longest are forgotten (and told again). */
   rememberedSessions: number
+  /** Hears of a generation in use that a late retry had skipped: its response was not lost, so the owner or a thief holds it. */
+  onSkippedUse: (mark: DeliveredGeneration) => void
+}
+
+/** Generations whose responses were taken for lost: those after `after`, up to `upTo`. */
+interface Skipped {
+  after: number
+  upTo: number
 }
 
 const defaults: DeliveryProofOptions = {
@@ -20,13 +28,18 @@ const defaults: DeliveryProofOptions = {
   marksAtOnce: 500,
   waitingMarks: 10_000,
   rememberedSessions: 100_000,
+  onSkippedUse: () => undefined,
 }
+
+const rememberedSkips = 10_000
 
 /** Gathers the generations seen in use and marks them in the store. */
 export class DeliveryProof {
   /** By session, the newest generation told or waiting to be. */
   readonly #told: LruMap<number>
   readonly #waiting = new Map<string, number>()
+  /** By session, what late retries on this node have skipped last. Another node learns it of the store, until its owner has gone on. */
+  readonly #skipped = new LruMap<Skipped>(rememberedSkips)
   readonly #store: Pick<SessionStore, 'markDelivered'>
   readonly #options: DeliveryProofOptions
   #timer: NodeJS.Timeout | undefined
@@ -45,12 +58,20 @@ export class DeliveryProof {
    */
   seen(sid: string, generation: number): void {
     const told = this.#told.get(sid)
-    if (told !== undefined && told >= generation) return
+    if (told !== undefined && told >= generation) {
+      if (told > generation) this.#seenOlder(sid, generation)
+      return
+    }
     if (this.#waiting.size >= this.#options.waitingMarks && !this.#waiting.has(sid)) return
     this.#told.set(sid, generation)
     // Of two generations of a session the newer one says it all.
     this.#waiting.set(sid, generation)
     this.#timer ??= setTimeout(() => void this.flush(), this.#options.flushAfterMs).unref()
+  }
+
+  /** Notes that a late retry was given generation `newest`, and that those between it and the presented one are skipped. */
+  skipped(sid: string, presented: number, newest: number): void {
+    this.#skipped.set(sid, { after: presented, upTo: newest - 1 })
   }
 
   /** Sends what waits, batch after batch, one at a time. Never rejects. */
@@ -74,6 +95,18 @@ export class DeliveryProof {
     await this.#send([{ sid, generation }])
   }
 
+  // The store knows no more that it was skipped once a newer one is proven.
+  #seenOlder(sid: string, generation: number): void {
+    if (this.#skipped.size === 0) return
+    const skipped = this.#skipped.get(sid)
+    if (skipped && skipped.after < generation && generation <= skipped.upTo) this.#report({ sid, generation })
+  }
+
+  #report(mark: DeliveredGeneration): void {
+    this.#skipped.delete(mark.sid)
+    this.#options.onSkippedUse(mark)
+  }
+
   async #sendAll(): Promise<void> {
     while (this.#waiting.size > 0) await this.#send(this.#takeBatch())
   }
@@ -89,7 +122,7 @@ export class DeliveryProof {
 
   async #send(marks: readonly DeliveredGeneration[]): Promise<void> {
     try {
-      await this.#store.markDelivered(marks)
+      for (const mark of await this.#store.markDelivered(marks)) this.#report(mark)
     } catch {
       // The store is away. These sessions, and those that wait, are told again when their tokens are next seen.
       for (const { sid } of marks) this.#told.delete(sid)

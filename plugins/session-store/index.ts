@@ -8,7 +8,7 @@ import type { Secret } from '../keys/secrets.ts'
 import { loadSubjectTagKey } from '../keys/subject-tag.ts'
 import { DeliveryProof } from './delivery-proof.ts'
 import type { StoreCondition, StoreNews } from './port/condition.ts'
-import type { Store } from './port/store.ts'
+import type { DeliveredGeneration, Store } from './port/store.ts'
 import { type SessionPolicy, Sessions } from './sessions.ts'
 
 declare module 'fastify' {
@@ -38,7 +38,7 @@ export interface SessionStoreOptions {
 async function sessionStore(app: FastifyInstance, options: SessionStoreOptions): Promise<void> {
   const { store, secrets, policy, refreshLimit, storeIsLent = false } = options
   refuseWhenReplaced(app, store.condition)
-  const delivery = new DeliveryProof(store.sessions)
+  const delivery = new DeliveryProof(store.sessions, { onSkippedUse: (mark) => reportSkippedUse(app, mark) })
   const subjectTagKey = await loadSubjectTagKey(store.keys, secrets)
   app.decorate('store', store)
   app.decorate('delivery', delivery)
@@ -60,6 +60,11 @@ async function sessionStore(app: FastifyInstance, options: SessionStoreOptions):
     await delivery.flush()
     if (!storeIsLent) await store.close()
   })
+}
+
+// Whose session it is, the token's own request has said.
+function reportSkippedUse(app: FastifyInstance, { sid, generation }: DeliveredGeneration): void {
+  app.audit.record(undefined, { reason: 'skipped_generation_used', granted: true, sid, generation })
 }
 
 /** Records what happened to the store: an alarm as an event, the rest in the log. */

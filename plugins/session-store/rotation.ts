@@ -4,6 +4,10 @@ import type { Presented, Session, User } from './port/store.ts'
 
 export type Decision =
   | { outcome: 'rotated' }
+  /**
+   * `concurrent`: its successor was made a moment ago; the newest token again, the same bytes, and nothing changes but what is
+   * proven (`prove`). `lost_answer`: what was answered since it was given was lost, or taken; a fresh generation (`succeed`).
+   */
   | { outcome: 'retried'; why: 'lost_answer' | 'concurrent' }
   | { outcome: 'reused' }
   | { outcome: 'ahead' }
@@ -16,6 +20,12 @@ export type UserState = Pick<User, 'revision' | 'disabled'>
 
 /** How many times of rotation a session remembers. */
 export const rememberedRotations = 3
+
+/**
+ * How far the newest generation may be ahead of the proven one; the record has two bytes for it. A client that has lost as many
+ * responses in a row is given the newest token again, until one arrives.
+ */
+export const mostUnproven = 0xffff
 
 /**
  * Decides what presenting a refresh token means (RFC 9700 section 4.14.2).
@@ -38,12 +48,13 @@ export function decide(
   if (!isGrantedBy(session.userRevision, user)) return { outcome: 'user_changed' }
   if (presented.generation > session.generation) return { outcome: 'ahead' }
   if (presented.generation === session.generation) return { outcome: 'rotated' }
-  // The response that carried g may never have arrived: its client can only come back with g-1, however late.
-  if (presented.generation === session.generation - 1 && !session.delivered) {
-    return { outcome: 'retried', why: 'lost_answer' }
-  }
-  if (wasSupersededWithin(session, presented, nowMs, graceMs)) return { outcome: 'retried', why: 'concurrent' }
-  return { outcome: 'reused' }
+  // Of what came after the proven generation, nothing may have arrived: its client can only come back with that, however late.
+  const mayBeLost = presented.generation >= session.provenGeneration
+  const supersededAt = mayBeLost ? newestRotation(session) : whenSuperseded(session, presented)
+  const isFull = mayBeLost && session.generation - presented.generation >= mostUnproven
+  if (isFull || (graceMs > 0 && nowMs - supersededAt <= graceMs)) return { outcome: 'retried', why: 'concurrent' }
+  // A generation of its own: were it the newest again, a thief who came first would go on sharing every token with its owner.
+  return mayBeLost ? { outcome: 'retried', why: 'lost_answer' } : { outcome: 'reused' }
 }
 
 /**
@@ -79,25 +90,37 @@ export function newestRotation(session: Session): number {
 }
 
 /**
- * The record after a rotation: one generation on, not yet delivered, the last three times remembered.
+ * The record after a rotation: one generation on, the last three times remembered. Whoever presents a token has received it. The
+ * generations after a late one are void: to its client and its other tabs, its successor is made only now.
+ * @param presented the generation that was presented: the newest, or a later one than is proven
  * @returns a new record; the argument is unchanged
  */
-export function succeed(session: Session, nowMs: number): Session {
+export function succeed(session: Session, nowMs: number, presented: number): Session {
+  const { generation, rotatedAt } = session
+  const madeAt = rotatedAt.map((ms, back) => (generation - back > presented ? nowMs : ms))
   return {
     ...session,
-    generation: session.generation + 1,
-    delivered: false,
-    rotatedAt: [nowMs, ...session.rotatedAt].slice(0, rememberedRotations),
+    generation: generation + 1,
+    provenGeneration: presented,
+    rotatedAt: [nowMs, ...madeAt].slice(0, rememberedRotations),
   }
+}
+
+/**
+ * The record after a generation was presented, or its access token seen in use: its client has certainly received it.
+ * @returns a new record, or the same one when that was known; the argument is unchanged
+ */
+export function prove(session: Session, generation: number): Session {
+  // One that the store has lost was made after the newest that it knows.
+  const proven = Math.min(generation, session.generation)
+  return proven > session.provenGeneration ? { ...session, provenGeneration: proven } : session
 }
 
 // Generation p was superseded when p+1 was made. Older ones than the remembered are checked by the token's own issue time:
 // it was superseded later than it was issued, so a token issued inside the grace was superseded inside it too. So nothing is
 // ever honoured beyond the grace; what a session cannot remember is that a long-lived token, overtaken by four rotations or
 // more within one grace, was superseded only just now: that is called reuse.
-function wasSupersededWithin(session: Session, presented: Presented, nowMs: number, graceMs: number): boolean {
-  if (graceMs <= 0) return false
-  const supersededAt = session.rotatedAt[session.generation - presented.generation - 1]
-  const known = supersededAt ?? presented.issuedAtSeconds * 1000
-  return nowMs - known <= graceMs
+function whenSuperseded(session: Session, presented: Presented): number {
+  const remembered = session.rotatedAt[session.generation - presented.generation - 1]
+  return remembered ?? presented.issuedAtSeconds * 1000
 }

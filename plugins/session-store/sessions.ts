@@ -8,6 +8,7 @@ import { LruMap } from '../collections/lru-map.ts'
 import type { Secret } from '../keys/secrets.ts'
 import type { DeliveryProof } from './delivery-proof.ts'
 import { deviceLabel } from './device-label.ts'
+import { reasonOf } from './outcome-reason.ts'
 import type { SessionPage, SessionPlace } from './port/sessions.ts'
 import type {
   BareRevocation,
@@ -15,7 +16,6 @@ import type {
   NewSession,
   Presented,
   RevocationEntry,
-  RotateOutcome,
   Session,
   SessionRevocation,
   SessionStore,
@@ -127,6 +127,8 @@ export class Sessions {
     const isForged = session !== undefined && session.absoluteExpirySeconds !== presented.absoluteExpirySeconds
     const reason = isForged ? 'record_forged' : reasonOf(rotated)
     const granted = givesToken(reasonTable[reason])
+    if (rotated.outcome === 'retried' && rotated.why === 'lost_answer')
+      delivery.skipped(sid, generation, rotated.session.generation)
     if (rotated.outcome === 'rotated' || rotated.outcome === 'healed') refreshLimit?.count(sid)
     const detail = rotated.outcome === 'healed' ? `${rotated.lostGenerations} lost generations adopted` : undefined
     const revocations = 'revocations' in rotated ? rotated.revocations : []
@@ -136,8 +138,8 @@ export class Sessions {
     return granted && session ? { outcome: 'granted', grant: this.#grant(session) } : { outcome: 'refused', reason }
   }
 
-  // Only the newest generation rotates, or one that the store has lost. A superseded one that comes again is a retry or reuse,
-  // and is checked whatever the limit says.
+  // The newest generation rotates, or one that the store has lost. A superseded one that comes again is a retry or reuse, and is
+  // checked whatever the limit says.
   async #wouldRotate({ sid, generation }: Presented): Promise<boolean> {
     const session = await this.#options.store.read(sid)
     return session !== undefined && session.revokedAt === undefined && generation >= session.generation
@@ -227,8 +229,8 @@ export class Sessions {
     return this.#options.store.read(sid)
   }
 
-  // A retry from another client is reuse. Two verbs, and as sound as one: `retried` has changed nothing and its token is not
-  // handed out, and an end is final, whatever came between. A rotation in between is as if it had come just before; an end in
+  // A retry from another client is reuse. Two verbs, and as sound as one: the token of a retry is not handed out, and an end is
+  // final, whatever came between. A rotation in between is as if it had come just before; an end in
   // between keeps its reason; a store that goes away in between makes this a 503, with nothing given and the next attempt checked
   // anew. So the one verb that every refresh runs need not know what a client looks like.
   async #refuseRetry(
@@ -275,26 +277,5 @@ export class Sessions {
 
   #tell(revocation: RevocationEntry): void {
     for (const listener of this.#revocationListeners) listener(revocation)
-  }
-}
-
-function reasonOf(rotated: RotateOutcome): Reason {
-  switch (rotated.outcome) {
-    case 'rotated':
-    case 'reused':
-      return rotated.outcome
-    case 'retried':
-      return rotated.why === 'lost_answer' ? 'retried_lost_answer' : 'retried_concurrent'
-    case 'expired':
-      return rotated.why === 'idle' ? 'expired_idle' : 'expired_absolute'
-    case 'healed':
-      return 'ahead_healed'
-    case 'ahead':
-      return 'ahead_refused'
-    case 'revoked':
-    case 'user_changed':
-      return 'session_ended'
-    case 'unknown':
-      return 'unknown_session'
   }
 }

@@ -210,10 +210,10 @@ t.test(
       const session = await gateway.signIn()
       await gateway.bearer('x', path)
       await gateway.app.delivery.flush()
-      t.equal((await gateway.store.sessions.read(session.sid))?.delivered, false)
+      t.equal((await gateway.store.sessions.read(session.sid))?.provenGeneration, 0)
       await gateway.bearer(tokenFor(gateway, session), path)
       await gateway.app.delivery.flush()
-      t.equal((await gateway.store.sessions.read(session.sid))?.delivered, true, path)
+      t.equal((await gateway.store.sessions.read(session.sid))?.provenGeneration, 1, path)
     }
   },
 )
@@ -223,7 +223,7 @@ t.test('a token of an audience that is not the route’s delivers nothing', asyn
   const session = await gateway.signIn()
   await gateway.bearer(tokenFor(gateway, session, 'orders'), '/any')
   await gateway.app.delivery.flush()
-  t.equal((await gateway.store.sessions.read(session.sid))?.delivered, false)
+  t.equal((await gateway.store.sessions.read(session.sid))?.provenGeneration, 0)
 })
 
 t.test('where the caller says so, a token in the cookie counts when no Bearer came', async (t) => {

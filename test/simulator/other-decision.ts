@@ -2,7 +2,7 @@
 // lost response that comes back late a reuse. For the test that the simulator's figures come from the very same `decide`.
 import { registerHooks } from 'node:module'
 
-const withProof = '!session.delivered'
+const withProof = 'presented.generation >= session.provenGeneration'
 
 registerHooks({
   load(url, context, nextLoad) {

@@ -7,13 +7,33 @@ import { play, type ScenarioName, scenarios } from './scenarios.ts'
 // The keys of the object, which Object.keys widens to string.
 const names = Object.keys(scenarios) as ScenarioName[]
 
+/** The designs of README's table; the others are rules that Cardea had, or was tried with. */
+const shown = ['cardea', 'strict', 'fixed-window', 'unlimited-parent'] as const satisfies PolicyName[]
+
 /** What each design does in each scenario, by name. */
 const expected: Record<PolicyName, Record<ScenarioName, string>> = {
+  'newest-again': {
+    lostResponse: 'goes on',
+    tabsOutOfOrder: 'goes on',
+    thiefLater: 'session ended at the replay',
+    thiefWithinSeconds: 'session ended once both have refreshed again',
+    thiefFirst: 'thief goes on',
+    storeLostTheLastWrite: 'goes on',
+  },
+  'once-a-grace': {
+    lostResponse: 'goes on',
+    tabsOutOfOrder: 'goes on',
+    thiefLater: 'session ended at the replay',
+    thiefWithinSeconds: 'session ended once both have refreshed again',
+    thiefFirst: 'session ended at the thief’s next refresh',
+    storeLostTheLastWrite: 'goes on',
+  },
   cardea: {
     lostResponse: 'goes on',
     tabsOutOfOrder: 'goes on',
     thiefLater: 'session ended at the replay',
     thiefWithinSeconds: 'session ended once both have refreshed again',
+    thiefFirst: 'session ended at the thief’s next refresh',
     storeLostTheLastWrite: 'goes on',
   },
   strict: {
@@ -21,6 +41,7 @@ const expected: Record<PolicyName, Record<ScenarioName, string>> = {
     tabsOutOfOrder: 'logged out',
     thiefLater: 'session ended at the replay',
     thiefWithinSeconds: 'session ended at the replay',
+    thiefFirst: 'session ended at the client’s next refresh',
     storeLostTheLastWrite: 'logged out',
   },
   'fixed-window': {
@@ -28,6 +49,7 @@ const expected: Record<PolicyName, Record<ScenarioName, string>> = {
     tabsOutOfOrder: 'goes on, forked in two',
     thiefLater: 'session ended at the replay',
     thiefWithinSeconds: 'thief goes on',
+    thiefFirst: 'session ended at the client’s next refresh',
     storeLostTheLastWrite: 'logged out',
   },
   'unlimited-parent': {
@@ -35,6 +57,7 @@ const expected: Record<PolicyName, Record<ScenarioName, string>> = {
     tabsOutOfOrder: 'logged out',
     thiefLater: 'thief goes on',
     thiefWithinSeconds: 'thief goes on',
+    thiefFirst: 'thief goes on',
     storeLostTheLastWrite: 'logged out',
   },
 }
@@ -78,15 +101,12 @@ t.test('README’s table of rotation is what the scenarios find', async (t) => {
     section
       .split('\n## ', 1)[0]
       ?.split('\n')
-      .filter((line) => line.startsWith('|'))
+      .filter((line) => line.split('|').length === shown.length + 3)
       .map(cells) ?? []
   const policies = head.slice(1).map((title) => title.toLowerCase().replace(' ', '-'))
-  t.strictSame([...policies].sort(), [...policyNames].sort())
-  const found = names.map((scenario) => [
-    scenarios[scenario].title,
-    ...policyNames.map((policy) => play(scenario, policy)),
-  ])
-  const order = policyNames.map((policy) => policies.indexOf(policy) + 1)
+  t.strictSame([...policies].sort(), [...shown].sort())
+  const found = names.map((scenario) => [scenarios[scenario].title, ...shown.map((policy) => play(scenario, policy))])
+  const order = shown.map((policy) => policies.indexOf(policy) + 1)
   t.strictSame(
     rows.map((row) => [row[0], ...order.map((column) => row[column])]),
     found,

@@ -1,4 +1,4 @@
-// The five things that can happen to a refresh token, played against any design: what README's table says of each is what
+// The things that can happen to a refresh token, played against any design: what README's table says of each is what
 // this finds. The client and the thief do the same under every design.
 import type { PresentingClient } from '../../plugins/session-store/retry-binding.ts'
 import {
@@ -36,6 +36,7 @@ export const scenarios = {
     title: 'a thief replays within seconds of the client, and both go on',
     run: thiefWithinSeconds,
   },
+  thiefFirst: { title: 'a thief refreshes a minute before the client, each time', run: thiefFirst },
   storeLostTheLastWrite: { title: 'the store lost the last write in a failover', run: storeLostTheLastWrite },
 } satisfies Record<string, Scenario>
 
@@ -77,6 +78,20 @@ function thiefWithinSeconds(start: Start): string {
   const ofClient = use(session, given(session, stolen, hour))
   const ofThief = use(session, given(session, stolen, hour + 3 * second, thiefs))
   return outcomeOfTheft(session, ofClient, ofThief, hour + 3 * second)
+}
+
+// It uses nothing of what it gets: that alone would show it to whoever sees the access tokens.
+function thiefFirst(start: Start): string {
+  const { session, token } = start(0, true)
+  let ofClient: Token | undefined = use(session, token)
+  let ofThief: Token | undefined = token
+  for (let round = 1; round <= 20; round += 1) {
+    ofThief = ofThief && given(session, ofThief, round * hour, thiefs)
+    if (!ofThief) return 'session ended at the thief’s next refresh'
+    ofClient = ofClient && use(session, given(session, ofClient, round * hour + minute))
+    if (!ofClient) return 'session ended at the client’s next refresh'
+  }
+  return 'thief goes on'
 }
 
 function storeLostTheLastWrite(start: Start): string {

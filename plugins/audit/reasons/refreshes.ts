@@ -59,7 +59,7 @@ export const refreshes = {
     repeats: true,
   },
   retried_lost_answer: {
-    meaning: 'the last refresh token before one that was never delivered; the successor was given again',
+    meaning: 'a refresh token came again late, and nothing given since is known to have arrived; a fresh one was given',
     title: 'Retried after a lost response',
     tone: 'plain',
     sentence: 'A refresh was asked for again because its response had been lost.',
@@ -89,6 +89,15 @@ export const refreshes = {
     tone: 'plain',
     sentence: 'A refresh was tried after the session had ended.',
     refresh: 'refused',
+  },
+  skipped_generation_used: {
+    meaning: 'an access token came whose response had been taken for lost; the owner or a thief holds it',
+    title: 'Skipped token used',
+    tone: 'notice',
+    level: 'warn',
+    sentence: 'A token came into use that should have been lost on its way: somebody else may have received it.',
+    lasts: true,
+    repeats: true,
   },
   unknown_session: {
     meaning: 'a refresh token of a session that the store does not know',

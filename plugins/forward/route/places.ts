@@ -75,7 +75,6 @@ export class ExchangePlace {
    * @returns false when its caller or its instance has as many as may be; the place is then what it was
    */
   becomeStream(): boolean {
-    if (this.#kind === 'streams') return true
     if (this.#instance.streams >= this.#route.maxStreams) return false
     if (!this.#route.shares.take('streams', this.#caller, maxHeld(this.#route, 'streams'))) return false
     this.#route.shares.give(this.#kind, this.#caller)

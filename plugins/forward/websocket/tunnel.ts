@@ -1,30 +1,36 @@
 // A WebSocket on its way through the gateway: its handshake with the service, then bytes both ways, each side held back when
 // the other is slow. It is watched like every request, so that it ends when it stands still, when its session is revoked and
-// when the gateway stops; its client is then told by a close frame. Nothing is told to the client before the service has proved that
-// it switches; the response of one that does not is an exchange's.
+// when the gateway stops. Nothing is told to the client before the service has proved that it switches.
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { AccessClaims } from '../../access-tokens/index.ts'
 import { type ErrorCode, problem } from '../../errors/index.ts'
-import { endLingering } from '../../http-edge/lingering-close.ts'
 import type { Handshake } from '../../http-edge/websocket-handshake.ts'
 import type { Call, CallConnection, CallFailure } from '../client/call.ts'
 import { fieldValues, type ResponseHead } from '../client/response-head.ts'
-import { Exchange, type ExchangeOptions } from '../exchange.ts'
+import type { ClientReply } from '../client-response.ts'
 import { codeOf, detailOf } from '../failures.ts'
 import { responseFields } from '../headers/response-fields.ts'
-import type { Watched } from '../upstream/upstreams.ts'
-import { closeCodes, closeFrame, FrameFollower } from './frames.ts'
+import type { CompiledRoute } from '../route/compile.ts'
+import type { ExchangePlace } from '../route/places.ts'
+import type { Upstreams, Watched } from '../upstream/upstreams.ts'
 import { bearerProtocol, isAccepted, type Offer } from './handshake.ts'
 import { HandshakeBuffer } from './handshake-buffer.ts'
 
 export interface TunnelOptions {
-  /** The handshake as a request, which it is until the service switches. */
-  exchange: ExchangeOptions
+  upstreams: Upstreams
+  route: CompiledRoute
+  place: ExchangePlace
+  request: IncomingMessage
   handshake: Handshake
   offer: Offer
+  reply: ClientReply
+  requestId: string
+  access: AccessClaims | null
+  limitFields: readonly string[] | null
   /**
-   * Called once, when it is over.
-   * @param hadSwitched else the client has a response, or nobody waits for one
+   * Called once, when all is over.
+   * @param hadSwitched else the framework has the response, or nobody waits for one
    */
   onFinished: (hadSwitched: boolean) => void
 }
@@ -32,13 +38,9 @@ export interface TunnelOptions {
 export class Tunnel implements Call, Watched {
   place = -1
   readonly #options: TunnelOptions
-  /** What passes on the response of a service that does not switch. */
-  #refused: Exchange | undefined
   #connection: CallConnection | undefined
   #service: Socket | undefined
   #early: HandshakeBuffer | undefined
-  #message: [path: string, fields: string[]] = ['', []]
-  readonly #frames = new FrameFollower()
   #isFinished = false
   /** When something last moved. */
   #sinceMs: number
@@ -47,42 +49,45 @@ export class Tunnel implements Call, Watched {
 
   constructor(options: TunnelOptions) {
     this.#options = options
-    this.#sinceMs = options.exchange.upstreams.now()
+    this.#sinceMs = options.upstreams.now()
   }
 
   /** Sends the handshake. @param fields names and values in turn */
   start(path: string, fields: string[]): void {
-    const { handshake, exchange } = this.#options
-    const { upstreams, route, place } = exchange
+    const { upstreams, route, place, handshake } = this.#options
     upstreams.watch(this)
     handshake.socket.once('close', this.#onClosed)
     this.#early = new HandshakeBuffer(handshake.socket, handshake.head, this.#onClosed)
-    this.#message = [path, [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket']]
-    const request = { method: 'GET', path, fields: this.#message[1], body: null, bodyBytes: -1 }
-    upstreams.send(route, place.instance, request, this)
+    const handshakeRequest = [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket']
+    upstreams.send(
+      route,
+      place.instance,
+      { method: 'GET', path, fields: handshakeRequest, body: null, bodyBytes: -1 },
+      this,
+    )
   }
 
   get access(): AccessClaims | null {
-    return this.#options.exchange.access
+    return this.#options.access
   }
 
   get endsAtExpiry(): boolean {
-    return this.#service !== undefined && this.#options.exchange.route.cutsAtExpiry
+    return this.#service !== undefined && this.#options.route.cutsAtExpiry
   }
 
   end(detail: string): void {
     if (this.#service === undefined) this.#fail('invalid_token', `token_${detail}`)
-    else this.#finish(detail === 'expired' ? closeCodes.goingAway : closeCodes.policyViolation)
+    else this.#finish()
   }
 
   /** Ends it because the gateway stops: nothing is wrong with the client's token. */
   stop(): void {
     if (this.#service === undefined) this.#fail('overloaded', 'gateway_stops')
-    else this.#finish(closeCodes.goingAway)
+    else this.#finish()
   }
 
   endIfLate(nowMs: number): void {
-    const { route, upstreams, place } = this.#options.exchange
+    const { route, upstreams, place } = this.#options
     if (this.#service === undefined) {
       if (nowMs - this.#sinceMs <= route.headersMs) return
       upstreams.failed(route, place.instance, 'unavailable')
@@ -90,7 +95,7 @@ export class Tunnel implements Call, Watched {
     } else if (this.#hasMoved()) {
       this.#sinceMs = nowMs
     } else if (nowMs - this.#sinceMs > route.websocketIdleMs) {
-      this.#finish(closeCodes.goingAway)
+      this.#finish()
     }
   }
 
@@ -100,12 +105,12 @@ export class Tunnel implements Call, Watched {
 
   onSending(connection: CallConnection): boolean {
     this.#connection = connection
-    this.#sinceMs = this.#options.exchange.upstreams.now()
+    this.#sinceMs = this.#options.upstreams.now()
     return !this.#isFinished
   }
 
   onSwitch(head: ResponseHead, service: Socket): void {
-    const { upstreams, route, place, request } = this.#options.exchange
+    const { upstreams, route, place, request } = this.#options
     if (!isAccepted(request.headers['sec-websocket-key'], fieldValues(head.fields, 'sec-websocket-accept')[0])) {
       service.destroy()
       this.#fail('upstream_bad_response', 'upstream_handshake')
@@ -115,53 +120,31 @@ export class Tunnel implements Call, Watched {
     this.#open(head, service)
   }
 
-  // No switch. RFC 6455 section 4.1: the client handles the response as any other, such as 401, 302 or 429; so it is one.
-  onHead(head: ResponseHead): void {
-    const { exchange, handshake, onFinished } = this.#options
-    const connection = this.#connection
-    if (connection === undefined) return
-    this.#takeEarly()
-    // What the client sends behind its handshake was meant for a WebSocket.
-    handshake.socket.resume()
-    this.#isFinished = true
-    exchange.upstreams.forget(this)
-    this.#refused = new Exchange(exchange, ...this.#message)
-    // To the connection it is this call still.
-    const own: CallConnection = {
-      isReused: false,
-      pause: () => connection.pause(this),
-      resume: () => connection.resume(this),
-      abort: (_call, detail) => connection.abort(this, detail),
-    }
-    this.#refused.takeOver(own, this.#sinceMs)
-    onFinished(false)
-    this.#refused.onHead(head)
+  // No switch: whatever the service says instead, the client hears that it is no WebSocket there, with the service's status.
+  onHead({ statusCode }: ResponseHead): void {
+    const { upstreams, route, place } = this.#options
+    upstreams.responded(route, place.instance, statusCode)
+    place.statusCode = statusCode
+    // A success that is no switch is nothing that could be passed on.
+    if (statusCode < 400) route.meter.failed += 1
+    else route.meter.responded(statusCode, upstreams.now() - this.#sinceMs)
+    this.#refuse(codeByStatus[statusCode] ?? 'upstream_bad_response', `upstream_refused_handshake ${statusCode}`)
   }
 
-  onBody(part: Buffer): void {
-    this.#refused?.onBody(part)
-  }
+  onBody(): void {}
 
-  onReadEnd(): void {
-    this.#refused?.onReadEnd()
-  }
-
-  onEnd(trailers: readonly string[]): void {
-    this.#refused?.onEnd(trailers)
-  }
+  onEnd(): void {}
 
   onFailure(failure: CallFailure): void {
-    if (this.#refused !== undefined) this.#refused.onFailure(failure)
     if (this.#isFinished) return
-    const { upstreams, route, place } = this.#options.exchange
+    const { upstreams, route, place } = this.#options
     if (failure.kind === 'lacking') upstreams.lacks(failure.word)
     else if (failure.kind === 'unsent') upstreams.failed(route, place.instance, 'unsent')
     this.#fail(codeOf(failure), detailOf(failure), failure)
   }
 
   #open(head: ResponseHead, service: Socket): void {
-    const { exchange, handshake } = this.#options
-    const { place, reply, route, upstreams } = exchange
+    const { handshake, place, reply, route, upstreams } = this.#options
     const { socket, response } = handshake
     this.#service = service
     place.statusCode = 101
@@ -174,7 +157,6 @@ export class Tunnel implements Call, Watched {
     socket.write(this.#websocketUpgrade(head), 'latin1')
     const early = this.#takeEarly()
     if (early.length > 0) service.write(early)
-    service.on('data', (part: Buffer) => this.#frames.follow(part))
     socket.pipe(service)
     service.pipe(socket)
   }
@@ -186,8 +168,7 @@ export class Tunnel implements Call, Watched {
   }
 
   #websocketUpgrade(head: ResponseHead): string {
-    const { exchange, offer } = this.#options
-    const { route, requestId, access, limitFields } = exchange
+    const { route, requestId, access, limitFields, offer } = this.#options
     const authenticated = access !== null
     const context = { route, statusCode: 101, requestId, authenticated, byCookie: false, allowOrigin: undefined }
     const fields = ['connection', 'Upgrade', 'upgrade', 'websocket', ...responseFields(head, context)]
@@ -208,12 +189,16 @@ export class Tunnel implements Call, Watched {
     return hasMoved
   }
 
-  /** Before the switch, where no response came: the refusal goes the framework's way. */
+  /** Before the switch, where no response came that could be passed on. */
   #fail(code: ErrorCode, detail: string, cause?: Error): void {
     if (this.#isFinished) return
-    const { exchange, handshake } = this.#options
-    const { place, reply, route } = exchange
-    route.meter.failed += 1
+    this.#options.route.meter.failed += 1
+    this.#refuse(code, detail, cause)
+  }
+
+  /** The refusal goes the framework's way. */
+  #refuse(code: ErrorCode, detail: string, cause?: Error): void {
+    const { handshake, reply, place } = this.#options
     handshake.socket.off('close', this.#onClosed)
     this.#takeEarly()
     this.#forget()
@@ -221,25 +206,16 @@ export class Tunnel implements Call, Watched {
     reply.send(problem(code, { detail, cause, at: place.at }))
   }
 
-  /** @param code what the client is told, where a frame may stand now (RFC 6455 section 7.4.1) */
-  #finish(code?: number): void {
+  #finish(): void {
     if (this.#isFinished) return
-    const service = this.#service
-    const { socket } = this.#options.handshake
     this.#forget()
     this.#connection?.abort(this, 'tunnel_ended')
-    if (service === undefined || code === undefined || !this.#frames.isBetweenFrames) socket.destroy()
-    else {
-      service.unpipe(socket)
-      socket.off('close', this.#onClosed).unpipe(service)
-      endLingering(socket, closeFrame(code))
-    }
-    service?.destroy()
+    this.#service?.destroy()
+    this.#options.handshake.socket.destroy()
   }
 
   #forget(): void {
-    const { exchange, onFinished } = this.#options
-    const { upstreams, route, place } = exchange
+    const { upstreams, route, place, onFinished } = this.#options
     const hadSwitched = this.#service !== undefined
     this.#isFinished = true
     place.release()
@@ -253,7 +229,7 @@ export class Tunnel implements Call, Watched {
     if (this.#isFinished) return
     const service = this.#service
     if (service === undefined) {
-      this.#options.exchange.route.meter.left += 1
+      this.#options.route.meter.left += 1
       this.#finish()
       return
     }
@@ -261,6 +237,14 @@ export class Tunnel implements Call, Watched {
     endSoon(service)
     endSoon(this.#options.handshake.socket)
   }
+}
+
+const codeByStatus: Record<number, ErrorCode> = {
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not_found',
+  429: 'too_many_requests',
+  503: 'upstream_unavailable',
 }
 
 const lingerMs = 5000

@@ -1,12 +1,12 @@
 // The upgrade of a request to a WebSocket: which handshakes it lets in, and how one becomes a tunnel. Every other request
 // passes by. A handshake meets the same policy, audience and limits as a request.
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isAllowedOrigin } from '../../browser/origin.ts'
 import { problem } from '../../errors/index.ts'
 import { longRunning } from '../../http-edge/long-requests.ts'
 import { type Handshake, handshakeOf } from '../../http-edge/websocket-handshake.ts'
-import type { ExchangeOptions } from '../exchange.ts'
 import type { CompiledRoute } from '../route/compile.ts'
+import type { ExchangePlace } from '../route/places.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
 import { checkHandshake, handshakeFields, type Offer } from './handshake.ts'
 import { Tunnel } from './tunnel.ts'
@@ -37,24 +37,34 @@ export function admitHandshake(app: FastifyInstance, route: CompiledRoute, reque
 
 /**
  * Opens the tunnel of an admitted handshake.
- * @param exchange what becomes of it where the service does not switch
- * @param path origin-form target at the service
  * @param fields of the request to the service, names and values in turn
  */
-export function openTunnel(exchange: ExchangeOptions, request: FastifyRequest, path: string, fields: string[]): void {
-  const { websocketUpgrade } = request
+export function openTunnel(
+  upstreams: Upstreams,
+  route: CompiledRoute,
+  place: ExchangePlace,
+  { request, reply, path, fields }: { request: FastifyRequest; reply: FastifyReply; path: string; fields: string[] },
+): void {
+  const { websocketUpgrade, raw, id, access, limitFields } = request
   if (websocketUpgrade === null) throw problem('upgrade_refused')
   // It would hold the gateway open: those under way were ended when the stop began.
-  if (exchange.upstreams.closing) throw problem('overloaded', { detail: 'gateway_stops' })
+  if (upstreams.closing) throw problem('overloaded', { detail: 'gateway_stops' })
   const { handshake, offer } = websocketUpgrade
   const { socket } = handshake
   // From here on the tunnel keeps the time.
   socket.setTimeout(0)
   longRunning.begin(socket)
   const tunnel = new Tunnel({
-    exchange,
+    upstreams,
+    route,
+    place,
+    request: raw,
     handshake,
     offer,
+    reply: reply,
+    requestId: id,
+    access,
+    limitFields,
     onFinished: (hadSwitched) => {
       longRunning.end(socket)
       // Its response was taken off the connection and never closes; the span and the line are as long as the tunnel.

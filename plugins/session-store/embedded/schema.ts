@@ -86,6 +86,12 @@ const migrations = [
   -- When all sessions of the user were ended last, ms; no later sign-in is dated before.
   ALTER TABLE users ADD COLUMN endedAt INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- The highest generation that has certainly arrived, where the file only knew whether the newest had.
+  ALTER TABLE sessions ADD COLUMN provenGeneration INTEGER NOT NULL DEFAULT 0;
+  UPDATE sessions SET provenGeneration = generation - 1 + delivered;
+  ALTER TABLE sessions DROP COLUMN delivered;
+  `,
 ]
 
 /** The version of the tables that this program reads and writes (`PRAGMA user_version`). */

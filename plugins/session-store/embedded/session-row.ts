@@ -8,7 +8,7 @@ export interface SessionRow {
   sid: string
   sub: string
   generation: number
-  delivered: number
+  provenGeneration: number
   rotatedAt: string
   createdAt: number
   absoluteExpirySeconds: number
@@ -37,7 +37,7 @@ export function toRow(session: Session): SessionRow & Record<string, string | nu
     sid: session.sid,
     sub: session.sub,
     generation: session.generation,
-    delivered: Number(session.delivered),
+    provenGeneration: session.provenGeneration,
     rotatedAt: JSON.stringify(session.rotatedAt),
     createdAt: session.createdAt,
     absoluteExpirySeconds: session.absoluteExpirySeconds,
@@ -60,7 +60,6 @@ export function toSession(row: SessionRow): Session {
   const { revokedAt, endReason, inCookie, purgeAt: _derived, ...columns } = row
   return {
     ...columns,
-    delivered: row.delivered === 1,
     rotatedAt: JSON.parse(row.rotatedAt),
     roles: JSON.parse(row.roles),
     amr: JSON.parse(row.amr),

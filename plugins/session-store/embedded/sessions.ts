@@ -19,11 +19,12 @@ import type {
   SessionRevocation,
   SessionStore,
 } from '../port/store.ts'
-import { decide, expiryOf, isGrantedBy, succeed, type UserState } from '../rotation.ts'
+import { decide, expiryOf, isGrantedBy, prove, succeed, type UserState } from '../rotation.ts'
 import type { Database } from './database.ts'
 import type { RevocationLog } from './revocations.ts'
 import { EmbeddedSessionList } from './session-page.ts'
 import { type SessionRow, toRow, toSession } from './session-row.ts'
+import { prepareStatements } from './statements.ts'
 
 export class EmbeddedSessions implements SessionStore {
   readonly #database: Database
@@ -65,12 +66,10 @@ export class EmbeddedSessions implements SessionStore {
     }, 'listAll')
   }
 
-  async markDelivered(marks: readonly DeliveredGeneration[]): Promise<void> {
+  async markDelivered(marks: readonly DeliveredGeneration[]): Promise<DeliveredGeneration[]> {
     // A lost mark is harmless (docs/architecture.md#delivery-proof), so it need not reach the disk.
-    const markAll = () => {
-      for (const { sid, generation } of marks) this.#statements.markDelivered.run(sid, generation)
-    }
-    this.#database.write(markAll, () => false, 'markDelivered')
+    const markAll = () => marks.filter((mark) => this.#mark(mark))
+    return this.#database.write(markAll, () => false, 'markDelivered')
   }
 
   async end(sid: string, reason: EndReason): Promise<EndOutcome> {
@@ -125,9 +124,10 @@ export class EmbeddedSessions implements SessionStore {
     const decision = decide(session, presented, now, graceMs, this.#findUser(session.sub))
     switch (decision.outcome) {
       case 'rotated':
-        return { outcome: 'rotated', session: this.#replace(succeed(session, Math.max(now, session.createdAt))) }
+        return { outcome: 'rotated', session: this.#succeed(session, now, presented) }
       case 'retried':
-        return { outcome: 'retried', session, why: decision.why }
+        if (decision.why === 'lost_answer') return { ...decision, session: this.#succeed(session, now, presented) }
+        return { ...decision, session: this.#prove(session, presented.generation) }
       case 'reused':
         return { outcome: 'reused', ...this.#revoke(session, 'revoked_by_reuse', now) }
       case 'user_changed':
@@ -139,6 +139,21 @@ export class EmbeddedSessions implements SessionStore {
       case 'revoked':
         return { outcome: 'revoked', session, reason: reasonOf(session) }
     }
+  }
+
+  #succeed(session: Session, now: number, { generation }: Presented): Session {
+    return this.#replace(succeed(session, Math.max(now, session.createdAt), generation))
+  }
+
+  // `prove` in one statement. @returns whether a late retry had skipped the generation: a newer one has been given, and none is proven
+  #mark({ sid, generation }: DeliveredGeneration): boolean {
+    const news = this.#statements.markDelivered.get(sid, generation)
+    return news !== undefined && generation < Number(news['generation'])
+  }
+
+  #prove(session: Session, generation: number): Session {
+    const proven = prove(session, generation)
+    return proven === session ? session : this.#replace(proven)
   }
 
   #end(sid: string, reason: EndReason): EndOutcome {
@@ -194,8 +209,8 @@ export class EmbeddedSessions implements SessionStore {
   }
 
   #replace(session: Session): Session {
-    const { generation, delivered, rotatedAt, revokedAt, endReason, purgeAt, sid } = toRow(session)
-    this.#statements.update.run(generation, delivered, rotatedAt, revokedAt, endReason, purgeAt, sid)
+    const { generation, provenGeneration, rotatedAt, revokedAt, endReason, purgeAt, sid } = toRow(session)
+    this.#statements.update.run(generation, provenGeneration, rotatedAt, revokedAt, endReason, purgeAt, sid)
     return session
   }
 
@@ -259,38 +274,9 @@ function begin(fresh: NewSession, createdAt: number): Session {
   return {
     ...kept,
     generation: 1,
-    delivered: false,
+    provenGeneration: 0,
     rotatedAt: [createdAt],
     createdAt,
     absoluteExpirySeconds: Math.floor(createdAt / 1000) + absoluteTtlSeconds,
-  }
-}
-
-function prepareStatements(database: Database) {
-  return {
-    find: database.prepare('SELECT * FROM sessions WHERE sid = ?'),
-    findUser: database.prepare('SELECT revision, disabled, endedAt FROM users WHERE sub = ?'),
-    listBySubject: database.prepare(
-      'SELECT * FROM sessions WHERE sub = ? AND revokedAt IS NULL ORDER BY createdAt DESC, rowid DESC',
-    ),
-    countBySubject: database.prepare('SELECT count(*) AS sessions FROM sessions WHERE sub = ? AND revokedAt IS NULL'),
-    notBefore: database.prepare('SELECT at, reason FROM notBefore'),
-    // All of them are looked at: an index for what is done once in a year would cost every sign-in.
-    latest: database.prepare('SELECT max(createdAt) AS latest FROM sessions'),
-    setNotBefore: database.prepare('INSERT OR REPLACE INTO notBefore (id, at, reason) VALUES (1, ?, ?)'),
-    noteEnd: database.prepare('UPDATE users SET endedAt = ? WHERE sub = ? AND endedAt < ?'),
-    insert: database.prepare(`
-      INSERT INTO sessions (sid, sub, generation, delivered, rotatedAt, createdAt, absoluteExpirySeconds, idleTtlSeconds,
-        roles, scope, device, ip, amr, inCookie, userRevision, revokedAt, endReason, purgeAt)
-      VALUES (:sid, :sub, :generation, :delivered, :rotatedAt, :createdAt, :absoluteExpirySeconds, :idleTtlSeconds,
-        :roles, :scope, :device, :ip, :amr, :inCookie, :userRevision, :revokedAt, :endReason, :purgeAt)`),
-    update: database.prepare(`
-      UPDATE sessions SET generation = ?, delivered = ?, rotatedAt = ?, revokedAt = ?, endReason = ?, purgeAt = ?
-      WHERE sid = ?`),
-    markDelivered: database.prepare(`
-      UPDATE sessions SET delivered = 1 WHERE sid = ? AND generation = ? AND delivered = 0 AND revokedAt IS NULL`),
-    purge: database.prepare(
-      'DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE purgeAt <= ? LIMIT ?)',
-    ),
   }
 }

@@ -9,9 +9,12 @@ export interface Session {
   sub: string
   /** The newest refresh token's generation: 1 at login, +1 at each rotation. */
   generation: number
-  /** The newest generation has been seen in use, so its client has certainly received it. */
-  delivered: boolean
-  /** When generations g, g-1 and g-2 were made (newest first; as many as there are). Never empty. */
+  /**
+   * The highest generation that its client has certainly received: its refresh token was presented, or its access token was seen
+   * in use. 0: none yet.
+   */
+  provenGeneration: number
+  /** When generations g, g-1 and g-2 were made, skipped ones when they were skipped (newest first; as many as there are). Never empty. */
   rotatedAt: readonly number[]
   createdAt: number
   /** Ends the session, whatever is rotated. Carried unchanged in every refresh token. */
@@ -92,7 +95,10 @@ export type CreateOutcome =
 
 export type RotateOutcome =
   | { outcome: 'rotated'; session: Session }
-  /** Nothing changed: `session` holds the newest generation, to be given again. */
+  /**
+   * `concurrent`: `session` holds the newest generation as before, to be given again. `lost_answer`: a fresh generation;
+   * those between the presented one and it are skipped.
+   */
   | { outcome: 'retried'; session: Session; why: 'lost_answer' | 'concurrent' }
   /** The session has been revoked when this returns. */
   | { outcome: 'reused'; session: Session; revocations: SessionRevocation[] }
@@ -110,7 +116,7 @@ export interface EndOutcome {
   revocations: SessionRevocation[]
 }
 
-/** The newest generation of a session, seen in use. */
+/** A generation of a session whose access token was seen in use. */
 export interface DeliveredGeneration {
   sid: string
   generation: number
@@ -162,8 +168,12 @@ export interface SessionStore {
   list(sub: string): Promise<Session[]>
   /** All live sessions in the order of session-page.ts, at most `limit` of them behind `after`; bounded work whatever there is. */
   listAll(after: SessionPlace | undefined, limit: number): Promise<SessionPage>
-  /** Marks generations as delivered where they are still the newest; anything else is ignored. Idempotent. */
-  markDelivered(marks: readonly DeliveredGeneration[]): Promise<void>
+  /**
+   * Notes that generations have arrived, where that is news; what ended or is unknown is passed over. Idempotent.
+   * @returns those that a late retry has skipped, each once: a newer one has been given, and none was known to have arrived. The
+   *   owner or a thief holds such a generation
+   */
+  markDelivered(marks: readonly DeliveredGeneration[]): Promise<DeliveredGeneration[]>
   /** Ends one session: a tombstone stays until its absolute expiry. Idempotent; the first reason stays. */
   end(sid: string, reason: EndReason): Promise<EndOutcome>
   /** Ends all live sessions of a subject, but `exceptSid`; without one the log names the subject, too. `at`: when, ms. */

@@ -3,7 +3,6 @@
 import { isIPv4 } from 'node:net'
 import type { RecordSeals } from '../../keys/record-seal.ts'
 import type { EndReason, NewSession, Session, SessionRevocation } from '../port/store.ts'
-import { rememberedRotations } from '../rotation.ts'
 
 const stateBytes = 35
 // One byte less than where a listpack entry costs a longer head; four at most (sessions/session.lua).
@@ -71,17 +70,16 @@ function sealedOf(bare: Buffer, idleTtlSeconds: number, absoluteTtlSeconds: numb
 
 /** Reads a live session, as it stands there. */
 export function readRecord(sid: string, record: Buffer): Session {
-  const head = record.readUInt16BE(0)
   const generation = record.readUInt32BE(2)
   const createdAt = record.readUIntBE(6, 6)
-  const rotatedAt: number[] = []
-  for (let i = 0; i < Math.min(generation, rememberedRotations); i += 1) {
-    rotatedAt.push(createdAt + record.readUIntBE(20 + 5 * i, 5))
-  }
+  const newest = createdAt + record.readUIntBE(20, 5)
+  const rotatedAt = [newest]
+  if (generation > 1) rotatedAt.push(newest - record.readUInt32BE(25))
+  if (generation > 2) rotatedAt.push(newest - record.readUInt32BE(29))
   return {
     sid,
     generation,
-    delivered: head % 2 === 1,
+    provenGeneration: generation - record.readUInt16BE(33),
     createdAt,
     absoluteExpirySeconds: record.readUInt32BE(12),
     idleTtlSeconds: record.readUInt32BE(16),

@@ -162,10 +162,11 @@ export class RedisSessions implements SessionStore {
     return found.filter((session) => session !== undefined)
   }
 
-  async markDelivered(marks: readonly DeliveredGeneration[]): Promise<void> {
+  async markDelivered(marks: readonly DeliveredGeneration[]): Promise<DeliveredGeneration[]> {
     this.#options.link.assertOpen()
     // Written one after the other to one connection without waiting: one round trip for all of them.
-    await Promise.all(marks.map((mark) => this.#mark(mark)))
+    const skipped = await Promise.all(marks.map((mark) => this.#mark(mark)))
+    return marks.filter((_, i) => skipped[i])
   }
 
   async end(sid: string, reason: EndReason): Promise<EndOutcome> {
@@ -213,9 +214,11 @@ export class RedisSessions implements SessionStore {
     return page
   }
 
-  async #mark({ sid, generation }: DeliveredGeneration): Promise<void> {
+  /** @returns whether the generation had been skipped */
+  async #mark({ sid, generation }: DeliveredGeneration): Promise<boolean> {
     const parts = this.#parts(sid)
-    if (parts) await this.#options.link.run(scripts.markDelivered, [parts.subject], [parts.field, generation])
+    if (!parts) return false
+    return (await this.#options.link.run(scripts.markDelivered, [parts.subject], [parts.field, generation])) === 1
   }
 
   // Published again in a Cluster: the response that ended it may have been lost before it was published.

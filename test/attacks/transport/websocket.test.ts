@@ -111,6 +111,7 @@ t.test('a service that does not prove the switch opens no tunnel', async (t) => 
   const unproven = [
     websocketUpgrade.replace(accept, 'AAAAAAAAAAAAAAAAAAAAAAAAAAA='),
     websocketUpgrade.replace(/Sec-WebSocket-Accept: .*\r\n/, ''),
+    websocketUpgrade.replace('101 Switching Protocols', '200 OK'),
     'HTTP/1.1 101 Switching Protocols\r\n\r\n',
     'nonsense\r\n\r\n',
   ]

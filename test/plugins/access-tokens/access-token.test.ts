@@ -10,7 +10,7 @@ const session: Session = {
   sid: 'abcdefgh'.repeat(4),
   sub: 'ada',
   generation: 7,
-  delivered: false,
+  provenGeneration: 0,
   rotatedAt: [startMs],
   createdAt: startMs - 5_500,
   absoluteExpirySeconds: startMs / 1000 + 86_400,

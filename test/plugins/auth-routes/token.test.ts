@@ -48,11 +48,11 @@ t.test('the same in JSON, and the same bytes again when the response was lost', 
   const first = await signIn()
   const body = { grant_type: 'refresh_token', refresh_token: first.refresh_token }
   const next = await post('/auth/token', body)
-  clock.advance(3_600_000)
+  clock.advance(9_000)
   const again = await post('/auth/token', body)
   t.equal(again.statusCode, 200)
   t.equal(again.json().refresh_token, next.json().refresh_token)
-  t.equal(again.json().refresh_expires_in, 7 * 86_400 - 3600, 'what is left of it, not what it had')
+  t.equal(again.json().refresh_expires_in, 7 * 86_400 - 9, 'what is left of it, not what it had')
 })
 
 t.test('a refresh token in the cookie is answered by cookie, without it in the body', async (t) => {

@@ -3,11 +3,14 @@ import t from 'tap'
 import { DeliveryProof, type DeliveryProofOptions } from '../../../plugins/session-store/delivery-proof.ts'
 import type { DeliveredGeneration, SessionStore } from '../../../plugins/session-store/port/store.ts'
 
-function deliveryOver(
-  markDelivered: SessionStore['markDelivered'],
-  rememberedSessions = 10,
-  limits: Partial<DeliveryProofOptions> = {},
-) {
+/** What the store does with marks; most have nothing to say of them. */
+type Take = (marks: readonly DeliveredGeneration[]) => Promise<unknown>
+
+function deliveryOver(take: Take, rememberedSessions = 10, limits: Partial<DeliveryProofOptions> = {}) {
+  const markDelivered: SessionStore['markDelivered'] = async (marks) => {
+    const skipped = await take(marks)
+    return Array.isArray(skipped) ? skipped : []
+  }
   return new DeliveryProof({ markDelivered }, { flushAfterMs: 60_000, rememberedSessions, ...limits })
 }
 
@@ -75,7 +78,7 @@ t.test('many marks go in batches, one at a time, and those seen meanwhile go wit
   const delivery = deliveryOver(
     (marks) => {
       calls.push(marks.map(({ sid }) => sid))
-      return new Promise((resolve) => responses.push(resolve))
+      return new Promise<void>((resolve) => responses.push(resolve))
     },
     10,
     { marksAtOnce: 2 },
@@ -145,3 +148,25 @@ t.test('a refresh sends the mark of its own session at once, and no other', asyn
   t.strictSame(calls[1], [{ sid: 'a', generation: 1 }])
   t.equal(calls.length, 2)
 })
+
+t.test(
+  'a generation that was skipped is told of when it is used: by the store, or by what this node knows',
+  async (t) => {
+    const used: DeliveredGeneration[] = []
+    const onSkippedUse = (mark: DeliveredGeneration) => void used.push(mark)
+    const delivery = deliveryOver(async (marks) => marks.filter(({ sid }) => sid === 'told'), 10, { onSkippedUse })
+    delivery.seen('told', 2)
+    await delivery.flush()
+    t.strictSame(used.splice(0), [{ sid: 'told', generation: 2 }])
+    // A late retry with generation 2 was given 5; its client used that first.
+    delivery.skipped('known', 2, 5)
+    delivery.seen('known', 5)
+    for (const older of [1, 2]) delivery.seen('known', older)
+    delivery.seen('another', 5)
+    delivery.seen('another', 4)
+    await delivery.flush()
+    t.strictSame(used, [], 'neither the presented generation, nor an older one, nor another session’s')
+    for (const generation of [4, 4, 3]) delivery.seen('known', generation)
+    t.strictSame(used, [{ sid: 'known', generation: 4 }], 'once')
+  },
+)

@@ -24,7 +24,7 @@ const session: Session = {
   sid: newSid('ana', tagKey),
   sub: 'ana',
   generation: 0x01020304,
-  delivered: false,
+  provenGeneration: 0,
   rotatedAt: [1_700_000_000_999],
   createdAt: 1_600_000_000_000,
   absoluteExpirySeconds: 1_702_592_000,

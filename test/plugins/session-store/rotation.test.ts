@@ -6,7 +6,9 @@ import {
   decide,
   endsAt,
   expiryOf,
+  mostUnproven,
   newestRotation,
+  prove,
   rememberedRotations,
   succeed,
 } from '../../../plugins/session-store/rotation.ts'
@@ -19,7 +21,7 @@ const login: Session = {
   sid: 'x'.repeat(32),
   sub: 'ana',
   generation: 1,
-  delivered: false,
+  provenGeneration: 0,
   rotatedAt: [loginMs],
   createdAt: loginMs,
   absoluteExpirySeconds,
@@ -34,9 +36,12 @@ const login: Session = {
 
 const user = { revision: 1, disabled: false }
 
+/** Each presents the newest token. */
+const rotate = (session: Session, nowMs: number) => succeed(session, nowMs, session.generation)
+
 /** A session as it is after rotations at these times; `madeAt[g]` is when generation g was made. */
 function rotatedAt(...times: number[]): { session: Session; madeAt: number[] } {
-  return { session: times.reduce(succeed, login), madeAt: [Number.NaN, loginMs, ...times] }
+  return { session: times.reduce(rotate, login), madeAt: [Number.NaN, loginMs, ...times] }
 }
 
 const present = (generation: number, madeMs: number) => ({
@@ -45,22 +50,30 @@ const present = (generation: number, madeMs: number) => ({
   issuedAtSeconds: Math.floor(madeMs / 1000),
 })
 
-t.test('a rotation is one generation on, not delivered, remembers three times and changes nothing else', async (t) => {
-  const before = structuredClone(login)
-  const second = succeed({ ...login, delivered: true }, loginMs + 5)
-  t.strictSame(second, { ...login, generation: 2, delivered: false, rotatedAt: [loginMs + 5, loginMs] })
-  t.strictSame(login, before)
-  const fifth = [6, 7, 8].map((ms) => loginMs + ms).reduce(succeed, second)
-  t.strictSame(fifth.rotatedAt, [loginMs + 8, loginMs + 7, loginMs + 6])
-  t.equal(fifth.generation, 5)
-  t.equal(rememberedRotations, 3)
-  t.equal(newestRotation(fifth), loginMs + 8)
-})
+t.test(
+  'a rotation is one generation on, proves the presented one, remembers three times and changes nothing else',
+  async (t) => {
+    const before = structuredClone(login)
+    const second = succeed(login, loginMs + 5, 1)
+    t.strictSame(second, { ...login, generation: 2, provenGeneration: 1, rotatedAt: [loginMs + 5, loginMs] })
+    t.strictSame(login, before)
+    const fifth = [6, 7, 8].map((ms) => loginMs + ms).reduce(rotate, second)
+    t.strictSame(fifth.rotatedAt, [loginMs + 8, loginMs + 7, loginMs + 6])
+    t.equal(fifth.generation, 5)
+    t.equal(rememberedRotations, 3)
+    t.equal(newestRotation(fifth), loginMs + 8)
+  },
+)
 
 t.test('the table of the rotation decision, row by row', async (t) => {
   const at = loginMs + 100_000
   const { session } = rotatedAt(loginMs + 50_000, at)
-  const delivered = { ...session, delivered: true }
+  const delivered = { ...session, provenGeneration: 3 }
+  // The responses with generations 2 and 3 were taken for lost.
+  const skipping = { ...session, provenGeneration: 1 }
+  const full = { ...session, generation: mostUnproven + 1, provenGeneration: 1 }
+  const lost = { outcome: 'retried', why: 'lost_answer' }
+  const again = { outcome: 'retried', why: 'concurrent' }
   const tombstone = { ...session, revokedAt: at, endReason: 'logout' as const }
   const idleMs = at + idleTtlSeconds * 1000
   const absoluteMs = absoluteExpirySeconds * 1000
@@ -68,12 +81,20 @@ t.test('the table of the rotation decision, row by row', async (t) => {
     // title, session, generation presented (3 is the newest), now, grace, decision
     ['the newest rotates', session, 3, at, 10_000, { outcome: 'rotated' }],
     ['the newest rotates, delivered or not', delivered, 3, at, 0, { outcome: 'rotated' }],
-    ['the last, answer lost', session, 2, idleMs - 1, 0, { outcome: 'retried', why: 'lost_answer' }],
-    ['the last, answer lost, inside the grace', session, 2, at, 10_000, { outcome: 'retried', why: 'lost_answer' }],
-    ['the last, delivered, at the grace', delivered, 2, at + 10_000, 10_000, { outcome: 'retried', why: 'concurrent' }],
+    ['the last, answer lost', session, 2, idleMs - 1, 10_000, lost],
+    ['the last, answer lost, no grace', session, 2, at, 0, lost],
+    ['the last, answer lost, at the grace', session, 2, at + 10_000, 10_000, again],
+    ['the last, answer lost, beyond the grace', session, 2, at + 10_001, 10_000, lost],
+    ['the proven one, two answers lost', skipping, 1, at + 10_001, 10_000, lost],
+    ['the proven one, within the grace of the newest', skipping, 1, at + 10_000, 10_000, again],
+    ['a skipped one that arrived after all', skipping, 2, at + 10_001, 10_000, lost],
+    ['older than the proven one', session, 1, at + 10_001, 10_000, { outcome: 'reused' }],
+    ['more answers lost than can be counted', full, 1, at + 10_001, 10_000, again],
+    ['one fewer', full, 2, at + 10_001, 10_000, lost],
+    ['the last, delivered, at the grace', delivered, 2, at + 10_000, 10_000, again],
     ['the last, delivered, beyond the grace', delivered, 2, at + 10_001, 10_000, { outcome: 'reused' }],
     ['the last, delivered, no grace', delivered, 2, at, 0, { outcome: 'reused' }],
-    ['two behind at the grace', session, 1, loginMs + 60_000, 10_000, { outcome: 'retried', why: 'concurrent' }],
+    ['two behind at the grace', session, 1, loginMs + 60_000, 10_000, again],
     ['two behind beyond the grace', session, 1, loginMs + 60_001, 10_000, { outcome: 'reused' }],
     ['ahead by one', session, 4, at, 10_000, { outcome: 'ahead' }],
     ['ahead by far', delivered, 4_294_967_295, at, 10_000, { outcome: 'ahead' }],
@@ -116,7 +137,7 @@ t.test('a session lives until exactly its limits; the absolute one is named when
   t.equal(expiryOf(login, idleMs), 'idle')
   t.equal(expiryOf(login, absoluteMs), 'absolute')
   t.equal(endsAt(login), idleMs)
-  const late = succeed(login, absoluteMs - 1)
+  const late = rotate(login, absoluteMs - 1)
   t.equal(expiryOf(late, absoluteMs - 1), undefined)
   t.equal(expiryOf(late, absoluteMs), 'absolute')
   t.equal(endsAt(late), absoluteMs)
@@ -126,11 +147,11 @@ t.test('a session lives until exactly its limits; the absolute one is named when
  * What the record can know: the exact rule where it remembers the time (three back), and beyond it only what the token's
  * own whole second of issue proves. Written from the history of all times, not from the record.
  */
-function oracle(madeAt: number[], delivered: boolean, p: number, nowMs: number, graceMs: number): string {
+function oracle(madeAt: number[], proven: number, p: number, nowMs: number, graceMs: number): string {
   const newest = madeAt.length - 1
   if (p > newest) return 'ahead'
   if (p === newest) return 'rotated'
-  if (p === newest - 1 && !delivered) return 'lost_answer'
+  if (p >= proven) return graceMs > 0 && nowMs - (madeAt.at(-1) ?? Number.NaN) <= graceMs ? 'concurrent' : 'lost_answer'
   if (graceMs === 0) return 'reused'
   const supersededMs = madeAt[p + 1] ?? Number.NaN
   const isExact = newest - p <= 3
@@ -147,15 +168,21 @@ t.test('every generation of many histories is checked as the whole history check
     const newestMs = madeAt.at(-1) ?? loginMs
     for (const graceMs of [0, 1, 3000, 10_000]) {
       for (const nowMs of edges(madeAt, graceMs, newestMs)) {
-        for (const delivered of [false, true]) {
+        for (const proven of new Set([0, 1, madeAt.length - 2, madeAt.length - 1].map((n) => Math.max(0, n)))) {
           for (let p = 1; p <= madeAt.length; p += 1) {
-            const decision = decide({ ...session, delivered }, present(p, madeAt[p] ?? nowMs), nowMs, graceMs, user)
+            const decision = decide(
+              { ...session, provenGeneration: proven },
+              present(p, madeAt[p] ?? nowMs),
+              nowMs,
+              graceMs,
+              user,
+            )
             const said = 'why' in decision ? decision.why : decision.outcome
-            const expected = oracle(madeAt, delivered, p, nowMs, graceMs)
-            if (said !== expected) return t.fail(`${said}, not ${expected}`, { madeAt, delivered, p, nowMs, graceMs })
+            const expected = oracle(madeAt, proven, p, nowMs, graceMs)
+            if (said !== expected) return t.fail(`${said}, not ${expected}`, { madeAt, proven, p, nowMs, graceMs })
             checked += 1
-            // What the record must never do, whatever it has forgotten: honour what was superseded before the grace.
-            const tooLate = nowMs - (madeAt[p + 1] ?? nowMs) > graceMs
+            // What the record must never do, whatever it has forgotten: honour what was proven to have been superseded before the grace.
+            const tooLate = p < proven && nowMs - (madeAt[p + 1] ?? nowMs) > graceMs
             if (said === 'concurrent' && tooLate)
               return t.fail('honoured beyond the grace', { madeAt, p, nowMs, graceMs })
             if (said === 'concurrent') honoured += 1
@@ -181,3 +208,20 @@ function edges(madeAt: number[], graceMs: number, newestMs: number): Set<number>
   const atGrace = madeAt.slice(2).flatMap((ms) => [ms + graceMs - 1, ms + graceMs, ms + graceMs + 1])
   return new Set([newestMs, newestMs + 1, ...atGrace.filter((ms) => ms >= newestMs)])
 }
+
+t.test('a generation that has arrived stays proven; one that the store has lost proves the newest', async (t) => {
+  const { session } = rotatedAt(loginMs + 1, loginMs + 2, loginMs + 3)
+  t.equal(session.provenGeneration, 3)
+  for (const older of [0, 1, 3]) t.equal(prove(session, older), session, 'the same record')
+  for (const newer of [4, 5, 4_294_967_295]) t.strictSame(prove(session, newer), { ...session, provenGeneration: 4 })
+})
+
+t.test('after a late retry the skipped generations count as made just now, those before as before', async (t) => {
+  const lateMs = loginMs + 60_000
+  const late = succeed(rotate(rotate(login, loginMs + 1), loginMs + 2), lateMs, 2)
+  t.match(late, { generation: 4, provenGeneration: 2, rotatedAt: [lateMs, lateMs, loginMs + 1] })
+  const later = succeed(late, lateMs + 1, 2)
+  t.match(later, { generation: 5, provenGeneration: 2, rotatedAt: [lateMs + 1, lateMs + 1, lateMs + 1] })
+  const decision = decide(prove(later, 5), present(2, loginMs + 1), lateMs + 10_001, 10_000, user)
+  t.strictSame(decision, { outcome: 'retried', why: 'concurrent' }, 'another tab’s request of that moment')
+})

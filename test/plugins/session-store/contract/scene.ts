@@ -2,6 +2,7 @@
 // nothing of any adapter.
 import type {
   CreateOutcome,
+  DeliveredGeneration,
   NewSession,
   Presented,
   RevocationEntry,
@@ -78,8 +79,8 @@ export class ContractScene {
     return sessionOf(await this.rotate(session))
   }
 
-  /** Tells the store that the newest generation has been seen in use. */
-  deliver({ sid, generation }: Session): Promise<void> {
+  /** Tells the store that this generation has been seen in use. @returns those that had been skipped */
+  deliver({ sid, generation }: Session): Promise<DeliveredGeneration[]> {
     return this.store.sessions.markDelivered([{ sid, generation }])
   }
 

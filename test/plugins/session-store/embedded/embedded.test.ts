@@ -9,10 +9,19 @@ import { revocationLogAgeMs } from '../../../../plugins/session-store/embedded/r
 import { purgeMarginMs } from '../../../../plugins/session-store/embedded/session-row.ts'
 import { lookLimit } from '../../../../plugins/session-store/port/session-page.ts'
 import { type Store, StoreUnavailable } from '../../../../plugins/session-store/port/store.ts'
+import { mostUnproven } from '../../../../plugins/session-store/rotation.ts'
 import { Clock } from '../../../support/clock.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { temporaryFolder } from '../../../support/temporary-folder.ts'
-import { absoluteTtlSeconds, ContractScene, idleTtlSeconds, ofSessions, second, within } from '../contract/scene.ts'
+import {
+  absoluteTtlSeconds,
+  ContractScene,
+  graceMs,
+  idleTtlSeconds,
+  ofSessions,
+  second,
+  within,
+} from '../contract/scene.ts'
 import { storeContract } from '../contract.ts'
 
 const folder = temporaryFolder(t)
@@ -302,6 +311,7 @@ t.test('active sessions are counted by minutes, which agree with their rows, als
     DROP TABLE lastingEvents;
     ALTER TABLE sessions DROP COLUMN userRevision;
     ALTER TABLE users DROP COLUMN endedAt;
+    ${provenBefore};
     PRAGMA user_version = 4`)
   const again = openEmbeddedStore({ file, clock: clock.now })
   t.teardown(() => again.close())
@@ -316,6 +326,7 @@ t.test('in a file of before, sessions are held to the user as it is when the fil
   await scene.store.close()
   const database = new DatabaseSync(file)
   database.exec('ALTER TABLE sessions DROP COLUMN userRevision; ALTER TABLE users DROP COLUMN endedAt')
+  database.exec(provenBefore)
   database.exec('PRAGMA user_version = 6')
   database.close()
   const again = openBeside(t, file, new Clock())
@@ -337,6 +348,40 @@ t.test('a purge that meets a locked file attempts again later', async (t) => {
   other.exec('ROLLBACK')
   await eventually('the purge', async () => (await scene.read(session)) === undefined)
 })
+
+t.test('in a file of before, a session knows what has arrived as far as that was known', async (t) => {
+  const file = newFile()
+  const scene = await openWithUser(t, { file })
+  const [fresh, used] = [await scene.advanceGeneration(await scene.login()), await scene.login()]
+  await scene.deliver(used)
+  await scene.store.close()
+  const database = new DatabaseSync(file)
+  database.exec(`${provenBefore}; PRAGMA user_version = 7`)
+  database.close()
+  const again = openBeside(t, file, new Clock())
+  t.strictSame(await again.sessions.read(fresh.sid), fresh)
+  t.strictSame(await again.sessions.read(used.sid), { ...used, provenGeneration: 1 })
+})
+
+t.test('a client that has lost more responses in a row than are counted gets the newest again', async (t) => {
+  const file = newFile()
+  const scene = await openWithUser(t, { file })
+  const first = await scene.login()
+  const newest = await scene.advanceGeneration(first)
+  const database = new DatabaseSync(file)
+  database.exec(`UPDATE sessions SET generation = ${mostUnproven + 1}`)
+  database.close()
+  scene.clock.advance(graceMs + 1)
+  const again = { outcome: 'retried', why: 'concurrent', session: { generation: mostUnproven + 1 } }
+  t.match(await scene.rotate(first), again)
+  t.match(await scene.rotate({ ...newest, generation: mostUnproven + 1 }), { outcome: 'rotated' })
+})
+
+// The column of a version before: only whether the newest generation had arrived.
+const provenBefore = `
+  ALTER TABLE sessions ADD COLUMN delivered INTEGER NOT NULL DEFAULT 0;
+  UPDATE sessions SET delivered = provenGeneration = generation;
+  ALTER TABLE sessions DROP COLUMN provenGeneration`
 
 function counted(file: string, table: 'sessions' | 'revocations'): number {
   const database = new DatabaseSync(file, { readOnly: true })

@@ -10,8 +10,8 @@ export interface CallHistory {
   sub: string
   /** When each generation was made, ms; index 0 is generation 1. */
   madeAt: number[]
-  /** Generations that were seen in use while they were the newest. */
-  seen: Set<number>
+  /** Generations that were presented, or seen in use. */
+  arrived: Set<number>
   /** Of the user's record at the login. */
   revision: number
   ended?: { at: number; reason: EndReason }
@@ -48,14 +48,17 @@ export class Model {
     for (const history of live.slice(0, Math.max(0, live.length + 1 - limits.maxSessions))) {
       this.#end(history, 'session_limit')
     }
-    this.histories.push({ sid, sub, madeAt: [this.nowMs], seen: new Set(), revision })
+    this.histories.push({ sid, sub, madeAt: [this.nowMs], arrived: new Set(), revision })
     return 'created'
   }
 
   /** Judges a presented generation, and lets happen what follows. @returns the outcome in words */
   present(history: CallHistory, generation: number): string {
     const result = this.check(history, generation)
-    if (result === 'rotated') history.madeAt.push(this.nowMs)
+    if (result === 'rotated' || result.startsWith('retried')) history.arrived.add(generation)
+    // What came after the presented one is void: as if it had been made only now.
+    if (result === 'retried: lost_answer') history.madeAt.fill(this.nowMs, generation)
+    if (result === 'rotated' || result === 'retried: lost_answer') history.madeAt.push(this.nowMs)
     if (result === 'user_changed') this.#end(history, 'user_disabled')
     if (result === 'reused') this.#end(history, 'revoked_by_reuse')
     return result
@@ -70,7 +73,10 @@ export class Model {
     const newest = history.madeAt.length
     if (generation > newest) return 'ahead'
     if (generation === newest) return 'rotated'
-    if (generation === newest - 1 && !history.seen.has(newest)) return 'retried: lost_answer'
+    if (![...history.arrived].some((arrived) => arrived > generation)) {
+      const sinceNewest = this.nowMs - (history.madeAt.at(-1) ?? Number.NaN)
+      return this.graceMs > 0 && sinceNewest <= this.graceMs ? 'retried: concurrent' : 'retried: lost_answer'
+    }
     const made = history.madeAt[generation - 1] ?? Number.NaN
     const superseded = history.madeAt[generation] ?? Number.NaN
     // THE RULE of finite memory. A token up to three generations behind is checked by when it was superseded. An older one is
@@ -81,7 +87,7 @@ export class Model {
   }
 
   see(history: CallHistory, generation: number): void {
-    if (!history.ended && generation === history.madeAt.length) history.seen.add(generation)
+    if (!history.ended) history.arrived.add(Math.min(generation, history.madeAt.length))
   }
 
   end(history: CallHistory | undefined, reason: EndReason): string[] {

@@ -73,9 +73,10 @@ const refresh = (index: number, back: number, times: number) =>
     // Which of those sent at once comes first is the store's choice; the outcomes as a whole are not.
     const expected = Array.from({ length: times }, () => model.present(history, token.generation))
     same(outcomes.map(wordsOf).sort(), expected.sort())
-    for (const outcome of outcomes) {
-      if ('session' in outcome && outcome.outcome === 'retried') same(outcome.session.generation, history.madeAt.length)
-    }
+    const given = (why: 'lost_answer' | 'concurrent') =>
+      outcomes.flatMap((one) => (one.outcome === 'retried' && one.why === why ? [one.session.generation] : []))
+    for (const generation of given('concurrent')) same(generation, history.madeAt.length)
+    same(new Set(given('lost_answer')).size, given('lost_answer').length)
   })
 
 const refreshPair = (index: number, back: number) =>
@@ -168,15 +169,16 @@ async function compare(model: Model, store: Store): Promise<void> {
 }
 
 function summaryOf(session: Session | undefined) {
-  const { generation, delivered, rotatedAt, createdAt, absoluteExpirySeconds, revokedAt, endReason } = session ?? {}
-  return { generation, delivered, rotatedAt, createdAt, absoluteExpirySeconds, revokedAt, endReason }
+  const { generation, provenGeneration, rotatedAt, createdAt, absoluteExpirySeconds, revokedAt, endReason } =
+    session ?? {}
+  return { generation, provenGeneration, rotatedAt, createdAt, absoluteExpirySeconds, revokedAt, endReason }
 }
 
-function expectedOf({ madeAt, seen, ended }: CallHistory) {
+function expectedOf({ madeAt, arrived, ended }: CallHistory) {
   const [createdAt = Number.NaN] = madeAt
   return {
     generation: madeAt.length,
-    delivered: seen.has(madeAt.length),
+    provenGeneration: Math.max(0, ...arrived),
     rotatedAt: madeAt.slice(-3).reverse(),
     createdAt,
     absoluteExpirySeconds: Math.floor(createdAt / 1000) + limits.absoluteTtlSeconds,

@@ -104,7 +104,7 @@ end
 -- sessions were all ended may, though the clock was set back since.
 local began = math.max(now, not_before, tonumber(user[3] or 0))
 local created = {
-  number = number, pieces = #ARGV - 10, delivered = 0, generation = 1, created = began,
+  number = number, pieces = #ARGV - 10, proven = 0, generation = 1, created = began,
   absolute_s = math.floor(began / 1000) + tonumber(ARGV[6]), idle_s = tonumber(ARGV[5]), newest = 0, second = 0, third = 0,
 }
 created.state = pack_state(created)

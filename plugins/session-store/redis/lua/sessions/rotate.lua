@@ -9,12 +9,13 @@
 -- ARGV[5] when the presented token was issued, s ARGV[6] grace, ms; 0: none
 -- ARGV[7] the primaries this node has prepared   ARGV[8] most lost generations to adopt; 0: none
 -- Returns {'unknown'} | {'revoked', tombstone} | {'expired', record, 'idle' or 'absolute'} | {'ahead', record}
---         | {'rotated', record} | {'retried', record, 'lost_answer' or 'concurrent'} | {'reused', tombstone}
+--         | {'rotated', record} | {'retried', record, 'concurrent'} | {'reused', tombstone}
+--         | {'retried', record, 'lost_answer'}: a fresh generation
 --         | {'user_changed', tombstone}: the user's record is not the one that the session was granted by
 --         | {'healed', record, how many generations had been lost}
 --         | {'new_primary'}: this server became primary since, and may lack what was ended lately; nothing was done
 -- Source: docs/architecture.md#the-rotation-decision, RFC 9700 section 4.14.2; sent twice, the second
--- sending is a retry and returns the same generation
+-- sending is a retry and returns the same generation; without a grace, one more
 
 local session = find(KEYS[1], ARGV[3])
 if not session then
@@ -47,25 +48,28 @@ if lost > 0 then
   session.newest, session.second = math.max(0, issued - session.created), session.newest
 end
 if presented == session.generation then
-  session.generation = presented + 1
-  session.delivered = 0
-  session.newest, session.second, session.third = math.max(0, now - session.created), session.newest, session.second
-  session.state = pack_state(session)
-  redis.call('HSET', KEYS[1], ARGV[3], session.state)
+  succeed(KEYS[1], session, presented, now)
   keep(KEYS[1], session, now)
   if lost > 0 then return { 'healed', record(session), lost } end
   return { 'rotated', record(session) }
 end
 
--- The response that carried g may never have arrived: its client can only come back with g-1, however late.
-if presented == session.generation - 1 and session.delivered == 0 then
-  return { 'retried', record(session), 'lost_answer' }
-end
+-- Of what came after the proven generation, nothing may have arrived: its client can only come back with that, however late.
+local may_be_lost = presented >= session.proven
 -- Generation p was superseded when p+1 was made; older ones than remembered are checked by the token's own issue time.
 local remembered = { session.newest, session.second, session.third }
-local since_created = remembered[session.generation - presented]
+local since_created = remembered[may_be_lost and 1 or session.generation - presented]
 local superseded = since_created and session.created + since_created or ARGV[5] * 1000
 local grace_ms = tonumber(ARGV[6])
-if grace_ms > 0 and now - superseded <= grace_ms then return { 'retried', record(session), 'concurrent' } end
+local is_full = may_be_lost and session.generation - presented >= most_unproven
+if is_full or grace_ms > 0 and now - superseded <= grace_ms then
+  prove(KEYS[1], session, presented)
+  return { 'retried', record(session), 'concurrent' }
+end
+if may_be_lost then
+  succeed(KEYS[1], session, presented, now)
+  keep(KEYS[1], session, now)
+  return { 'retried', record(session), 'lost_answer' }
+end
 local _, tombstone = end_session(KEYS[1], session, now, 'revoked_by_reuse', KEYS[3], ARGV[2])
 return { 'reused', tombstone }

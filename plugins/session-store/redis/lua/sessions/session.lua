@@ -9,25 +9,61 @@
 -- A session that ended leaves the hash and becomes a key of its own, its tombstone: the subject's key followed by the rest
 -- of the sid. That name is made here out of KEYS[1], so it has the same hash tag and lies in the same slot.
 
--- number * 8 + (pieces - 1) * 2 + delivered | generation | created, ms | absolute expiry, s | idle time-to-live, s |
--- when the newest generation, the one before and the one before that were made, ms since created
-local layout = '>I2I4I6I4I4I5I5I5'
+-- number * 4 + pieces - 1 | generation | created, ms | absolute expiry, s | idle time-to-live, s | when the newest generation
+-- was made, ms since created | how long before that the two before it were made, ms, at most 49 days | how many generations the
+-- newest is ahead of the proven one
+local layout = '>I2I4I6I4I4I5I4I4I2'
 local state_bytes = 35
 local highest_number = 8191
+-- rotation.ts: mostUnproven
+local most_unproven = 65535
 
 local function unpack_state(state)
   local s = { state = state }
   local head
-  head, s.generation, s.created, s.absolute_s, s.idle_s, s.newest, s.second, s.third = struct.unpack(layout, state)
-  s.delivered = head % 2
-  s.pieces = math.floor(head / 2) % 4 + 1
-  s.number = math.floor(head / 8)
+  local second, third, unproven
+  head, s.generation, s.created, s.absolute_s, s.idle_s, s.newest, second, third, unproven = struct.unpack(layout, state)
+  s.second, s.third = s.newest - second, s.newest - third
+  s.proven = s.generation - unproven
+  s.pieces = head % 4 + 1
+  s.number = math.floor(head / 4)
   return s
 end
 
+-- A clock that was set back makes an older generation the later one.
+local function before_newest(s, time)
+  return math.max(0, math.min(4294967295, s.newest - time))
+end
+
 local function pack_state(s)
-  local head = s.number * 8 + (s.pieces - 1) * 2 + s.delivered
-  return struct.pack(layout, head, s.generation, s.created, s.absolute_s, s.idle_s, s.newest, s.second, s.third)
+  return struct.pack(layout, s.number * 4 + s.pieces - 1, s.generation, s.created, s.absolute_s, s.idle_s, s.newest,
+    before_newest(s, s.second), before_newest(s, s.third), s.generation - s.proven)
+end
+
+-- Keeps what changed of the state.
+local function write_state(subject, s)
+  s.state = pack_state(s)
+  redis.call('HSET', subject, s.field, s.state)
+end
+
+-- Notes that a generation has arrived (rotation.ts: prove). Returns whether that was news.
+local function prove(subject, s, generation)
+  local proven = math.min(generation, s.generation)
+  if proven <= s.proven then return false end
+  s.proven = proven
+  write_state(subject, s)
+  return true
+end
+
+-- The record after a rotation (rotation.ts: succeed). `presented` is proven by having come.
+local function succeed(subject, s, presented, now)
+  local made = math.max(0, now - s.created)
+  local second = s.generation > presented and made or s.newest
+  local third = s.generation - 1 > presented and made or s.second
+  s.generation = s.generation + 1
+  s.proven = presented
+  s.newest, s.second, s.third = made, second, third
+  write_state(subject, s)
 end
 
 local function piece_names(s)

@@ -13,7 +13,7 @@ export function testCreating(t: Test, open: OpenStore, clock: Clock): void {
       sid: 'AAAAAAAA000000000000000000000001',
       sub: 'ana',
       generation: 1,
-      delivered: false,
+      provenGeneration: 0,
       rotatedAt: [now],
       createdAt: now,
       absoluteExpirySeconds: Math.floor(now / 1000) + absoluteTtlSeconds,

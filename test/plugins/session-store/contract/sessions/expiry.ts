@@ -17,15 +17,22 @@ export function testExpiry(t: Test, open: OpenStore, clock: Clock): void {
     t.strictSame(await scene.read(newest), newest, 'it expired, it was not ended')
   })
 
-  t.test('a retry does not keep a session from becoming idle', async (t) => {
-    const scene = await openScene(t, open, clock)
-    const first = await scene.login()
-    const newest = await scene.advanceGeneration(first)
-    clock.advance(idleTtlSeconds * second - 1)
-    t.match(await scene.rotate(first), { outcome: 'retried' })
-    clock.advance(1)
-    t.strictSame(await scene.rotate(first), { outcome: 'expired', session: newest, why: 'idle' })
-  })
+  t.test(
+    'a retry within the grace does not keep a session from becoming idle, a late one makes a generation',
+    async (t) => {
+      const scene = await openScene(t, open, clock)
+      const first = await scene.login()
+      await scene.advanceGeneration(first)
+      clock.advance(idleTtlSeconds * second - 1)
+      const late = await scene.rotate(first)
+      t.match(late, { outcome: 'retried', why: 'lost_answer' })
+      const newest = 'session' in late && late.session
+      clock.advance(graceMs)
+      t.match(await scene.rotate(first), { outcome: 'retried', why: 'concurrent' })
+      clock.advance(idleTtlSeconds * second - graceMs)
+      t.strictSame(await scene.rotate(first), { outcome: 'expired', session: newest, why: 'idle' })
+    },
+  )
 
   t.test('a session refreshed every hour dies at its absolute expiry, which no rotation moves', async (t) => {
     const scene = await openScene(t, open, clock)
@@ -57,7 +64,7 @@ export function testExpiry(t: Test, open: OpenStore, clock: Clock): void {
     const newest = await scene.advanceGeneration(first)
     await scene.deliver(newest)
     clock.advance(idleTtlSeconds * second)
-    const expired = { outcome: 'expired', session: { ...newest, delivered: true }, why: 'idle' }
+    const expired = { outcome: 'expired', session: { ...newest, provenGeneration: 2 }, why: 'idle' }
     t.strictSame(await scene.rotate(first), expired)
     t.strictSame(await scene.rotate({ ...newest, generation: 7 }), expired)
     t.strictSame(await scene.store.sessions.end(first.sid, 'logout'), { revocations: [] })

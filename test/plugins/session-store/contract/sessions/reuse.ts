@@ -12,7 +12,7 @@ export function testReuse(t: Test, open: OpenStore, clock: Clock): void {
     await scene.deliver(newest)
     clock.advance(graceMs + 1)
     const outcome = await scene.rotate(first)
-    const tombstone = { ...newest, delivered: true, revokedAt: clock.nowMs, endReason: 'revoked_by_reuse' }
+    const tombstone = { ...newest, provenGeneration: 2, revokedAt: clock.nowMs, endReason: 'revoked_by_reuse' }
     const revocation = { kind: 'session', sid: first.sid, sub: 'ana', at: clock.nowMs, reason: 'revoked_by_reuse' }
     t.strictSame(outcome, { outcome: 'reused', session: tombstone, revocations: [revocation] })
     t.strictSame(await scene.read(first), tombstone)
@@ -34,7 +34,7 @@ export function testReuse(t: Test, open: OpenStore, clock: Clock): void {
     }
   })
 
-  t.test('a lost response excuses the last token only, not the one before', async (t) => {
+  t.test('a lost response excuses the proven token, not the one before', async (t) => {
     const scene = await openScene(t, open, clock)
     const first = await scene.login()
     await scene.advanceGeneration(await scene.advanceGeneration(first))

@@ -5,7 +5,7 @@ import { graceMs, hour, type OpenStore, openScene, second, sessionOf, tokenOf } 
 
 export function testRotating(t: Test, open: OpenStore, clock: Clock): void {
   t.test(
-    'the newest token rotates: one generation on, not delivered, the times of the last three remembered',
+    'the newest token rotates: one generation on, its own proven, the times of the last three remembered',
     async (t) => {
       const scene = await openScene(t, open, clock)
       const first = await scene.login()
@@ -16,29 +16,53 @@ export function testRotating(t: Test, open: OpenStore, clock: Clock): void {
         clock.advance(step)
         made.unshift(clock.nowMs)
         const rotated = await scene.rotate(session)
-        session = { ...first, generation: generation + 2, delivered: false, rotatedAt: made.slice(0, 3) }
+        const proven = { provenGeneration: generation + 1 }
+        session = { ...first, generation: generation + 2, ...proven, rotatedAt: made.slice(0, 3) }
         t.strictSame(rotated, { outcome: 'rotated', session })
         t.strictSame(await scene.read(session), session)
       }
     },
   )
 
-  t.test('a lost response is given again, however late, as often as asked, and nothing moves', async (t) => {
+  t.test('a lost response is made good, however late and however often: a fresh generation each time', async (t) => {
     const scene = await openScene(t, open, clock)
     const first = await scene.login()
     clock.advance(hour)
-    const newest = await scene.advanceGeneration(first)
-    for (const wait of [0, graceMs + 1, 48 * hour]) {
+    let newest = await scene.advanceGeneration(first)
+    for (const wait of [graceMs + 1, 48 * hour, 5 * hour]) {
+      t.strictSame(
+        await scene.rotate(first),
+        { outcome: 'retried', session: newest, why: 'concurrent' },
+        'the same within the grace',
+      )
       clock.advance(wait)
+      const rotatedAt =
+        newest.generation === 2
+          ? [clock.nowMs, clock.nowMs, ...first.rotatedAt]
+          : [clock.nowMs, clock.nowMs, clock.nowMs]
+      newest = { ...newest, generation: newest.generation + 1, rotatedAt }
       t.strictSame(await scene.rotate(first), { outcome: 'retried', session: newest, why: 'lost_answer' })
+      t.strictSame(await scene.read(first), newest)
     }
-    t.strictSame(
-      await scene.rotate(first, 0),
-      { outcome: 'retried', session: newest, why: 'lost_answer' },
-      'without grace',
-    )
-    t.strictSame(await scene.read(first), newest)
-    t.match(await scene.rotate(newest), { outcome: 'rotated', session: { generation: 3 } })
+    t.match(await scene.rotate(first, 0), { outcome: 'retried', session: { generation: 6 }, why: 'lost_answer' })
+    t.match(await scene.rotate({ ...newest, generation: 6 }), { outcome: 'rotated', session: { provenGeneration: 6 } })
+  })
+
+  t.test('of several responses that were taken for lost, the one that arrives is honoured', async (t) => {
+    const scene = await openScene(t, open, clock)
+    const first = await scene.login()
+    const second = await scene.advanceGeneration(first)
+    for (let i = 0; i < 3; i += 1) {
+      clock.advance(graceMs + 1)
+      await scene.rotate(first)
+    }
+    clock.advance(graceMs + 1)
+    t.match(await scene.rotate(second), {
+      outcome: 'retried',
+      why: 'lost_answer',
+      session: { generation: 6, provenGeneration: 2 },
+    })
+    t.match(await scene.rotate(first), { outcome: 'reused' }, 'the client has certainly gone on from it')
   })
 
   t.test(
@@ -49,7 +73,7 @@ export function testRotating(t: Test, open: OpenStore, clock: Clock): void {
       clock.advance(hour)
       const newest = await scene.advanceGeneration(first)
       await scene.deliver(newest)
-      const retried = { outcome: 'retried', session: { ...newest, delivered: true }, why: 'concurrent' }
+      const retried = { outcome: 'retried', session: { ...newest, provenGeneration: 2 }, why: 'concurrent' }
       t.strictSame(await scene.rotate(first), retried)
       clock.advance(graceMs)
       t.strictSame(await scene.rotate(first), retried, 'at exactly the grace')
@@ -115,10 +139,10 @@ export function testRotating(t: Test, open: OpenStore, clock: Clock): void {
   t.test('twenty rotations of one token at once: one rotates, the others are retried, one generation on', async (t) => {
     const scene = await openScene(t, open, clock)
     const session = await scene.login()
-    const outcomes = await Promise.all(Array.from({ length: 20 }, () => scene.rotate(session, 0)))
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => scene.rotate(session)))
     t.equal(outcomes.filter(({ outcome }) => outcome === 'rotated').length, 1)
     t.equal(outcomes.filter(({ outcome }) => outcome === 'retried').length, 19)
-    const newest = { ...session, generation: 2, rotatedAt: [clock.nowMs, clock.nowMs] }
+    const newest = { ...session, generation: 2, provenGeneration: 1, rotatedAt: [clock.nowMs, clock.nowMs] }
     for (const outcome of outcomes) t.strictSame('session' in outcome && outcome.session, newest)
     t.strictSame(await scene.read(session), newest)
   })
@@ -147,7 +171,10 @@ export function testRotating(t: Test, open: OpenStore, clock: Clock): void {
       clock.advance(1)
       session = await scene.advanceGeneration(session)
     }
-    t.equal(JSON.stringify(await scene.read(session)).length, early + '5000'.length - '10'.length)
+    t.equal(
+      JSON.stringify(await scene.read(session)).length,
+      early + '5000'.length - '10'.length + '4999'.length - '9'.length,
+    )
   })
   t.end()
 }
