@@ -7,6 +7,10 @@ import fp from 'fastify-plugin'
 import ipaddr from 'ipaddr.js'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whether a request comes from a trusted proxy, whose word about its client counts. */
+    isTrustedPeer(request: FastifyRequest): boolean
+  }
   interface FastifyRequest {
     /**
      * The address of the client, without port, in canonical form; an IPv4 address mapped into IPv6 is the IPv4 address.
@@ -119,6 +123,10 @@ async function clientAddress(app: FastifyInstance, { trustedProxies }: ClientAdd
       return this.clientPath?.[0] ?? unknown
     },
   })
+  app.decorate(
+    'isTrustedPeer',
+    ({ raw }) => trusted !== undefined && isTrusted(trusted, peerOf(raw.socket)[0] ?? unknown),
+  )
   app.server.on('connection', peerOf)
   app.addHook('onRequest', (request, _reply, done) => {
     const { socket, headers } = request.raw
@@ -130,5 +138,5 @@ async function clientAddress(app: FastifyInstance, { trustedProxies }: ClientAdd
   })
 }
 
-/** Fastify plugin: decorates `request.clientAddress` and `request.clientPath`. Registered before whoever needs them has hooks. */
+/** Fastify plugin: decorates `request.clientAddress`, `request.clientPath` and `app.isTrustedPeer`. Registered before whoever needs them has hooks. */
 export default fp(clientAddress, { name: 'client-address', fastify: '5.x' })

@@ -1,11 +1,13 @@
 // The forwarder of one route. It admits a request (path, policy, declared length, limits) before a byte of its body is read, and
 // then forwards it. It never picks a host from a request, and never responds for a path that is the gateway's own.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { peerOf, unknown } from '../clients/address.ts'
 import { networkOf } from '../clients/network.ts'
 import { schemeOf } from '../clients/scheme.ts'
 import { type Problem, problem } from '../errors/index.ts'
 import { destinationOf, hasDestination, replaceDestination } from './destination.ts'
 import { Exchange, type ExchangeOptions } from './exchange.ts'
+import { type Continued, forwardedOn, readContinued } from './headers/continued.ts'
 import { requestFields } from './headers/forwarded.ts'
 import { takesTrailers } from './headers/hints-and-trailers.ts'
 import type { DocumentedOperation } from './openapi/compile.ts'
@@ -132,6 +134,17 @@ export class Forwarder {
     else for (const policy of documented.operation.parts.policies) this.#app.authorize(request, policy, accepted)
   }
 
+  #continuedOf(request: FastifyRequest): Continued | undefined {
+    const { continues } = this.#route
+    if (continues.length === 0 || !this.#app.isTrustedPeer(request)) return undefined
+    const { headers, socket } = request.raw
+    const continued = readContinued(continues, headers)
+    const [peer = unknown] = peerOf(socket)
+    const here = { peer, host: headers.host ?? '', protocol: 'encrypted' in socket ? 'https' : 'http' }
+    if (continued.forwarded !== undefined) continued.forwarded = forwardedOn(continued.forwarded, here)
+    return continued
+  }
+
   #destinationOf({ method, raw }: FastifyRequest): string | undefined {
     const { policyLookup, browserOrigins } = this.#app
     return destinationOf(method, raw.rawHeaders, { policyLookup, hosts: browserOrigins.hosts, route: this.#route })
@@ -154,7 +167,7 @@ export class Forwarder {
   #fieldsFor(request: FastifyRequest, host: string): string[] {
     const { raw, access } = request
     const fields = requestFields(this.#route, raw.rawHeaders, raw.headers.connection, {
-      host,
+      host: this.#route.host === 'pass' ? request.host : host,
       addresses: request.clientPath ?? [request.clientAddress],
       protocol: schemeOf(request),
       // One of ours (http-edge/own-hosts.ts). A trusted proxy's X-Forwarded-Host is its client's Host field.
@@ -162,6 +175,7 @@ export class Forwarder {
       requestId: request.id,
       httpVersionMinor: raw.httpVersionMinor,
       identity: access,
+      continued: this.#continuedOf(request),
     })
     if (raw.headers.te !== undefined && takesTrailers(raw)) fields.push('te', 'trailers', 'connection', 'te')
     if (hasDestination(request.method)) replaceDestination(fields, this.#destinationOf(request))

@@ -3,6 +3,7 @@
 // Nothing here reads a request.
 
 import type { CompiledRoute } from '../route/compile.ts'
+import type { Continued } from './continued.ts'
 import { checkRequestField, nominatedBy } from './names.ts'
 
 /** Who the caller is, as a verified access token says. */
@@ -15,7 +16,7 @@ export interface Identity {
 
 /** What the gateway itself knows about a request and tells the service. */
 export interface Origin {
-  /** The Host field of the instance. */
+  /** The Host field: of the instance, or the client's. */
   host: string
   /** Addresses from the client to the peer: only the peer's unless it is a trusted proxy. */
   addresses: readonly string[]
@@ -26,6 +27,8 @@ export interface Origin {
   /** Minor version of the HTTP/1 that the client spoke, for Via. */
   httpVersionMinor: number
   identity: Identity | null
+  /** What a trusted proxy said that is to go on. */
+  continued?: Continued | undefined
 }
 
 /**
@@ -98,7 +101,8 @@ function pushCookies(fields: string[], name: string, value: string): void {
   if (kept !== undefined) fields.push(name, kept)
 }
 
-function pushOrigin(fields: string[], route: CompiledRoute, origin: Origin): void {
+function pushOrigin(fields: string[], { forwardedPrefix }: CompiledRoute, origin: Origin): void {
+  const { continued } = origin
   fields.push(
     'via',
     origin.httpVersionMinor === 0 ? '1.0 cardea' : '1.1 cardea',
@@ -109,9 +113,14 @@ function pushOrigin(fields: string[], route: CompiledRoute, origin: Origin): voi
     'x-forwarded-host',
     origin.forwardedHost,
     'x-request-id',
-    origin.requestId,
+    continued?.['x-request-id'] ?? origin.requestId,
   )
-  if (route.forwardedPrefix !== undefined) fields.push('x-forwarded-prefix', route.forwardedPrefix)
+  const outer = continued?.['x-forwarded-prefix']
+  if (outer !== undefined)
+    fields.push('x-forwarded-prefix', outer + (forwardedPrefix === '/' ? '' : (forwardedPrefix ?? '')))
+  else if (forwardedPrefix !== undefined) fields.push('x-forwarded-prefix', forwardedPrefix)
+  if (continued?.['x-forwarded-port'] !== undefined) fields.push('x-forwarded-port', continued['x-forwarded-port'])
+  if (continued?.forwarded !== undefined) fields.push('forwarded', continued.forwarded)
 }
 
 // Those of a token's claims are the same at each of its requests.

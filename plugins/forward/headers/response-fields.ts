@@ -3,6 +3,7 @@
 import { exposedFields } from '../../browser/cors.ts'
 import type { CompiledRoute } from '../route/compile.ts'
 import { checkResponseField, nominatedBy } from './names.ts'
+import { publicCookie } from './set-cookie.ts'
 
 /** Members of a response that the gateway makes or that it decides about. */
 export interface ResponseContext {
@@ -121,7 +122,7 @@ function responseValue(
 ): string | undefined {
   switch (name) {
     case 'set-cookie':
-      return setsOwnCookie(value) ? undefined : value
+      return setsOwnCookie(value) ? undefined : publicCookie(value, route)
     case 'location':
     case 'content-location':
       return publicLocation(value, route)

@@ -2,6 +2,7 @@
 // never takes a host from a client.
 import type { AuthorizeOptions } from '../../authenticate.ts'
 import { isCanonicalPrefix } from '../../http-edge/request-target.ts'
+import type { Continuable } from '../headers/continued.ts'
 import { checkResponseField } from '../headers/names.ts'
 import { readTls, type TlsConfig, violationOfTls } from '../upstream/tls-files.ts'
 import { CallerShares } from './caller-shares.ts'
@@ -86,6 +87,12 @@ export interface CompiledRoute {
   websocket: boolean
   /** `%2F` in a path goes on as it came. */
   encodedSlashes: 'refuse' | 'pass'
+  /** Whose Host the service gets. */
+  host: 'instance' | 'pass'
+  /** What becomes of the Domain of its cookies. */
+  cookieDomain: 'keep' | 'drop'
+  /** Fields of a trusted proxy that go on. */
+  continues: readonly Continuable[]
   websocketIdleMs: number
   eventStreamIdleMs: number
   assertion: { audience: string; ttlSeconds: number } | undefined
@@ -192,7 +199,7 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     replacement,
     forwardedPrefix: replacement === cut ? undefined : prefix,
     instances,
-    ownOrigins: instances.flatMap(({ origin }) => spellingsOf(origin)),
+    ownOrigins: [...instances.map(({ origin }) => origin), ...(config.ownOrigins ?? [])].flatMap(spellingsOf),
     next: 0,
     policies: policiesOf(policy, methods),
     credential: { audience: config.audience, accessCookie: config.accessCookie ?? false },
@@ -221,6 +228,9 @@ function compileRoute(config: RouteConfig): CompiledRoute {
     rateLimit: rateLimitOf(config.rateLimit),
     websocket: config.websocket ?? false,
     encodedSlashes: config.encodedSlashes ?? 'refuse',
+    host: config.host ?? 'instance',
+    cookieDomain: config.cookieDomain ?? 'keep',
+    continues: config.continues ?? [],
     websocketIdleMs: msOf(timeouts.websocketIdle, 300_000),
     eventStreamIdleMs: msOf(timeouts.eventStreamIdle, 300_000),
     assertion: config.assertion && {

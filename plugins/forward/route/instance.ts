@@ -59,7 +59,8 @@ export function isUsable(upstream: string): boolean {
 }
 
 /** An origin in each spelling: with and without the port that the scheme implies, and relative to the scheme. */
-export function spellingsOf(origin: string): string[] {
+export function spellingsOf(written: string): string[] {
+  const origin = written.startsWith('unix:') ? written : written.toLowerCase()
   if (origin.startsWith('unix:')) return spellingsOf('http://localhost')
   const port = origin.startsWith('https:') ? ':443' : ':80'
   const spellings = [origin]

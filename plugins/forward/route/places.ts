@@ -64,7 +64,7 @@ export class ExchangePlace {
    * @param fields of the request, names and values in turn; the Host field stands first
    */
   moveTo(other: Instance, fields: string[]): void {
-    fields[1] = other.host
+    if (this.#route.host === 'instance') fields[1] = other.host
     this.#instance[this.#kind] -= 1
     other[this.#kind] += 1
     this.#instance = other

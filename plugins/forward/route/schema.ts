@@ -210,7 +210,7 @@ export type RouteConfig = Static<typeof routeSchema>
 
 /** What routes can share: `defaults` in the config file. */
 // What one service is called or says of itself cannot hold for others.
-export const routeDefaultsSchema = Type.Omit(routeSchema, ['prefix', 'upstream', 'rewrite', 'openapi'], {
+export const routeDefaultsSchema = Type.Omit(routeSchema, ['prefix', 'upstream', 'rewrite', 'ownOrigins', 'openapi'], {
   additionalProperties: false,
   description:
     'Members of a route that every route has which does not name them itself. A member of a route wins whole: `timeouts` ' +
