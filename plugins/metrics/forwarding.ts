@@ -32,7 +32,8 @@ function addTunnels(app: FastifyInstance, registry: Registry): void {
   )
 }
 
-// Every instance of the config is there from the start, so that an alarm can ask for one that is gone.
+// Every instance of the config is there from the start, so that an alarm can ask for one that is gone. Its label is not `instance`,
+// which Prometheus gives to what it scrapes.
 function addInstances(app: FastifyInstance, registry: Registry): void {
   const up = {
     name: 'cardea_instance_up',
@@ -44,7 +45,7 @@ function addInstances(app: FastifyInstance, registry: Registry): void {
   addRead(registry, up, () =>
     app.forwardedRoutes.flatMap(({ prefix, instances }) =>
       instances.map(({ origin, isSick, outUntilMs }) => ({
-        labels: { route: prefix, instance: origin },
+        labels: { route: prefix, upstream: origin },
         value: isSick || outUntilMs > now() ? 0 : 1,
       })),
     ),
@@ -57,7 +58,7 @@ function addInstances(app: FastifyInstance, registry: Registry): void {
   addRead(registry, ejections, () =>
     app.forwardedRoutes.flatMap(({ prefix, instances, meter }) =>
       instances.map(({ origin }) => ({
-        labels: { route: prefix, instance: origin },
+        labels: { route: prefix, upstream: origin },
         value: meter.ejections.get(origin) ?? 0,
       })),
     ),

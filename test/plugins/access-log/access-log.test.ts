@@ -2,12 +2,12 @@
 // told: in this log, as an event and in the metrics, and never as one that went well.
 import { once } from 'node:events'
 import { request as ask } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { eventually } from '../../support/eventually.ts'
 import { bearer, type LogLine, startGateway, type TestGateway } from '../../support/gateway.ts'
-import { sendRaw } from '../../support/raw-client.ts'
+import { openRaw } from '../../support/raw-client.ts'
 import { startFakeUpstream, startRawUpstream } from '../../support/upstream.ts'
 
 type Config = NonNullable<NonNullable<Parameters<typeof startGateway>[1]>['config']>
@@ -68,28 +68,26 @@ t.test('off writes nothing and adds no hook; errors and a sample write what they
   t.strictSame(await asked({ accessLog: 'sample', accessLogSample: 10 }), [200, 200, 401])
 })
 
-const breaks: [name: string, response: string, isClosed: boolean, detail: RegExp][] = [
-  ['dies', 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf', true, /^upstream_/],
-  [
-    'sends a bad chunk',
-    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n',
-    false,
-    /^upstream_/,
-  ],
-  ['goes silent', 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf', false, /^upstream_timeout: body_idle$/],
+const breaks: [name: string, head: string, first: string, then: string | 'end' | 'silence', detail: RegExp][] = [
+  ['dies', 'Content-Length: 100000', 'half', 'end', /^upstream_/],
+  ['sends a bad chunk', 'Transfer-Encoding: chunked', '4\r\nhalf\r\n', 'zz\r\n', /^upstream_/],
+  ['goes silent', 'Content-Length: 100000', 'half', 'silence', /^upstream_timeout: body_idle$/],
 ]
-for (const [name, response, isClosed, detail] of breaks) {
+for (const [name, head, first, then, detail] of breaks) {
   t.test(`a response whose service ${name} is logged and counted as broken off, and not as 2xx`, async (t) => {
+    const services: Socket[] = []
     const upstream = await startRawUpstream((socket) => {
-      // In a packet of its own, so that the response has begun when it breaks.
-      const [head = '', body = ''] = response.split('\r\n\r\n')
-      socket.write(`${head}\r\n\r\n`)
-      setImmediate(() => socket.write(body, () => isClosed && socket.end()))
+      services.push(socket)
+      socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${first}`)
     })
     t.teardown(() => upstream.close())
     const gateway = await start(t, upstream.url, { accessLog: 'errors' })
-    const { closed } = await sendRaw(gateway.port, 'GET /open/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
-    t.ok(closed, 'the client sees that it is not whole')
+    const client = openRaw(gateway.port)
+    client.socket.write('GET /open/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    await eventually('the response has begun', () => client.text.includes('half'))
+    if (then === 'end') services[0]?.end()
+    else if (then !== 'silence') services[0]?.write(then)
+    await eventually('the client sees that it is not whole', () => client.closed)
     const line = await lineOf(gateway, '/open/x')
     t.match(line, { status: 200, outcome: 'broken', instance: upstream.url, detail })
     const [event] = gateway.events('response_broken')
@@ -142,7 +140,7 @@ t.test('the health and the ejections of instances, the build and own routes are 
       },
     ],
   })
-  const labels = `{route="/two",instance="http://127.0.0.1:9"}`
+  const labels = `{route="/two",upstream="http://127.0.0.1:9"}`
   t.match(await gateway.app.metrics.text(), `cardea_instance_up${labels} 1`)
   for (let i = 0; i < 4; i += 1) await gateway.app.inject('/two/x')
   await gateway.app.inject('/auth/sessions')
