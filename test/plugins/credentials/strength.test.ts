@@ -41,6 +41,14 @@ t.test('what nobody would guess passes, whatever its alphabet and length', async
   for (const good of strong) t.equal(await violationOf(good, context), undefined, good)
 })
 
+t.test(
+  'no more than 32 characters are judged: what is weak so far is weak, and a strong tail makes no work',
+  async (t) => {
+    t.type(await violationOf(`${'password'.repeat(4)}nmK3x9pQ-Kz7#qpw`, context), 'string')
+    t.equal(await violationOf(`${'password'.repeat(3)}nmK3x9pQ`, context), undefined, 'within them it counts')
+  },
+)
+
 t.test('a password of any length is checked in bounded time', async (t) => {
   await violationOf('loads the dictionaries', [])
   const before = process.cpuUsage()

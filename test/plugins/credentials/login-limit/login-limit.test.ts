@@ -85,6 +85,18 @@ t.test('one address has half of a subject’s attempts at once, and never all of
   )
 })
 
+t.test('one address gets a quarter of what fills again: one attempt in the time of four', async (t) => {
+  const gateway = await startGateway(t, limit)
+  const once = async () => (await attemptLogin(gateway, 'alice', '192.0.2.66')).statusCode
+  t.strictSame([await once(), await once(), await once()], [401, 401, 429])
+  for (let i = 0; i < 3; i += 1) {
+    gateway.clock.advance(4 * minute - 1)
+    t.equal(await once(), 429, 'a millisecond early')
+    gateway.clock.advance(1)
+    t.equal(await once(), 401)
+  }
+})
+
 t.test('failures are limited per address, an IPv6 /64 being one, whatever the subject', async (t) => {
   const gateway = await startGateway(t, {
     config: { ...limit.config, addressLimit: { max: 3, windowMs: 3 * minute } },

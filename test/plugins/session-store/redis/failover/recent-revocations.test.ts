@@ -58,6 +58,15 @@ t.test(
   },
 )
 
+t.test('another primary than the one meant learns nothing of changed users either', async (t) => {
+  const { link, names, recentRevocations, readKeys, primary } = open(t)
+  recentRevocations.noteUsers([{ sub: 'ana', revision: 2, fields: ['v', '2', 'd', '1'] }])
+  await t.rejects(recentRevocations.replay('f'.repeat(40), readKeys), StoreUnavailable)
+  t.equal(await link.command('EXISTS', [names.user('ana')]), 0)
+  await recentRevocations.replay(await primary(), readKeys)
+  t.equal(String(await link.command('HGET', [names.user('ana'), 'v'])), '2')
+})
+
 t.test('a session that ended and cannot be read there is taken away, and holds up nothing', async (t) => {
   const { link, recentRevocations, readKeys, primary, entries, names } = open(t)
   const sid = `AAAAAAAA${'0'.repeat(24)}`
