@@ -107,6 +107,10 @@ t.test('the header is a small object of three strings', async (t) => {
   }
   t.ok(readShape(`${header('k'.repeat(150))}.AA.AA`))
   t.equal(readShape(`${header('k'.repeat(160))}.AA.AA`), undefined, 'longer than any of ours')
+  const longest = 'k'.repeat(192 - JSON.stringify({ alg: 'ES256', typ: 'at+jwt', kid: '' }).length)
+  t.equal(header(longest).length, 256)
+  t.ok(readShape(`${header(longest)}.AA.AA`), 'as long as allowed')
+  t.equal(readShape(`${header(`${longest}k`)}.AA.AA`), undefined)
 })
 
 t.test('a token is at most 8,192 characters long', async (t) => {
