@@ -3,6 +3,7 @@
 // service has responded.
 import type { AccessClaims } from '../access-tokens/index.ts'
 import { type ErrorCode, type Problem, problem } from '../errors/index.ts'
+import { endless } from '../http-edge/half-closed.ts'
 import type { Call, CallConnection, CallFailure, OutgoingRequest } from './client/call.ts'
 import { isEventStream, type ResponseHead } from './client/response-head.ts'
 import { type ClientReply, ClientResponse, type ClientResponseOptions, type ResponseWriter } from './client-response.ts'
@@ -117,6 +118,7 @@ export class Exchange implements Call, Watched, ResponseWriter {
         this.#giveUp('overloaded', 'stream_share')
         return
       }
+      endless.add(this.#options.response)
     }
     this.#response.begin(head, upstreams.closing, this.#leavesBodyUnread)
     const sentMs = this.#sinceMs

@@ -15,6 +15,7 @@ import {
   refuseTunnel,
 } from './connection-refusal.ts'
 import { ended } from './ended-connections.ts'
+import { serveHalfClosed } from './half-closed.ts'
 import { lingerAfterLast } from './lingering-close.ts'
 import { endArrivalsAtStop, keepProbing, longRunning } from './long-requests.ts'
 import { bytesBeingParsed } from './node-internals.ts'
@@ -108,6 +109,7 @@ export interface RequestGuardOptions {
 
 async function requestGuard(app: FastifyInstance, { limits, hosts }: RequestGuardOptions): Promise<void> {
   guardServer(app.server, app.outages, refusing(app))
+  serveHalfClosed(app.server)
   acceptHandshakes(app, app.server)
   endArrivalsAtStop(app)
   app.addHook('onRequest', (request, reply, done) => guardRequest(limits, hosts, request, reply, done))

@@ -28,6 +28,14 @@ export function upgradeRuleOf(server: object): ((request: IncomingMessage) => bo
   return Object.getOwnPropertyDescriptor(server, 'shouldUpgradeCallback')?.value
 }
 
+/**
+ * Has a client that closes its side behind a whole request get its response: `httpAllowHalfOpen` of a server of node:http. Without
+ * it Node closes the other side at once.
+ */
+export function allowHalfClosed(server: object): void {
+  Object.assign(server, { httpAllowHalfOpen: true })
+}
+
 /** Stops listening and leaves idle connections open: `close` of node:net, which the one of node:http calls after closing them. */
 export function stopListening(server: HttpServer): void {
   Server.prototype.close.call(server)

@@ -7,6 +7,7 @@ import type { FastifyServerFactory } from 'fastify'
 import { ConnectionShares, overShare } from '../../plugins/clients/connection-shares.ts'
 import { IdleConnections } from '../../plugins/clients/idle-connections.ts'
 import { endVanishedClients } from '../../plugins/clients/vanished.ts'
+import { serveHalfClosed } from '../../plugins/http-edge/half-closed.ts'
 import { type RequestLimits, serverOptions } from '../../plugins/http-edge/index.ts'
 import { setUpgradeRule, upgradeRuleOf } from '../../plugins/http-edge/node-internals.ts'
 import { hearErrors } from '../../plugins/http-edge/socket-errors.ts'
@@ -52,6 +53,7 @@ export class AppServer implements Holder {
     this.server.setTimeout(connectionTimeout)
     // As the request guard sets it on the server it is given: what is too much is refused, not dropped.
     this.server.maxHeadersCount = 0
+    serveHalfClosed(this.server)
     // Where none can be accepted it goes on listening.
     hearErrors(this.server)
     this.server.once('close', () => {
