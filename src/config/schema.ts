@@ -7,7 +7,7 @@ import { routeDefaultsSchema, writtenRouteSchema } from '../../plugins/forward/r
 import type { Path } from './file.ts'
 import { settings } from './settings/index.ts'
 import type { Setting } from './settings/setting.ts'
-import { formOf } from './written-form.ts'
+import { formOf } from './settings/written-form.ts'
 
 // More routes than any gateway has; the file as a whole is bounded as well.
 const maxRoutes = 1000

@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ConfigError, loadConfig } from '../../../src/config/index.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { ConfigError, loadConfig } from '../../../../src/config/index.ts'
+import { temporaryFolder } from '../../../support/temporary-folder.ts'
 
 function mistakesOf(t: Test, yaml: string): string[] {
   const directory = temporaryFolder(t)
