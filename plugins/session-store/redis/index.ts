@@ -27,6 +27,7 @@ import { checkRedis, policySentence, type RedisFindings, saysLost } from './star
 import { RedisIdentity } from './start/identity.ts'
 import { openLoaded } from './start/loading.ts'
 import { permissionError } from './start/permissions.ts'
+import { unlessRefused } from './start/refused-connection.ts'
 import { RedisUsers } from './users/index.ts'
 
 export interface RedisStoreOptions {
@@ -85,7 +86,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const { alive } = new RedisNames(settings.prefix)
     const check = () => checkAll(link, address, alive)
     const open = () => openAndCheck(link, check, settings.startTimeoutMs)
-    const { server, knowsScriptFlags, errorResponses, warnings } = await openLoaded(link.client, open, options.onWait)
+    const { server, knowsScriptFlags, errorResponses, warnings } = await unlessRefused(link.client, address, () =>
+      openLoaded(link.client, open, options.onWait),
+    )
     link.knowsScriptFlags = knowsScriptFlags
     if (errorResponses.length > 0) throw new Error(errorResponses.join('\n'))
     for (const warning of warnings) options.onWarning?.(warning)

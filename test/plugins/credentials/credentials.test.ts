@@ -57,6 +57,19 @@ t.test('a hash is replaced when it is of another algorithm or any parameter is l
   t.equal(needsRehash(argon2i, cheapCost), true)
 })
 
+t.test('what the keyboard of a phone adds to a user name does not count', (t) => {
+  const same: [string, string][] = [
+    ['alice ', 'alice'],
+    [' Alice', 'alice'],
+    ['\t alice\u00a0\u3000 ', 'alice'],
+    ["O'Brien@example.com", "o'brien@example.com"],
+    ['o\u2019brien', "o'brien"],
+    ['o\u02bcbrien ', "o'brien"],
+  ]
+  for (const [name, canonical] of same) t.equal(canonicalUserName(name), canonical, JSON.stringify(name))
+  t.end()
+})
+
 t.test('a user name has one canonical form, or none', (t) => {
   const same: [string, string][] = [
     ['alice', 'alice'],
@@ -67,12 +80,6 @@ t.test('a user name has one canonical form, or none', (t) => {
     ['a.b_c@d+e-f', 'a.b_c@d+e-f'],
     ['0', '0'],
     ['a'.repeat(254), 'a'.repeat(254)],
-    ['alice ', 'alice'],
-    [' Alice', 'alice'],
-    ['\t alice\u00a0\u3000 ', 'alice'],
-    ["O'Brien@example.com", "o'brien@example.com"],
-    ['o\u2019brien', "o'brien"],
-    ['o\u02bcbrien ', "o'brien"],
     ['__proto__'.slice(2, 7), 'proto'],
     ['constructor', 'constructor'],
   ]

@@ -5,8 +5,18 @@ export interface RedisNode {
   port: number
 }
 
+/** Files of a TLS connection, PEM. */
+export interface RedisTlsFiles {
+  /** The authority of the server's certificate, in place of those that Node knows. */
+  ca?: string
+  /** The certificate that this gateway shows, and its key. */
+  cert?: string
+  key?: string
+}
+
 interface Login {
   tls: boolean
+  tlsFiles?: RedisTlsFiles
   username?: string
   password?: string
 }
@@ -24,7 +34,7 @@ const pattern =
   /^(?<scheme>rediss?)(?:\+(?<form>sentinel|cluster))?:\/\/(?:(?<login>[^@/]*)@)?(?<hosts>[^/?#@]+)(?<path>\/[^?#]*)?(?:\?(?<query>[^#]*))?$/
 
 const forms =
-  'redis://[user:password@]host:port[/db], rediss://… for TLS, ' +
+  'redis://[user:password@]host:port[/db], rediss://…[?ca=/file&cert=/file&key=/file] for TLS, ' +
   'redis+sentinel://[user:password@]host:port,host:port/<name of the primary>[/db][?sentinelPassword=…], ' +
   'redis+cluster://[user:password@]host:port,host:port'
 
@@ -33,19 +43,51 @@ const forms =
  * @throws Error that shows the forms, never the URL: it may hold a password
  */
 export function parseRedisUrl(url: string): RedisAddress {
+  try {
+    return parse(url)
+  } catch (error) {
+    throw hasUnescaped(url) ? invalid(unescaped) : error
+  }
+}
+
+function parse(url: string): RedisAddress {
   const parts = pattern.exec(url)?.groups
   if (!parts) throw invalid('it has none of these forms')
   const { scheme, form = 'single', login, hosts = '', path = '', query } = parts
-  const common: Login = { tls: scheme === 'rediss', ...parseLogin(login) }
+  const options = new URLSearchParams(query)
+  const tls = scheme === 'rediss'
+  const tlsFiles = tlsFilesIn(options, tls)
+  const common: Login = { tls, ...(tlsFiles && { tlsFiles }), ...parseLogin(login) }
   const nodes = hosts.split(',').map((host) => parseNode(host, form === 'sentinel' ? 26379 : 6379))
   const names = path.split('/').slice(1).map(decode)
-  const options = new URLSearchParams(query)
   for (const key of options.keys()) {
-    if (form !== 'sentinel' || key !== 'sentinelPassword') throw invalid('it has an option that does not exist')
+    const isOfTls = tls && fileOptions.some((name) => name === key)
+    if (!isOfTls && (form !== 'sentinel' || key !== 'sentinelPassword'))
+      throw invalid('it has an option that does not exist')
   }
   if (form === 'cluster') return { ...common, form, nodes: clusterNodes(nodes, names) }
   if (form === 'sentinel') return { ...common, ...sentinelParts(nodes, names, options) }
   return { ...common, form: 'single', ...singleParts(nodes, names) }
+}
+
+const fileOptions = ['ca', 'cert', 'key'] as const
+
+function tlsFilesIn(options: URLSearchParams, tls: boolean): RedisTlsFiles | undefined {
+  const files: RedisTlsFiles = {}
+  for (const name of tls ? fileOptions : []) {
+    const path = options.get(name)
+    if (path !== null) files[name] = path
+  }
+  if ((files.cert === undefined) !== (files.key === undefined)) throw invalid('of cert and key it has only one')
+  return Object.keys(files).length > 0 ? files : undefined
+}
+
+const unescaped = 'a password with @ / or # is percent-encoded: write @ as %40, / as %2F, # as %23'
+
+// Whether what seems to be the password, up to the last @ before the options, has a character that ends it.
+function hasUnescaped(url: string): boolean {
+  const [login] = /(?<=:\/\/).*@/.exec(url.replace(/\?sentinelPassword=.*/, '')) ?? []
+  return login !== undefined && /[@/#?]/.test(login.slice(0, -1))
 }
 
 /** The address for banners and logs, without user and password. */

@@ -1,8 +1,10 @@
 // The ioredis client for an address: the one place that knows its options. It must never queue a command while offline and
 // never send one twice: the link decides how long a caller waits, and a verb that was answered with 503 must not happen
 // later.
+import type { SecureContextOptions } from 'node:tls'
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import type { RedisAddress } from './address.ts'
+import { TlsConnector, tlsOptions } from './tls.ts'
 
 export type RedisClient = Redis | Cluster
 // Without the one option whose type ioredis wants to infer.
@@ -26,11 +28,12 @@ function retryDelay(times: number): number {
  * @param silenceMs a Cluster's connection that answers nothing for so long is given up
  */
 export function createClient(address: RedisAddress, silenceMs: number): RedisClient {
-  const { tls, username, password } = address
+  const { tls, tlsFiles, username, password } = address
+  const secure = tls ? tlsOptions(tlsFiles) : undefined
   const common: Options = {
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls: {} }),
+    ...(secure && { tls: secure }),
     lazyConnect: true,
     connectTimeout: connectTimeoutMs,
     maxLoadingRetryTime: readyAgainMs,
@@ -44,13 +47,15 @@ export function createClient(address: RedisAddress, silenceMs: number): RedisCli
     protocol: 2,
     disableClientInfo: true,
   }
+  // One that says the name it looks for, which servers behind a shared address need; sentinels give addresses.
+  const named = tls ? { Connector: TlsConnector } : {}
   switch (address.form) {
     case 'single':
-      return new Redis({ ...common, ...address.node, reconnectOnError: isDemoted, db: address.db })
+      return new Redis({ ...common, ...named, ...address.node, reconnectOnError: isDemoted, db: address.db })
     case 'sentinel':
-      return new Redis({ ...common, ...sentinelOptions(address), reconnectOnError: isDemoted, db: address.db })
+      return new Redis({ ...common, ...sentinelOptions(address, secure), reconnectOnError: isDemoted, db: address.db })
     case 'cluster':
-      return new Cluster(address.nodes, clusterOptions(common, tls, silenceMs))
+      return new Cluster(address.nodes, clusterOptions({ ...common, ...named }, tls, silenceMs))
   }
 }
 
@@ -60,13 +65,16 @@ function isDemoted({ message }: Error): boolean {
   return /READONLY|MASTERDOWN/.test(message)
 }
 
-function sentinelOptions(address: RedisAddress & { form: 'sentinel' }): Options {
-  const { sentinels, primaryName, sentinelPassword, tls } = address
+function sentinelOptions(
+  address: RedisAddress & { form: 'sentinel' },
+  secure: SecureContextOptions | undefined,
+): Options {
+  const { sentinels, primaryName, sentinelPassword } = address
   return {
     sentinels,
     name: primaryName,
     ...(sentinelPassword !== undefined && { sentinelPassword }),
-    ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+    ...(secure && { enableTLSForSentinelMode: true, sentinelTLS: secure }),
     sentinelRetryStrategy: retryDelay,
     failoverDetector: true,
   }
