@@ -16,6 +16,8 @@ const plugins = Object.keys(manifest.exports)
   .filter((name) => name !== './package.json')
   .map((name) => (name === '.' ? 'cardea' : name.slice(2)))
 
+t.setTimeout(120_000)
+
 const withoutOptions = new Set(['errors', 'json-body', 'authenticate', 'form-body'])
 
 t.test('every plugin has its options, all of them and no other, and an example that registers it', async (t) => {
