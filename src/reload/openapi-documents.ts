@@ -70,7 +70,8 @@ export class DocumentSource {
     const location = openapi.document
     const of = `the document of ${prefix}, ${location}`
     try {
-      const source = await readDocument(location, documentLimits, tlsOf(route, location))
+      const limits = { ...documentLimits, files: openapi.maxFiles }
+      const source = await readDocument(location, limits, tlsOf(route, location))
       const document = await describeRoute(route, source)
       this.#lastGood.set(keyOf(route, location), source)
       return { prefix, document, notes: notesOf(of, document) }

@@ -2,10 +2,12 @@
 // cannot be checked is left out and said, so that it is refused, not forwarded.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Policy } from '../../authenticate.ts'
-import { type ForwardedMethod, forwardedMethods } from '../route/methods.ts'
+import { forwardedMethods } from '../route/methods.ts'
+import { type MethodPolicies, policyOf } from '../route/policies.ts'
 import { isObject, type JsonObject, listIn, memberOf, objectIn, textIn } from './document/json.ts'
-import { type DocumentPlace, follow, isReference } from './document/references.ts'
+import { type DocumentPlace, placeOf } from './document/references.ts'
 import { DocumentError, type SourceDocument } from './document/source.ts'
+import { LeftOut } from './left-out.ts'
 import { Operation } from './operation.ts'
 import { type Mapping, pathHere, patternOf, serverBases } from './paths.ts'
 import { type PolicySource, policiesOf } from './policy.ts'
@@ -15,8 +17,10 @@ import { RequestSchemas } from './schemas/compile.ts'
 
 export interface CompileOptions {
   mapping: Mapping
-  /** The config's policy for each method. */
-  policies: Readonly<Record<ForwardedMethod, Policy>>
+  /** The config's policy for each method that the route takes. */
+  policies: Readonly<MethodPolicies>
+  /** The path that takes the place of the document's servers; undefined where they hold. */
+  base?: string | undefined
   policySource: PolicySource
   /** Whether names of the query that no parameter has are let through. */
   passesUndeclaredQuery: boolean
@@ -39,26 +43,25 @@ export interface CompiledDocument {
   title: string
   isOld: boolean
   operations: DocumentedOperation[]
-  /** Operations that lie elsewhere at the service, which this route does not reach. */
-  elsewhere: number
   /** What is not checked, and which operations are left out. */
   warnings: string[]
 }
 
 const maxOperations = 5000
+/** Of what is not checked; what is left out is always said. */
 const maxWarnings = 50
 
 /**
  * Compiles a document. It gives way to other work after each operation, so that a gateway can go on serving meanwhile.
- * @throws DocumentError when it is not OpenAPI 3.0 or 3.1, or nothing of it lies under the route
+ * @throws DocumentError when it is not OpenAPI 3.0 to 3.2, or nothing of it lies under the route
  */
 export async function compileDocument(source: SourceDocument, options: CompileOptions): Promise<CompiledDocument> {
   const document = source.files.get(source.root)
-  const isOld = requireVersion(document).startsWith('3.0')
+  const isOld = requireVersion(document) === '3.0'
   const warnings = new Set<string>()
   const onWarning = (sentence: string) => void (warnings.size < maxWarnings && warnings.add(sentence))
   const compiler = new Compiler(source, document, isOld, options, onWarning)
-  const documented = [...compiler.documented()]
+  const documented = compiler.documented()
   if (documented.length > maxOperations) throw new DocumentError(`It has more than ${maxOperations} operations.`)
   const operations: DocumentedOperation[] = []
   for (const one of documented) {
@@ -66,28 +69,39 @@ export async function compileDocument(source: SourceDocument, options: CompileOp
     operations.push(...compiler.compile(one))
     await nextTurn()
   }
+  const leftOut = compiler.leftOut.sentences()
   if (operations.length === 0) {
-    throw new DocumentError(`No operation of it can be reached under ${options.mapping.prefix}: see \`rewrite\`.`)
+    const why = leftOut.length === 0 ? '' : ` ${leftOut.join('; ')}.`
+    throw new DocumentError(
+      `No operation of it can be reached under ${options.mapping.prefix}: see \`rewrite\` and \`openapi.base\`.${why}`,
+    )
   }
   const title = textIn(memberOf(document, 'info'), 'title') ?? ''
-  return { source, title, isOld, operations, elsewhere: compiler.elsewhere, warnings: [...warnings] }
+  return { source, title, isOld, operations, warnings: [...leftOut, ...warnings] }
 }
 
+// Without quotation marks YAML reads a number, and of 3.0 nothing but 3 is left.
 function requireVersion(document: unknown): string {
-  const version = textIn(document, 'openapi')
-  if (version !== undefined && /^3\.[01]\./.test(version)) return version
+  const written = memberOf(document, 'openapi')
+  const version = typeof written === 'number' ? String(written) : textIn(document, 'openapi')
+  const [fits, minor = '.0'] = /^3(?:$|(\.[012])(?:\.|$))/.exec(version ?? '') ?? []
+  if (fits !== undefined) return `3${minor}`
   const found = version ?? (textIn(document, 'swagger') === undefined ? 'none' : 'Swagger 2.0')
-  throw new DocumentError(`It is not an OpenAPI document of version 3.0 or 3.1 (found: ${found}).`)
+  throw new DocumentError(`It is not an OpenAPI document of version 3.0, 3.1 or 3.2 (found: ${found}).`)
 }
 
 /** An operation as it stands in the document. */
 interface Documented {
-  method: ForwardedMethod
+  method: string
+  /** The config's. */
+  policy: Policy
   /** As the document writes it. */
   path: string
   /** At the gateway. */
   here: string
   node: JsonObject
+  /** Of the operation; its path may be described in another. */
+  file: string
   item: DocumentPlace
 }
 
@@ -96,12 +110,10 @@ class Compiler {
   readonly #document: unknown
   readonly #options: CompileOptions
   readonly #schemas: RequestSchemas
-  readonly #onWarning: (sentence: string) => void
   /** Parameters that several operations share are compiled once. */
   readonly #parameters = new Map<unknown, Parameter | undefined>()
   readonly #routes = new Set<string>()
-  /** Operations that this route does not reach. */
-  elsewhere = 0
+  leftOut = new LeftOut()
 
   constructor(
     source: SourceDocument,
@@ -113,47 +125,77 @@ class Compiler {
     this.#source = source
     this.#document = document
     this.#options = options
-    this.#onWarning = onWarning
     this.#schemas = new RequestSchemas(source, { isOld, onWarning })
   }
 
   /** The operations under the route: of the first base that the document names and under which there are any. */
   documented(): Documented[] {
+    const { base } = this.#options
     let found: Documented[] = []
-    for (const base of serverBases(this.#document)) {
-      this.elsewhere = 0
-      found = [...this.#under(base)]
+    for (const one of base === undefined ? serverBases(this.#document) : [base.replace(/\/+$/, '')]) {
+      const leftOut = new LeftOut()
+      found = [...this.#under(one, leftOut)]
+      if (found.length > 0 || one === '' || base !== undefined) this.leftOut = leftOut
       if (found.length > 0) break
     }
     return found
   }
 
-  *#under(base: string): Generator<Documented> {
+  *#under(base: string, leftOut: LeftOut): Generator<Documented> {
+    const { mapping, policies } = this.#options
     for (const [path, written] of Object.entries(objectIn(this.#document, 'paths'))) {
-      if (!path.startsWith('/')) continue
+      if (path.startsWith('x-')) continue
       const item = this.#placeOf(written, this.#source.root)
-      for (const method of forwardedMethods) {
-        const node = memberOf(item.node, method.toLowerCase())
+      for (const { method, place } of this.#operationsAt(item, `${path}`, leftOut)) {
+        const { node, file } = place
         if (!isObject(node)) continue
-        const here = pathHere(this.#baseOf([node, item.node], base) + path, this.#options.mapping)
-        if (here === undefined) this.elsewhere += 1
-        else yield { method, path, here, node, item }
+        const atService = this.#baseOf([node, item.node], base) + path
+        const here = path.startsWith('/') ? pathHere(atService, mapping) : undefined
+        const policy = policyOf(policies, method)
+        const operation = nameOf(method, path, node)
+        if (!path.startsWith('/')) leftOut.add(operation, 'its path does not begin with /')
+        else if (here === undefined) {
+          const reached = mapping.replacement === '' ? '/' : mapping.replacement
+          leftOut.add(operation, `the route reaches ${reached} at the service, and this lies under ${base || '/'}`)
+        } else if (policy === undefined) {
+          leftOut.add(operation, `\`methods\` of the route does not name ${method}`)
+        } else yield { method, policy, path, here, node, file, item }
+      }
+    }
+  }
+
+  // A reference in the place of an operation is not of the standard, but of large documents.
+  *#operationsAt(
+    item: DocumentPlace,
+    path: string,
+    leftOut: LeftOut,
+  ): Generator<{ method: string; place: DocumentPlace }> {
+    const added = Object.entries(objectIn(item.node, 'additionalOperations'))
+    const own = methodNames.map((method) => [method, memberOf(item.node, method.toLowerCase())] as const)
+    for (const [method, written] of [...own, ...added]) {
+      if (written === undefined) continue
+      try {
+        yield { method, place: this.#placeOf(written, item.file) }
+      } catch (error) {
+        if (!(error instanceof DocumentError)) throw error
+        leftOut.add(`${method} ${path}`, error.message)
       }
     }
   }
 
   #baseOf(nodes: readonly unknown[], base: string): string {
+    if (this.#options.base !== undefined) return base
     const own = nodes.find((node) => listIn(node, 'servers').length > 0)
     return own === undefined ? base : (serverBases(own)[0] ?? base)
   }
 
   /** Compiles what the schemas of an operation refer to. What leads nowhere is said where the operation is compiled. */
-  async prepare({ node, item }: Documented): Promise<void> {
+  async prepare({ node, file, item }: Documented): Promise<void> {
     try {
       const written = memberOf(node, 'requestBody')
-      const body = written === undefined ? [] : [this.#placeOf(written, item.file)]
-      for (const place of [...this.#parameterPlaces(node, item), ...body]) {
-        for (const schema of schemasAt(place)) await this.#schemas.prepare(schema, place.file)
+      const body = written === undefined ? [] : [this.#placeOf(written, file)]
+      for (const place of [...this.#parameterPlaces({ node, file }, item), ...body]) {
+        for (const schema of this.#schemasAt(place)) await this.#schemas.prepare(schema.node, schema.file)
       }
     } catch (error) {
       if (!(error instanceof DocumentError)) throw error
@@ -165,47 +207,51 @@ class Compiler {
     const { method, item, node, path } = documented
     try {
       const hasHead = method === 'GET' && !isObject(memberOf(item.node, 'head'))
-      const methods: ForwardedMethod[] = hasHead ? ['GET', 'HEAD'] : [method]
-      return methods.map((one) => ({ ...this.#compile({ ...documented, method: one }), isImplied: one !== method }))
+      const own = { ...this.#compile(documented), isImplied: false }
+      if (!hasHead) return [own]
+      const { HEAD: policy } = this.#options.policies
+      return [own, { ...this.#compile({ ...documented, method: 'HEAD', policy }), isImplied: true }]
     } catch (error) {
       if (!(error instanceof DocumentError)) throw error
-      this.#onWarning(`${method} ${path} (${textIn(node, 'operationId') ?? 'unnamed'}) is left out: ${error.message}`)
+      this.leftOut.add(nameOf(method, path, node), error.message)
       return []
     }
   }
 
-  #compile({ method, here, node, item }: Documented): Omit<DocumentedOperation, 'isImplied'> {
+  #compile({ method, policy, here, node, file, item }: Documented): Omit<DocumentedOperation, 'isImplied'> {
     const pattern = patternOf(here)
     if (pattern === undefined) throw new DocumentError(`the router cannot match ${here}`)
     const route = `${method} ${pattern.url}`
     if (this.#routes.has(route)) throw new DocumentError('an operation before it has the same path')
-    const places = this.#parameterPlaces(node, item)
+    const places = this.#parameterPlaces({ node, file }, item)
     const parameters = places.flatMap((place) => this.#parameter(place) ?? [])
     const documented = parameters.filter((one) => one.in === 'path').map(({ name }) => name)
     const unknown = documented.find((name) => !pattern.names.includes(name))
     if (unknown !== undefined) throw new DocumentError(`its path has no parameter ${unknown}`)
     const nodes = [node, item.node, this.#document]
-    const { policies, policySource, passesUndeclaredQuery, bodyLimitBytes } = this.#options
+    const { policySource, passesUndeclaredQuery, bodyLimitBytes } = this.#options
     const operation = new Operation({
       method,
       path: here,
       url: pattern.url,
       pathNames: pattern.names,
-      policies: policiesOf(policies[method], policySource, nodes),
+      policies: policiesOf(policy, policySource, nodes),
       parameters,
-      body: this.#body(node, item.file),
+      body: this.#body(node, file),
       otherQueryNames: passesUndeclaredQuery ? 'any' : this.#keyNames(),
       bodyLimitBytes,
     })
     this.#routes.add(route)
-    return { operation, node, file: item.file, parameters: places }
+    return { operation, node, file, parameters: places }
   }
 
   // OpenAPI 3.1 section 4.8.9.1: those of the path hold for all of its operations; one of the same place and name beats it.
-  #parameterPlaces(node: JsonObject, { node: item, file }: DocumentPlace): DocumentPlace[] {
+  #parameterPlaces(...[operation, item]: Pick<DocumentPlace, 'node' | 'file'>[]): DocumentPlace[] {
     const places = new Map<string, DocumentPlace>()
-    for (const written of [...listIn(item, 'parameters'), ...listIn(node, 'parameters')]) {
-      const place = this.#placeOf(written, file)
+    const written = [item, operation].flatMap((owner) =>
+      listIn(owner?.node, 'parameters').map((node) => this.#placeOf(node, owner?.file ?? '')),
+    )
+    for (const place of written) {
       places.set(`${String(memberOf(place.node, 'in'))} ${String(memberOf(place.node, 'name'))}`, place)
     }
     return [...places.values()]
@@ -229,12 +275,21 @@ class Compiler {
   }
 
   #placeOf(node: unknown, file: string): DocumentPlace {
-    return isReference(node) ? follow(this.#source, node.$ref, file) : { node, file, id: '' }
+    return placeOf(this.#source, node, file)
+  }
+
+  // Of a parameter or a body: its own schema, or one for each media type.
+  #schemasAt(place: DocumentPlace): DocumentPlace[] {
+    const media = Object.values(objectIn(place.node, 'content')).map((one) => this.#placeOf(one, place.file))
+    const places = [place, ...media].map((one) => ({ ...one, node: memberOf(one.node, 'schema') }))
+    return places.filter(({ node }) => node !== undefined)
   }
 }
 
-// Of a parameter or a body: its own schema, or one for each media type.
-function schemasAt({ node }: DocumentPlace): unknown[] {
-  const media = Object.values(objectIn(node, 'content'))
-  return [node, ...media].map((one) => memberOf(one, 'schema')).filter((schema) => schema !== undefined)
+function nameOf(method: string, path: string, node: unknown): string {
+  const name = textIn(node, 'operationId')
+  return name === undefined ? `${method} ${path}` : `${method} ${path} (${name})`
 }
+
+// OpenAPI 3.2 section 4.9.1: those that a path names as members; others stand in `additionalOperations`.
+const methodNames = [...forwardedMethods, 'QUERY', 'TRACE']

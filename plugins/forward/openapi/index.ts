@@ -25,5 +25,6 @@ export function describeRoute(
     policySource: openapi?.policies ?? 'config',
     passesUndeclaredQuery: openapi?.undeclaredQuery === 'pass',
     bodyLimitBytes: openapi?.bodyLimitBytes ?? 0,
+    base: openapi?.base,
   })
 }

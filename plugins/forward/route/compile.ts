@@ -100,7 +100,8 @@ export interface CompiledRoute {
 }
 
 /** Where a route's document is, and how far it is trusted. */
-export type DocumentConfig = Required<Exclude<NonNullable<RouteConfig['openapi']>, string>>
+export type DocumentConfig = Required<Omit<WrittenDocument, 'base'>> & Pick<WrittenDocument, 'base'>
+type WrittenDocument = Exclude<NonNullable<RouteConfig['openapi']>, string>
 
 /**
  * Makes routes ready for use.
@@ -243,5 +244,5 @@ function compileRoute(config: RouteConfig): CompiledRoute {
 
 function documentConfigOf(openapi: NonNullable<RouteConfig['openapi']>): DocumentConfig {
   const written = typeof openapi === 'string' ? { document: openapi } : openapi
-  return { policies: 'config', undeclaredQuery: 'refuse', bodyLimitBytes: 1_048_576, ...written }
+  return { maxFiles: 200, policies: 'config', undeclaredQuery: 'refuse', bodyLimitBytes: 1_048_576, ...written }
 }

@@ -5,12 +5,28 @@ import Type from 'typebox'
 const documentSchema = Type.String({
   minLength: 1,
   maxLength: 1024,
-  description: 'The OpenAPI 3.0 or 3.1 document of the service: a path, relative to this file, or an http(s) URL.',
+  description: 'The OpenAPI 3.0, 3.1 or 3.2 document of the service: a path, relative to this file, or an http(s) URL.',
 })
 
 const trustedDocumentSchema = Type.Object(
   {
     document: documentSchema,
+    base: Type.Optional(
+      Type.String({
+        maxLength: 256,
+        pattern: '^/',
+        description:
+          'The path of the operations at the service, in the place of all `servers` of the document; `/` for none.',
+      }),
+    ),
+    maxFiles: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 100_000,
+        default: 200,
+        description: 'How many files the document may have, with those that its references name.',
+      }),
+    ),
     policies: Type.Optional(
       Type.Enum(['config', 'both', 'document'], {
         type: 'string',

@@ -1,78 +1,15 @@
 // Copies parts of an OpenAPI document with their references rewritten: what is referred to is copied too, once, under a name
 // that whoever copies gives. It knows where in a document schemas stand, so that an example is never taken for one.
 import { isObject, type JsonObject, memberOf, withMember } from './json.ts'
+import { type Member, memberOfKind, type NodeKind } from './kinds.ts'
+import { DocumentError, type SourceDocument } from './parsed.ts'
 import { type DocumentPlace, follow, isReference } from './references.ts'
-import type { SourceDocument } from './source.ts'
-
-/** What kinds of objects a document has, as far as they can hold or be references (OpenAPI 3.1 section 4.8). */
-export type NodeKind =
-  | 'operation'
-  | 'parameter'
-  | 'requestBody'
-  | 'mediaType'
-  | 'encoding'
-  | 'response'
-  | 'header'
-  | 'example'
-  | 'schema'
-
-type Members = Record<string, ['one' | 'list' | 'map', NodeKind]>
-
-const parameterMembers: Members = {
-  schema: ['one', 'schema'],
-  content: ['map', 'mediaType'],
-  example: ['one', 'example'],
-  examples: ['map', 'example'],
-}
-
-const members: Record<NodeKind, Members> = {
-  operation: { parameters: ['list', 'parameter'], requestBody: ['one', 'requestBody'], responses: ['map', 'response'] },
-  parameter: parameterMembers,
-  header: parameterMembers,
-  requestBody: { content: ['map', 'mediaType'] },
-  mediaType: {
-    schema: ['one', 'schema'],
-    example: ['one', 'example'],
-    examples: ['map', 'example'],
-    encoding: ['map', 'encoding'],
-  },
-  encoding: { headers: ['map', 'header'] },
-  response: { headers: ['map', 'header'], content: ['map', 'mediaType'] },
-  // Its members are examples too, see below.
-  example: {},
-  schema: {
-    $defs: ['map', 'schema'],
-    definitions: ['map', 'schema'],
-    properties: ['map', 'schema'],
-    patternProperties: ['map', 'schema'],
-    dependentSchemas: ['map', 'schema'],
-    allOf: ['list', 'schema'],
-    anyOf: ['list', 'schema'],
-    oneOf: ['list', 'schema'],
-    prefixItems: ['list', 'schema'],
-    items: ['one', 'schema'],
-    additionalProperties: ['one', 'schema'],
-    unevaluatedItems: ['one', 'schema'],
-    unevaluatedProperties: ['one', 'schema'],
-    propertyNames: ['one', 'schema'],
-    contains: ['one', 'schema'],
-    not: ['one', 'schema'],
-    if: ['one', 'schema'],
-    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
-    then: ['one', 'schema'],
-    else: ['one', 'schema'],
-    contentSchema: ['one', 'schema'],
-    example: ['one', 'example'],
-    examples: ['list', 'example'],
-  },
-}
 
 // A reference has no meaning inside the value of an example, but documents have one there, and whoever shows it follows it.
-const exampleMember: Members[string] = ['one', 'example']
-
-function memberOfKind(kind: NodeKind, name: string): Members[string] | undefined {
-  if (kind === 'example') return exampleMember
-  return Object.hasOwn(members[kind], name) ? members[kind][name] : undefined
+function memberCopied(kind: NodeKind, name: string): Member | undefined {
+  if (kind === 'example') return ['one', 'example']
+  if (name === 'example') return ['one', 'example']
+  return kind === 'schema' && name === 'examples' ? ['list', 'example'] : memberOfKind(kind, name)
 }
 
 export interface CopyOptions {
@@ -91,6 +28,8 @@ export interface CopyOptions {
 export class Copier {
   readonly #options: CopyOptions
   readonly #references = new Map<string, string>()
+  /** References that are being replaced by what they name. */
+  readonly #inlined = new Set<string>()
   #pending: { place: DocumentPlace; kind: NodeKind; reference: string }[] = []
 
   constructor(options: CopyOptions) {
@@ -115,10 +54,21 @@ export class Copier {
     if (!isObject(node)) return node
     if (!isReference(node)) return this.#members(node, kind, file)
     if (kind === 'example' && !this.#leads(node.$ref, file)) return node
+    if (kind === 'mediaType') return this.#inline(node.$ref, kind, file)
     const $ref = this.#reference(node.$ref, kind, file)
     if (kind !== 'schema' || !this.#options.keepsSiblings) return { $ref }
     const { $ref: _, ...siblings } = node
     return Object.keys(siblings).length === 0 ? { $ref } : { ...this.#members(siblings, kind, file), $ref }
+  }
+
+  // OpenAPI 3.2 has references to media types; in the words of 3.1 there is no place for what they name.
+  #inline(written: string, kind: NodeKind, file: string): unknown {
+    const place = follow(this.#options.document, written, file)
+    if (this.#inlined.has(place.id)) throw new DocumentError(`${written} in ${file} refers to itself.`)
+    this.#inlined.add(place.id)
+    const copied = this.#members(isObject(place.node) ? place.node : {}, kind, place.file)
+    this.#inlined.delete(place.id)
+    return copied
   }
 
   #leads(written: string, file: string): boolean {
@@ -143,7 +93,7 @@ export class Copier {
     const copied: JsonObject = {}
     for (const [name, value] of Object.entries(node)) {
       if (this.#isOmitted(name, kind)) continue
-      const member = memberOfKind(kind, name)
+      const member = memberCopied(kind, name)
       if (kind === 'schema' && name === 'discriminator') withMember(copied, name, this.#discriminator(value, file))
       else withMember(copied, name, member === undefined ? value : this.#member(value, member, file))
     }
@@ -170,7 +120,7 @@ export class Copier {
     return { ...value, mapping: copied }
   }
 
-  #member(value: unknown, [many, kind]: Members[string], file: string): unknown {
+  #member(value: unknown, [many, kind]: Member, file: string): unknown {
     if (Array.isArray(value)) return value.map((one) => this.#copy(one, kind, file))
     if (many !== 'map' || !isObject(value)) return this.#copy(value, kind, file)
     const copied: JsonObject = {}

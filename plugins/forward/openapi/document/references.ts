@@ -1,6 +1,6 @@
 // References (`$ref`, RFC 3986 and RFC 6901): where one leads in the files of a document.
 import { isObject, memberOf } from './json.ts'
-import { DocumentError, type SourceDocument } from './source.ts'
+import { DocumentError, type SourceDocument } from './parsed.ts'
 
 /** A value of a document, and the file that its own references are relative to. */
 export interface DocumentPlace {
@@ -29,29 +29,50 @@ export function follow(document: SourceDocument, reference: string, file: string
   return place
 }
 
+/** Where a value is: there, or where it refers to. @throws DocumentError when a reference leads nowhere */
+export function placeOf(document: SourceDocument, node: unknown, file: string): DocumentPlace {
+  return isReference(node) ? follow(document, node.$ref, file) : { node, file, id: '' }
+}
+
 /** Whether a value stands for another one. */
 export function isReference(node: unknown): node is { $ref: string } {
   return isObject(node) && typeof memberOf(node, '$ref') === 'string'
 }
 
-function step({ files }: SourceDocument, reference: string, base: string): DocumentPlace {
+/**
+ * Takes one reference, wherever it leads.
+ * @throws DocumentError when that is nowhere
+ */
+export function step({ files }: SourceDocument, reference: string, base: string): DocumentPlace {
   const url = new URL(reference, base)
   const pointer = url.hash.slice(1)
   url.hash = ''
   let node = files.get(url.href)
-  for (const name of stepsOf(pointer)) {
+  for (const name of stepsOf(pointer) ?? lost(reference, base)) {
     node = Array.isArray(node) ? node[Number(name)] : memberOf(node, name)
-    if (node === undefined) throw new DocumentError(`${reference} in ${base} leads nowhere.`)
+    if (node === undefined) lost(reference, base)
   }
-  if (node === undefined) throw new DocumentError(`${reference} in ${base} leads nowhere.`)
+  if (node === undefined) lost(reference, base)
   return { node, file: url.href, id: `${url.href}#${pointer}` }
 }
 
+function lost(reference: string, base: string): never {
+  throw new DocumentError(`${reference} in ${base} leads nowhere.`)
+}
+
 // RFC 6901 sections 4 and 6. An anchor (`#name`) is no pointer: what it names is not looked for.
-function stepsOf(pointer: string): string[] {
+function stepsOf(pointer: string): string[] | undefined {
   if (pointer === '') return []
-  return decodeURIComponent(pointer)
-    .split('/')
+  return decodedPointer(pointer)
+    ?.split('/')
     .slice(pointer.startsWith('/') ? 1 : 0)
     .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+}
+
+function decodedPointer(pointer: string): string | undefined {
+  try {
+    return decodeURIComponent(pointer)
+  } catch {
+    return undefined
+  }
 }

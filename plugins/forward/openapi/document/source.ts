@@ -7,10 +7,10 @@ import { parse as parseYaml } from 'yaml'
 import { readBoundedFile, UnusableFile } from '../../../files/bounded-file.ts'
 import type { TlsConfig } from '../../route/compile.ts'
 import { download } from './download.ts'
-import { isObject } from './json.ts'
+import { DocumentError, type SourceDocument } from './parsed.ts'
+import { ReferenceWalk } from './reference-walk.ts'
 
-/** A document cannot be had or used; the message is a sentence for whoever keeps the config or the document. */
-export class DocumentError extends Error {}
+export { DocumentError, type SourceDocument }
 
 export interface DocumentLimits {
   /** Of all files of a document together. */
@@ -23,21 +23,14 @@ export interface DocumentLimits {
   timeoutMs: number
 }
 
-/** Room for the largest documents there are (GitHub's is 13 MB and 700,000 values), and an end to everything else. */
+/** Room for the largest documents there are (GitHub's is 13 MB and 700,000 values), and an end to everything else; a route can
+ * allow more files. */
 export const documentLimits: DocumentLimits = {
   totalBytes: 32 * 1024 * 1024,
   files: 200,
   nodes: 4_000_000,
   depth: 200,
   timeoutMs: 10_000,
-}
-
-/** A document and what its references name, parsed. */
-export interface SourceDocument {
-  /** URL of the document itself. */
-  root: string
-  /** By URL, without a fragment. */
-  files: ReadonlyMap<string, unknown>
 }
 
 /** Whether a place is a URL; else it is a path. */
@@ -59,6 +52,7 @@ export async function readDocument(
   const reading = isDocumentUrl(location) ? urlReader(location, limits, tls) : await fileReader(location)
   const files = new Map<string, unknown>()
   const budget = { bytes: limits.totalBytes, nodes: limits.nodes }
+  const references = new ReferenceWalk(reading.root)
   const waiting = [reading.root]
   for (let url = waiting.pop(); url !== undefined; url = waiting.pop()) {
     if (files.has(url)) continue
@@ -66,8 +60,9 @@ export async function readDocument(
     const bytes = await reading.read(url, budget.bytes)
     budget.bytes -= bytes.length
     const value = parseFile(bytes, url)
+    assertBounded(value, url, budget, limits)
     files.set(url, value)
-    waiting.push(...referencedFiles(value, url, budget, limits))
+    waiting.push(...references.filesOf(files))
   }
   return { root: reading.root, files }
 }
@@ -147,9 +142,8 @@ function parseJson(text: string): unknown {
 const maxFlowStyle = 100_000
 const yamlOptions = { version: '1.2', uniqueKeys: true, maxAliasCount: 100, logLevel: 'error' } as const
 
-/** The files that references of a value name. Looks at every value once, within the budget. */
-function referencedFiles(value: unknown, base: string, budget: { nodes: number }, limits: DocumentLimits): string[] {
-  const found = new Set<string>()
+/** Looks at every value once, within the budget. */
+function assertBounded(value: unknown, base: string, budget: { nodes: number }, limits: DocumentLimits): void {
   const waiting: [unknown, number][] = [[value, 0]]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const [node, depth] = next
@@ -158,17 +152,6 @@ function referencedFiles(value: unknown, base: string, budget: { nodes: number }
     if (typeof node !== 'object' || node === null) continue
     if (depth === limits.depth) throw new DocumentError(`${base} is nested deeper than ${limits.depth}.`)
     if (Object.hasOwn(node, '__proto__')) throw new DocumentError(`${base} has a member __proto__.`)
-    const reference = isObject(node) ? node['$ref'] : undefined
-    if (typeof reference === 'string' && !reference.startsWith('#')) found.add(fileOf(reference, base))
     for (const child of Object.values(node)) waiting.push([child, depth + 1])
   }
-  return [...found]
-}
-
-/** URL of the file that a reference names. @throws DocumentError when it is no reference */
-function fileOf(reference: string, base: string): string {
-  if (!URL.canParse(reference, base)) throw new DocumentError(`${base} refers to ${reference}, which is no reference.`)
-  const url = new URL(reference, base)
-  url.hash = ''
-  return url.href
 }

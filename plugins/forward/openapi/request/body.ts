@@ -48,11 +48,12 @@ interface TakenType {
  */
 export function compileBody({ node, file }: DocumentPlace, schemas: RequestSchemas): BodyRule {
   const isRequired = memberOf(node, 'required') === true
-  const taken: TakenType[] = Object.entries(objectIn(node, 'content')).map(([name, media]) => {
+  const taken: TakenType[] = Object.entries(objectIn(node, 'content')).map(([name, written]) => {
+    const media = schemas.placeOf(written, file)
     const range = name.split(';', 1)[0]?.trim().toLowerCase() ?? ''
     const parameters = distinguishing(mediaTypeOf(name.trim())?.parameters)
     if (!isJsonType(range) && !range.endsWith('/*')) return { range, parameters, task: nothing }
-    const { faultOf } = schemas.take(memberOf(media, 'schema') ?? true, file)
+    const { faultOf } = schemas.take(memberOf(media.node, 'schema') ?? true, media.file)
     return { range, parameters, task: { check: 'json', faultOf: (bytes) => violationOfJson(bytes, faultOf) } }
   })
   // The most specific range decides.

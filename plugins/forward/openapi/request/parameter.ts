@@ -50,11 +50,14 @@ export function compileParameter(place: DocumentPlace, schemas: RequestSchemas):
   const { node, file } = place
   const name = textIn(node, 'name')
   const where = places.find((one) => one === memberOf(node, 'in'))
+  // OpenAPI 3.2 section 4.12.1: the whole query as one value.
+  if (memberOf(node, 'in') === 'querystring') throw new DocumentError('its query is one value, which is not checked')
   if (name === undefined || where === undefined) throw new DocumentError('a parameter lacks `name` or `in`')
   const required = where === 'path' || memberOf(node, 'required') === true
   if (where === 'header' && isIgnored(name, required)) return undefined
   const content = contentOf(node)
-  const checked = schemas.take(memberOf(content?.media ?? node, 'schema') ?? true, file)
+  const described = content ? schemas.placeOf(content.media, file) : place
+  const checked = schemas.take(memberOf(described.node, 'schema') ?? true, described.file)
   const shape = shapeOf(checked.schema, (reference) => schemas.definition(reference))
   const find = content ? finderOfText(where, name) : finderOf(node, where, name, shape)
   const isSpread = where === 'query' && content === undefined && isSpreadBy(node, shape)

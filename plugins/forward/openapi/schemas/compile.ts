@@ -5,6 +5,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import addFormats from 'ajv-formats'
 import { Copier } from '../document/copy.ts'
 import { isObject, type JsonObject } from '../document/json.ts'
+import { type DocumentPlace, placeOf } from '../document/references.ts'
 import { DocumentError, type SourceDocument } from '../document/source.ts'
 import { type DialectOptions, finishSchema } from './dialect.ts'
 import { requireNothingReadOnly } from './read-only.ts'
@@ -29,6 +30,7 @@ export interface RequestSchema {
 export class RequestSchemas {
   /** What schemas refer to, by the reference; Ajv knows each under the same name and compiles it once. */
   readonly #definitions = new Map<string, unknown>()
+  readonly #document: SourceDocument
   readonly #copier: Copier
   readonly #ajv: Ajv2020
   readonly #budget: ValidationBudget
@@ -37,6 +39,7 @@ export class RequestSchemas {
   #count = 0
 
   constructor(document: SourceDocument, dialect: Omit<DialectOptions, 'forRequests'>) {
+    this.#document = document
     this.#copier = new Copier({
       document,
       keepsSiblings: !dialect.isOld,
@@ -98,6 +101,11 @@ export class RequestSchemas {
       if (!(error instanceof BudgetExceeded || error instanceof RangeError)) throw error
       return { path: '', message: 'takes too much work to be checked' }
     }
+  }
+
+  /** Where a value of the document is: there, or where it refers to. @throws DocumentError when that is nowhere */
+  placeOf(node: unknown, file: string): DocumentPlace {
+    return placeOf(this.#document, node, file)
   }
 
   /** What a reference of a taken schema stands for. */

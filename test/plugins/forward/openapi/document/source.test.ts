@@ -122,7 +122,7 @@ t.test('what is no OpenAPI 3, or leads nowhere, is refused; what cannot be check
   t.match(document.warnings.join('\n'), /pattern: .* needs more than linear time to be checked and is not checked/)
   t.match(document.warnings.join('\n'), /patternProperties: \^\(\?!x-\) needs more than linear time/)
   t.match(document.warnings.join('\n'), /unknown format "odd"/)
-  t.match(document.warnings.join('\n'), /POST \/nowhere .* is left out/)
+  t.match(document.warnings.join('\n'), /POST \/nowhere is left out/)
   t.match(document.warnings.join('\n'), /style matrix is not supported/)
   t.equal((await ask('POST', '/api/pattern', json('"x"'))).status, 200)
   t.equal((await ask('POST', '/api/required', json('1'))).status, 400, 'the rest is checked')
