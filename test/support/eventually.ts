@@ -1,6 +1,7 @@
 // Waiting for the world outside a test: another process, a socket, a timer that is not the test's own. Everything else is
 // driven by a clock that the test holds.
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
 
 const askEveryMs = 5
 
@@ -20,4 +21,10 @@ export async function eventually(
     if (performance.now() > end) throw new Error(`never happened: ${what}`)
     await delay(askEveryMs)
   }
+}
+
+/** Does something again and again until the test is over. */
+export function repeatedly(t: Test, everyMs: number, action: () => void): void {
+  const timer = setInterval(action, everyMs)
+  t.teardown(() => clearInterval(timer))
 }

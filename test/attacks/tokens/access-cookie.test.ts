@@ -286,5 +286,5 @@ t.test('a limit counts the subject of the cookie, and the token proves that it w
   }
   t.strictSame(statuses, [200, 200, 429, 200])
   await narrow.gateway.app.delivery.flush()
-  t.match(await narrow.gateway.store.sessions.read(alice.sid), { delivered: true })
+  t.match(await narrow.gateway.store.sessions.read(alice.sid), { provenGeneration: 1 })
 })

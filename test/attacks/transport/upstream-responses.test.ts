@@ -26,9 +26,9 @@ t.test('a response that is not valid HTTP is 502, and nothing of it is passed on
   const length = 'Content-Length: 4\r\n\r\nEVIL'
   const responses: Record<string, string> = {
     'CL and TE': `${ok}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nEVIL\r\n0\r\n\r\n`,
-    'CL twice': `${ok}Content-Length: 4\r\n${length}`,
+    'CL twice': `${ok}Content-Length: 5\r\n${length}`,
     'CL twice, other case': `${ok}content-length: 5\r\n${length}`,
-    'CL list': `${ok}Content-Length: 4, 4\r\n\r\nEVIL`,
+    'CL list': `${ok}Content-Length: 4, 5\r\n\r\nEVIL`,
     'other coding': `${ok}X-End: 1\r\nTransfer-Encoding: gzip\r\n\r\nEVIL`,
     'coding over chunked': `${ok}X-End: 1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n4\r\nEVIL\r\n0\r\n\r\n`,
     'bare LF': `${ok}X: a\nSet-Cookie: EVIL\r\n${length}`,

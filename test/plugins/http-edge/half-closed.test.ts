@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { eventually } from '../../support/eventually.ts'
+import { eventually, repeatedly } from '../../support/eventually.ts'
 import { startRawUpstream } from '../../support/upstream.ts'
 import { gatewayFor } from '../forward/gateway.ts'
 
@@ -86,8 +86,7 @@ t.test('so does one in the middle of a response that stands still; what moves go
   const moving = halfClosed(port, 'GET /x HTTP/1.1\r\nHost: x\r\n\r\n')
   await respond(begun)
   await eventually('both are with the service', () => service.connections.length === 2)
-  const drip = setInterval(() => service.connections[1]?.write('.'), 100)
-  t.teardown(() => clearInterval(drip))
+  repeatedly(t, 100, () => service.connections[1]?.write('.'))
   t.match(await text, /hi$/)
   await eventually('the service is free', () => service.connections[0]?.destroyed === true)
   t.equal(moving.socket.destroyed, false)
@@ -101,8 +100,7 @@ t.test('an event stream ends when its client closes its side: there is nothing e
   client.on('error', () => {})
   client.write('GET /x HTTP/1.1\r\nHost: x\r\n\r\n')
   await respond('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')
-  const events = setInterval(() => service.connections[0]?.write('data: 2\n\n'), 100)
-  t.teardown(() => clearInterval(events))
+  repeatedly(t, 100, () => service.connections[0]?.write('data: 2\n\n'))
   await once(client, 'data')
   client.resume().end()
   await once(client, 'close')

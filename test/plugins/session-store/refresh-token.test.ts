@@ -81,7 +81,7 @@ t.test('its bytes are laid out as docs/architecture.md says', async (t) => {
 })
 
 t.test('the same session and key give the same bytes; what is not in the token does not change it', async (t) => {
-  const moved = { ...session, delivered: true, rotatedAt: [1_700_000_000_000, 5], device: 'x', createdAt: 1 }
+  const moved = { ...session, provenGeneration: 1, rotatedAt: [1_700_000_000_000, 5], device: 'x', createdAt: 1 }
   t.equal(writeRefreshToken(structuredClone(session), secret), token)
   t.equal(writeRefreshToken(moved, secret), token)
   for (const change of [

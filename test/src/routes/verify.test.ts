@@ -152,7 +152,7 @@ t.test('it asks the store nothing, marks the delivery, and hears of an end at on
   t.match(await ask(gateway, '/orders', bearer(tokens)), { statusCode: 200 })
   t.strictSame(asked, [])
   await gateway.app.delivery.flush()
-  t.match(await gateway.store.sessions.read(tokens.session_id), { delivered: true })
+  t.match(await gateway.store.sessions.read(tokens.session_id), { provenGeneration: 1 })
   await gateway.app.sessions.end(tokens.session_id, 'revoked_by_admin')
   t.match(await ask(gateway, '/orders', bearer(tokens)), { statusCode: 401 })
 })

@@ -24,6 +24,17 @@ t.test('a new password voids the cookies of before, and ending all sessions does
   t.equal((await attemptLogin(gateway, 'alice', '192.0.2.1', password, device)).statusCode, 429)
 })
 
+t.test('a device has one id for as long as the record stays, and another after a change of it', async (t) => {
+  const gateway = await startGateway(t, limit)
+  const signIn = async (device?: { cookie: string }) =>
+    deviceOf(await attemptLogin(gateway, 'alice', '192.0.2.1', password, device))
+  const idOf = (device: { cookie: string }) => Buffer.from(entryOf(device), 'base64url').toString('hex', 2, 11)
+  const first = await signIn()
+  t.equal(idOf(await signIn(first)), idOf(first))
+  await gateway.store.users.change('alice', { scope: 'orders:read' })
+  t.not(idOf(await signIn(first)), idOf(first), 'a copy that was made before shares no budget with its owner')
+})
+
 t.test('two people who share a browser are both known, and each only as themselves', async (t) => {
   const gateway = await startGateway(t, limit)
   const first = deviceOf(await attemptLogin(gateway, 'alice', '192.0.2.1', password))
