@@ -124,7 +124,7 @@ t.test('the order of the table is the order in which the app registers', async (
 })
 
 t.test('every file that a document names is there', async (t) => {
-  const folders = 'src|plugins|test|docs|bench|simulator|deploy'
+  const folders = 'src|plugins|test|docs|bench|simulator|lab|deploy'
   for (const { path, text } of documents) {
     for (const [, named = ''] of text.matchAll(new RegExp(`\`((?:${folders})\\/[\\w./-]+)\``, 'g'))) {
       t.ok(existsSync(new URL(named, root)), `${path}: ${named}`)
