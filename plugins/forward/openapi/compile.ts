@@ -12,7 +12,7 @@ import { Operation } from './operation.ts'
 import { type Mapping, pathHere, patternOf, serverBases } from './paths.ts'
 import { type PolicySource, policiesOf } from './policy.ts'
 import { type BodyRule, compileBody, noBody } from './request/body.ts'
-import { compileParameter, type Parameter } from './request/parameter.ts'
+import { type Commas, compileParameter, type Parameter } from './request/parameter.ts'
 import { RequestSchemas } from './schemas/compile.ts'
 
 export interface CompileOptions {
@@ -24,6 +24,7 @@ export interface CompileOptions {
   policySource: PolicySource
   /** Whether names of the query that no parameter has are let through. */
   passesUndeclaredQuery: boolean
+  commas?: Commas
   /** Of a body that is checked; what is not checked has the route's limit. */
   bodyLimitBytes: number
 }
@@ -258,7 +259,8 @@ class Compiler {
   }
 
   #parameter(place: DocumentPlace): Parameter | undefined {
-    if (!this.#parameters.has(place.node)) this.#parameters.set(place.node, compileParameter(place, this.#schemas))
+    if (!this.#parameters.has(place.node))
+      this.#parameters.set(place.node, compileParameter(place, this.#schemas, this.#options.commas))
     return this.#parameters.get(place.node)
   }
 

@@ -26,5 +26,6 @@ export function describeRoute(
     passesUndeclaredQuery: openapi?.undeclaredQuery === 'pass',
     bodyLimitBytes: openapi?.bodyLimitBytes ?? 0,
     base: openapi?.base,
+    commas: openapi?.commas ?? 'either',
   })
 }

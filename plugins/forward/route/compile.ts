@@ -244,5 +244,6 @@ function compileRoute(config: RouteConfig): CompiledRoute {
 
 function documentConfigOf(openapi: NonNullable<RouteConfig['openapi']>): DocumentConfig {
   const written = typeof openapi === 'string' ? { document: openapi } : openapi
-  return { maxFiles: 200, policies: 'config', undeclaredQuery: 'refuse', bodyLimitBytes: 1_048_576, ...written }
+  const defaults = { maxFiles: 200, policies: 'config', undeclaredQuery: 'refuse', commas: 'either' } as const
+  return { ...defaults, bodyLimitBytes: 1_048_576, ...written }
 }

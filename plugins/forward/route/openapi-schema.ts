@@ -43,6 +43,15 @@ const trustedDocumentSchema = Type.Object(
         description: 'What becomes of names in the query that the operation does not have.',
       }),
     ),
+    commas: Type.Optional(
+      Type.Enum(['either', 'strict'], {
+        type: 'string',
+        default: 'either',
+        description:
+          'What parts the items of a list in the query (`form` without `explode`). `either`: encoded commas too, unless the ' +
+          'document names a value with a comma. `strict`: commas that stand as themselves.',
+      }),
+    ),
     bodyLimitBytes: Type.Optional(
       Type.Integer({
         minimum: 0,

@@ -9,9 +9,11 @@ export interface MediaType {
 }
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-const parameter = `[ \\t]*;[ \\t]*(${token})=(${token}|"[^"\\\\\\x00-\\x1f\\x7f]*")`
-const whole = new RegExp(`^(${token}/${token})((?:${parameter})*)$`)
-const each = new RegExp(parameter, 'g')
+const parameter = `(${token})=(${token}|"[^"\\\\\\x00-\\x1f\\x7f]*")`
+// RFC 9110 section 5.6.6: between semicolons a parameter may be missing. A blank can be read as one part only, so that no field
+// takes long.
+const whole = new RegExp(`^(${token}/${token})[ \\t]*((?:;[ \\t]*(?:${parameter}[ \\t]*)?)*)(?<![ \\t])$`)
+const each = new RegExp(`;[ \\t]*${parameter}`, 'g')
 
 /**
  * Reads a Content-Type field.

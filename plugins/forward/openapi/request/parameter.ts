@@ -7,9 +7,10 @@ import type { DocumentPlace } from '../document/references.ts'
 import { DocumentError } from '../document/source.ts'
 import type { Fault, RequestSchema, RequestSchemas } from '../schemas/compile.ts'
 import { jsonRules } from './body.ts'
+import { namesComma } from './commas.ts'
 import { isJsonType, mediaTypeOf } from './media-type.ts'
 import { decoded, membersOf, type Query } from './query.ts'
-import { anyText, meaningOf, type Raw, shapeOf, type ValueShape } from './value-shape.ts'
+import { anyText, isScalar, meaningOf, type Raw, shapeOf, type ValueShape } from './value-shape.ts'
 
 /** The parts of a request that parameters are found in, taken apart. */
 export interface RequestParts {
@@ -38,6 +39,9 @@ export interface Parameter {
   isSpread: boolean
 }
 
+/** How encoded commas of a query are read: `strict`, as part of a value always. */
+export type Commas = 'either' | 'strict'
+
 type Found = Raw | { fault: string } | undefined
 
 /**
@@ -46,7 +50,11 @@ type Found = Raw | { fault: string } | undefined
  * @returns undefined for one that the document must not describe: it is ignored (section 4.8.12.2)
  * @throws DocumentError when it cannot be checked
  */
-export function compileParameter(place: DocumentPlace, schemas: RequestSchemas): Parameter | undefined {
+export function compileParameter(
+  place: DocumentPlace,
+  schemas: RequestSchemas,
+  commas: Commas = 'either',
+): Parameter | undefined {
   const { node, file } = place
   const name = textIn(node, 'name')
   const where = places.find((one) => one === memberOf(node, 'in'))
@@ -58,8 +66,10 @@ export function compileParameter(place: DocumentPlace, schemas: RequestSchemas):
   const content = contentOf(node)
   const described = content ? schemas.placeOf(content.media, file) : place
   const checked = schemas.take(memberOf(described.node, 'schema') ?? true, described.file)
-  const shape = shapeOf(checked.schema, (reference) => schemas.definition(reference))
-  const find = content ? finderOfText(where, name) : finderOf(node, where, name, shape)
+  const definition = (reference: string) => schemas.definition(reference)
+  const shape = shapeOf(checked.schema, definition)
+  const isStrict = commas === 'strict' || namesComma(checked.schema, definition)
+  const find = content ? finderOfText(where, name) : finderOf(node, where, name, shape, isStrict)
   const isSpread = where === 'query' && content === undefined && isSpreadBy(node, shape)
   const mayBeEmpty = memberOf(node, 'allowEmptyValue') === true
   const isRight = (value: unknown) => checked.faultOf(value) === undefined
@@ -67,7 +77,7 @@ export function compileParameter(place: DocumentPlace, schemas: RequestSchemas):
     in: where,
     name,
     required,
-    claims: where === 'query' ? claimsOf(node, name, isSpread ? shape : undefined) : () => false,
+    claims: where === 'query' ? claimsOf(node, name, shape, isSpread) : () => false,
     isSpread,
     faultIn: (parts) => {
       const found = find(parts)
@@ -118,9 +128,12 @@ function violationOfJson(text: string, faultOf: RequestSchema['faultOf']): Fault
   }
 }
 
-function claimsOf(node: unknown, name: string, spread: ValueShape | undefined): Parameter['claims'] {
-  if (memberOf(node, 'style') === 'deepObject') return (given) => given.startsWith(`${name}[`)
-  return spread ? (given) => memberShape(spread, given) !== undefined : (given) => given === name
+function claimsOf(node: unknown, name: string, shape: ValueShape, isSpread: boolean): Parameter['claims'] {
+  const isDeep = memberOf(node, 'style') === 'deepObject'
+  if (!isDeep && !isSpread) return (given) => given === name
+  const isOwn = (given: string) => given === name && isScalar(shape.types)
+  if (isDeep) return (given) => isOwn(given) || given.startsWith(`${name}[`)
+  return (given) => isOwn(given) || memberShape(shape, given) !== undefined
 }
 
 // Of an object that has members of its own, more may be there only where the document says what they are: else every name that
@@ -156,14 +169,22 @@ function textOf(value: string, where: Where): string {
   return where === 'query' ? (decoded(value) ?? '') : value
 }
 
-function finderOf(node: unknown, where: Where, name: string, shape: ValueShape): (parts: RequestParts) => Found {
+function finderOf(
+  node: unknown,
+  where: Where,
+  name: string,
+  shape: ValueShape,
+  isStrict: boolean,
+): (parts: RequestParts) => Found {
   const style = textIn(node, 'style') ?? (where === 'query' || where === 'cookie' ? 'form' : 'simple')
   if (!stylesOf[where].includes(style)) throw new DocumentError(`the style ${style} is not supported in a ${where}`)
-  if (style === 'deepObject') return ({ query }) => membersOf(query, name, shape)
+  if (style === 'deepObject') return orScalar(({ query }) => membersOf(query, name, shape), name, shape)
   const isExploded = memberOf(node, 'explode') ?? style === 'form'
-  const separator = separators[style] ?? ','
+  const separator = separators[style] ?? (where === 'query' && !isStrict ? /,|%2C/i : ',')
   const isList = isListed(shape, 'array')
-  if (where === 'query' && isSpreadBy(node, shape)) return (parts) => spreadMembers(parts, shape)
+  if (where === 'query' && isSpreadBy(node, shape)) {
+    return orScalar((parts) => spreadMembers(parts, isScalar(shape.types) ? name : undefined, shape), name, shape)
+  }
   if (where === 'query' && isList && isExploded === true) {
     return ({ query }) => query.get(name)?.map((value) => decoded(value) ?? '')
   }
@@ -174,6 +195,17 @@ function finderOf(node: unknown, where: Where, name: string, shape: ValueShape):
     if (typeof whole !== 'string') return whole
     const items = whole.split(separator).map((item) => textOf(item.trim(), where))
     return isList ? items : membersIn(items, isExploded === true)
+  }
+}
+
+// A value that may also be no object, such as a time beside a span of times, then stands under the parameter's own name.
+function orScalar(find: (parts: RequestParts) => Found, name: string, { types }: ValueShape): typeof find {
+  if (!isScalar(types)) return find
+  const findAlone = finderOfText('query', name)
+  return (parts) => {
+    const [found, alone] = [find(parts), findAlone(parts)]
+    if (found !== undefined && alone !== undefined) return { fault: 'is there in two ways' }
+    return found ?? alone
   }
 }
 
@@ -194,10 +226,10 @@ function wholeOf(parts: RequestParts, where: Where, name: string): string | { fa
   return values !== undefined && values.length > 1 ? repeated : values?.[0]
 }
 
-function spreadMembers({ query, isNamed }: RequestParts, shape: ValueShape): Found {
+function spreadMembers({ query, isNamed }: RequestParts, own: string | undefined, shape: ValueShape): Found {
   const members = new Map<string, Raw>()
   for (const [name, values] of query) {
-    const member = isNamed(name) ? undefined : memberShape(shape, name)
+    const member = isNamed(name) || name === own ? undefined : memberShape(shape, name)
     if (member === undefined) continue
     const texts = values.map((value) => decoded(value) ?? '')
     if (isListed(member, 'array')) members.set(name, texts)

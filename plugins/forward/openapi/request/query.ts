@@ -1,6 +1,6 @@
 // The query of a request, taken apart once: names decoded, values still as they came, because some of them are lists whose
 // commas must be told from encoded ones.
-import type { Raw, ValueShape } from './value-shape.ts'
+import { isScalar, type Raw, type ValueShape } from './value-shape.ts'
 
 /** Values by decoded name, in the order in which they came; undefined where an escape means nothing. */
 export type Query = ReadonlyMap<string, readonly string[]>
@@ -38,7 +38,8 @@ export function decoded(text: string): string | undefined {
 const deepestMember = 5
 
 /**
- * The members of a parameter in the style deepObject: `name[a]=1&name[b][c]=2`, and lists as `name[]=1` or `name[0]=1`.
+ * The members of a parameter in the style deepObject: `name[a]=1&name[b][c]=2`, and lists as `name[]=1`, `name[0]=1` or, where
+ * the document has a list, `name[a]=1&name[a]=2`.
  * @returns undefined when none came; a sentence when they contradict each other
  */
 export function membersOf(query: Query, name: string, shape: ValueShape): Raw | { fault: string } | undefined {
@@ -48,7 +49,7 @@ export function membersOf(query: Query, name: string, shape: ValueShape): Raw | 
     const path = memberPath(key.slice(name.length))
     if (path === undefined) return { fault: 'has a member whose name cannot be read' }
     for (const value of values) {
-      if (!place(root, path, decoded(value) ?? '')) return { fault: 'has a member that is there twice' }
+      if (!place(root, path, decoded(value) ?? '', shape)) return { fault: 'has a member that is there twice' }
     }
   }
   return root.size === 0 ? undefined : rawOf(root, shape)
@@ -62,7 +63,7 @@ function memberPath(text: string): string[] | undefined {
   return path.length > deepestMember ? undefined : path
 }
 
-function place(root: Branch, path: readonly string[], value: string): boolean {
+function place(root: Branch, path: readonly string[], value: string, shape: ValueShape): boolean {
   let branch = root
   for (const step of path.slice(0, -1)) {
     const next = branch.get(step) ?? new Map()
@@ -74,7 +75,12 @@ function place(root: Branch, path: readonly string[], value: string): boolean {
   const leaf = branch.get(last)
   if (leaf === undefined) return Boolean(branch.set(last, [value]))
   // Only what is added to a list can be there again.
-  return Array.isArray(leaf) && last === '' && leaf.push(value) > 0
+  const isList = last === '' || path.reduce(memberOfShape, shape).types.has('array')
+  return Array.isArray(leaf) && isList && leaf.push(value) > 0
+}
+
+function memberOfShape(shape: ValueShape, name: string): ValueShape {
+  return shape.properties.get(name) ?? shape.others ?? shape.items
 }
 
 function rawOf(branch: Branch, shape: ValueShape): Raw {
@@ -83,8 +89,14 @@ function rawOf(branch: Branch, shape: ValueShape): Raw {
     return [...branch.values()].flatMap((child) => (Array.isArray(child) ? child : [rawOf(child, shape.items)]))
   const members = new Map<string, Raw>()
   for (const [name, child] of branch) {
-    const childShape = shape.properties.get(name) ?? shape.others ?? shape.items
-    members.set(name, Array.isArray(child) ? (child[0] ?? '') : rawOf(child, childShape))
+    const childShape = memberOfShape(shape, name)
+    members.set(name, Array.isArray(child) ? leafOf(child, childShape) : rawOf(child, childShape))
   }
   return members
+}
+
+// One value for a member that may be a list or not is left to be either.
+function leafOf(values: string[], { types }: ValueShape): Raw {
+  const isList = values.length > 1 || (types.has('array') && !isScalar(types))
+  return isList ? values : (values[0] ?? '')
 }

@@ -56,6 +56,11 @@ export function shapeOf(schema: unknown, definition: (reference: string) => unkn
   }
 }
 
+/** Whether a value may be neither a list nor an object. */
+export function isScalar(types: ValueShape['types']): boolean {
+  return types.has('string') || types.has('number') || types.has('boolean') || types.has('null')
+}
+
 function isShape(value: unknown): value is ValueShape {
   return isObject(value) && value['types'] instanceof Set
 }
