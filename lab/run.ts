@@ -4,11 +4,12 @@ import { installOwnPackages } from '../test/support/processes/own-packages.ts'
 import { histories, playAll } from './histories.ts'
 import type { Product, ProductModule } from './product.ts'
 
-const adapters = ['cardea.ts', 'oidc-provider.js']
+const adapters = ['cardea.ts', 'oidc-provider.js', 'better-auth.js', 'openauth.js', 'workers-oauth-provider.js']
 const words = process.argv.slice(2)
 const chosen = adapters.filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
 
 // Products talk on standard output; the table is alone there.
+console.log = console.error
 console.info = console.error
 await installOwnPackages(new URL('./', import.meta.url))
 const columns: { product: Product; outcomes: string[] }[] = []
@@ -24,13 +25,9 @@ for (const file of chosen) {
   }
 }
 
-const row = (cells: string[]) => console.log(`| ${cells.join(' | ')} |`)
+const row = (cells: string[]) => process.stdout.write(`| ${cells.join(' | ')} |\n`)
 row(['', ...columns.map(({ product }) => product.name)])
 row(['---', ...columns.map(() => '---')])
-row([
-  'its window here',
-  ...columns.map(({ product: { windowMs } }) => (windowMs === 0 ? 'none' : `${windowMs / 1000} s`)),
-])
 for (const [at, title] of Object.keys(histories).entries()) {
   row([title, ...columns.map(({ outcomes }) => outcomes[at] ?? '')])
 }

@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { GatewayProcess } from '../../test/support/processes/gateway-process.ts'
 import type { Product, TokenPair } from '../product.ts'
 
-const windowMs = 2000
-
-/** Starts it in a folder of its own, which goes with it. */
-export async function start(): Promise<Product> {
+/**
+ * Starts it in a folder of its own, which goes with it.
+ * @param windowMs its grace
+ */
+export async function start(windowMs = 2000): Promise<Product> {
   const folder = mkdtempSync(join(tmpdir(), 'cardea-lab-'))
   const gateway = await GatewayProcess.start({
     CARDEA_CONFIG: devNull,

@@ -43,6 +43,14 @@ t.test(
   },
 )
 
+t.test('with a grace of 0 s the thief a moment away is found, too, as README says', patient, async (t) => {
+  const cardea = await start(0)
+  t.teardown(() => cardea.close())
+  const racing = histories['a thief refreshes a moment before the client, each time']
+  t.equal(await racing?.(cardea), 'session ended for both')
+  t.match(readme, '`CARDEA_GRACE=0s` closes that')
+})
+
 t.test('a product that honours every token for ever is seen through', patient, async (t) => {
   const careless: Product = {
     name: 'careless',
