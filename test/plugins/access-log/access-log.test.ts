@@ -5,7 +5,7 @@ import { request as ask } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { eventually } from '../../support/eventually.ts'
+import { eventually, repeatedly } from '../../support/eventually.ts'
 import { bearer, type LogLine, startGateway, type TestGateway } from '../../support/gateway.ts'
 import { openRaw } from '../../support/raw-client.ts'
 import { startFakeUpstream, startRawUpstream } from '../../support/upstream.ts'
@@ -101,6 +101,8 @@ for (const [name, head, first, then, detail] of breaks) {
 t.test('a client that leaves has a line that says so, and is nobody’s fault', async (t) => {
   const upstream = await startRawUpstream((socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf')
+    // Who has closed one side only would take it; who has left resets.
+    repeatedly(t, 20, () => socket.write('.'))
   })
   t.teardown(() => upstream.close())
   const gateway = await start(t, upstream.url, { accessLog: 'all' })
