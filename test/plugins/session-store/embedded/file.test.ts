@@ -191,12 +191,13 @@ t.test(
     await store.close()
     const database = new DatabaseSync(file)
     const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-    // As the version before left it: the columns of the last step are not there yet.
     database.exec(`PRAGMA user_version = ${version + 1}`)
     t.throws(() => openEmbeddedStore({ file }), {
       message: new RegExp(`written by a newer Cardea .* such as .*cardea\\.db\\.v${version}, in its place`),
     })
-    database.exec('ALTER TABLE sessions DROP COLUMN userRevision; ALTER TABLE users DROP COLUMN endedAt')
+    // As the version before left it: the last step is not made yet.
+    database.exec('ALTER TABLE sessions ADD COLUMN delivered INTEGER NOT NULL DEFAULT 0')
+    database.exec('ALTER TABLE sessions DROP COLUMN provenGeneration')
     database.exec(`PRAGMA user_version = ${version - 1}`)
     database.close()
     const held = new DatabaseSync(`${file}.lock`)
