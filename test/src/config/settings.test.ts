@@ -34,7 +34,7 @@ t.test('each setting that stands in the file can be written there, and in the en
     trustedProxies: ['[10.0.0.1]', '10.0.0.0/8'],
     allowedOrigins: ['["https://a.example", "tauri://localhost"]', 'https://b.example,chrome-extension://abc'],
     hosts: ['[app.example]', 'app.example:8443, [::1]'],
-    drain: ['5s', '0s'],
+    drainMs: ['5s', '0s'],
     connections: ['1000', '2000'],
     idleConnections: ['500', '1000'],
     redisUrl: ['redis://a', 'redis+sentinel://a,b:1/gw'],

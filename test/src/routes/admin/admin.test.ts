@@ -62,7 +62,7 @@ t.test('a user that cannot be is 400, with the place', async (t) => {
   const bodies: [object, string][] = [
     [{ ...good, username: '-bob' }, '/username'],
     [{ ...good, username: 'bob smith' }, '/username'],
-    [{ ...good, username: 'b'.repeat(65) }, '/username'],
+    [{ ...good, username: 'b'.repeat(255) }, '/username'],
     [{ ...good, username: 'bób' }, '/username'],
     [{ ...good, username: 'bob/../root' }, '/username'],
     [{ ...good, username: '' }, '/username'],
