@@ -24,10 +24,11 @@ export interface Refusal {
  * What is known of a refused request; of a connection that brought none, there is no more than its address. What the router
  * itself refused has `raw`, and no `clientAddress`.
  */
-export interface RefusedRequest
-  extends Partial<Pick<FastifyRequest, 'method' | 'routeOptions' | 'clientAddress' | 'raw'>> {
+export interface RefusedRequest extends Partial<Pick<FastifyRequest, 'method' | 'routeOptions' | 'raw'>> {
   /** What its client was shown. */
   id: string
+  /** See clients/address.ts. */
+  clientAddress?: string
   headers: Pick<FastifyRequest['headers'], 'user-agent'>
   log: FastifyBaseLogger
 }
