@@ -1,9 +1,8 @@
 // `%2F` in paths of routes that let it through: names with slashes reach their service as they came, and no policy is split by
 // them, whoever reads them as slashes. Forwarded, and asked about by a proxy.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { RouteConfig } from '../../../plugins/forward/index.ts'
-import { compileDocument } from '../../../plugins/forward/openapi/compile.ts'
-import { compileRoutes } from '../../../plugins/forward/route/compile.ts'
+import { describeRouteOf } from '../../plugins/forward/openapi/scene.ts'
 import { bearer, startGateway } from '../../support/gateway.ts'
 import { sendRaw } from '../../support/raw-client.ts'
 import { startFakeUpstream } from '../../support/upstream.ts'
@@ -20,32 +19,21 @@ const document = {
   },
 }
 
-async function sceneOf(t: Parameters<typeof startGateway>[0]) {
+async function sceneOf(t: Test) {
   const service = await startFakeUpstream()
   t.teardown(() => service.close())
   const { url: upstream } = service
   const roles = ['admin']
+  const documented = await describeRouteOf(t, document, { prefix: '/projects', upstream, encodedSlashes: 'pass' })
   const routes: RouteConfig[] = [
     { prefix: '/npm', upstream, encodedSlashes: 'pass' },
     { prefix: '/npm/-/all', upstream, policy: { roles } },
     { prefix: '/rabbit', upstream, encodedSlashes: 'pass', rewrite: '/' },
     { prefix: '/strict', upstream },
-    { prefix: '/projects', upstream, encodedSlashes: 'pass', openapi: 'http://127.0.0.1:9/openapi.json' },
+    documented.route,
     { prefix: '/', upstream: `${upstream}/base`, encodedSlashes: 'pass' },
   ]
-  const [documented] = compileRoutes(routes.filter(({ openapi }) => openapi !== undefined))
-  if (documented === undefined) throw new Error('no route has a document')
-  const compiled = await compileDocument(
-    { root: 'root', files: new Map<string, unknown>([['root', document]]) },
-    {
-      mapping: { prefix: '/projects', replacement: '/projects' },
-      policies: documented.policies,
-      policySource: 'config',
-      passesUndeclaredQuery: true,
-      bodyLimitBytes: 1024,
-    },
-  )
-  const gateway = await startGateway(t, { config: { routes }, documents: new Map([['/projects', compiled]]) })
+  const gateway = await startGateway(t, { config: { routes }, documents: documented.documents })
   const alice = bearer(await gateway.signIn())
   const port = Number(new URL(await gateway.app.listen({ host: '127.0.0.1', port: 0 })).port)
   /** The status of a forwarded request, what reached the service, and what `/auth/verify` says about it in two ways. */

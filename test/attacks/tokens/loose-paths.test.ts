@@ -1,9 +1,9 @@
 // Spellings of a path by which a service that reads loosely (capital letters, blanks, dots, escapes decoded twice) is asked for
 // what another policy guards: forwarded and asked about, under prefixes and under a document. What means one thing passes.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { RouteConfig } from '../../../plugins/forward/index.ts'
-import { compileDocument } from '../../../plugins/forward/openapi/compile.ts'
 import { compileRoutes } from '../../../plugins/forward/route/compile.ts'
+import { describeRouteOf } from '../../plugins/forward/openapi/scene.ts'
 import { bearer, startGateway } from '../../support/gateway.ts'
 import { sendRaw } from '../../support/raw-client.ts'
 import { startFakeUpstream } from '../../support/upstream.ts'
@@ -21,33 +21,22 @@ const document = {
   },
 }
 
-async function sceneOf(t: Parameters<typeof startGateway>[0]) {
+async function sceneOf(t: Test) {
   const service = await startFakeUpstream()
   t.teardown(() => service.close())
   const { url: upstream } = service
   const admins = { roles: ['admin'] }
+  const documented = await describeRouteOf(t, document, { prefix: '/things', upstream })
   const routes: RouteConfig[] = [
     { prefix: '/shop', upstream },
     { prefix: '/shop/admin', upstream, policy: admins },
     { prefix: '/shop/kasse', upstream, policy: admins },
     { prefix: '/Wiki', upstream },
     { prefix: '/alone', upstream },
-    { prefix: '/things', upstream, openapi: 'http://127.0.0.1:9/openapi.json' },
+    documented.route,
     { prefix: '/', upstream },
   ]
-  const [documented] = compileRoutes(routes.filter(({ openapi }) => openapi !== undefined))
-  if (documented === undefined) throw new Error('no route has a document')
-  const compiled = await compileDocument(
-    { root: 'root', files: new Map<string, unknown>([['root', document]]) },
-    {
-      mapping: { prefix: '/things', replacement: '/things' },
-      policies: documented.policies,
-      policySource: 'config',
-      passesUndeclaredQuery: true,
-      bodyLimitBytes: 1024,
-    },
-  )
-  const gateway = await startGateway(t, { config: { routes }, documents: new Map([['/things', compiled]]) })
+  const gateway = await startGateway(t, { config: { routes }, documents: documented.documents })
   const alice = bearer(await gateway.signIn())
   const port = Number(new URL(await gateway.app.listen({ host: '127.0.0.1', port: 0 })).port)
   /** The status of a forwarded request, and of what `/auth/verify` says about it. */

@@ -6,7 +6,8 @@ import {
   type Origin,
   requestFields,
 } from '../../../../plugins/forward/headers/forwarded.ts'
-import { compileRoutes, type RouteConfig } from '../../../../plugins/forward/route/compile.ts'
+import type { RouteConfig } from '../../../../plugins/forward/route/compile.ts'
+import { pairs, route, valuesOf } from './scene.ts'
 
 const origin: Origin = {
   host: 'orders.internal:4000',
@@ -18,12 +19,6 @@ const origin: Origin = {
   identity: { sub: 'alice', sid: 's-1', roles: ['clerk', 'admin'], scope: 'read write' },
 }
 
-function route(config: Partial<RouteConfig> = {}) {
-  const [compiled] = compileRoutes([{ prefix: '/orders', upstream: 'http://orders.internal:4000', ...config }])
-  if (compiled === undefined) throw new Error('one route in, one route out')
-  return compiled
-}
-
 function sent(
   rawHeaders: string[],
   {
@@ -33,16 +28,6 @@ function sent(
   }: { config?: Partial<RouteConfig>; connection?: string; from?: Partial<Origin> } = {},
 ) {
   return pairs(requestFields(route(config), rawHeaders, connection, { ...origin, ...from }))
-}
-
-function pairs(fields: string[]): [string, string][] {
-  const list: [string, string][] = []
-  for (let i = 0; i < fields.length; i += 2) list.push([fields[i]?.toLowerCase() ?? '', fields[i + 1] ?? ''])
-  return list
-}
-
-function valuesOf(list: [string, string][], name: string): string[] {
-  return list.filter(([one]) => one === name).map(([, value]) => value)
 }
 
 t.test('a service gets the client’s own fields and the gateway’s, and nothing else', async (t) => {

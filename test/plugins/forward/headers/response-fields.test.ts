@@ -5,13 +5,7 @@ import {
   type ResponseContext,
   responseFields,
 } from '../../../../plugins/forward/headers/response-fields.ts'
-import { compileRoutes, type RouteConfig } from '../../../../plugins/forward/route/compile.ts'
-
-function route(config: Partial<RouteConfig> = {}) {
-  const [compiled] = compileRoutes([{ prefix: '/orders', upstream: 'http://orders.internal:4000', ...config }])
-  if (compiled === undefined) throw new Error('one route in, one route out')
-  return compiled
-}
+import { pairs, route, valuesOf } from './scene.ts'
 
 function responded(received: Record<string, string | string[]>, context: Partial<ResponseContext> = {}) {
   const fields = Object.entries(received).flatMap(([name, value]) => [value].flat().flatMap((one) => [name, one]))
@@ -30,16 +24,6 @@ function responded(received: Record<string, string | string[]>, context: Partial
       },
     ),
   )
-}
-
-function pairs(fields: string[]): [string, string][] {
-  const list: [string, string][] = []
-  for (let i = 0; i < fields.length; i += 2) list.push([fields[i]?.toLowerCase() ?? '', fields[i + 1] ?? ''])
-  return list
-}
-
-function valuesOf(list: [string, string][], name: string): string[] {
-  return list.filter(([one]) => one === name).map(([, value]) => value)
 }
 
 t.test('names out of the language change nothing', async (t) => {
