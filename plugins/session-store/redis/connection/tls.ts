@@ -2,9 +2,9 @@
 // ioredis says no name, and many servers share an address. It must never connect to a server whose certificate is not checked.
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { type SecureContextOptions, connect as secureConnect, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, type SecureContextOptions, connect as secureConnect, type TLSSocket } from 'node:tls'
 import { AbstractConnector, type RedisOptions } from 'ioredis'
-import type { RedisTlsFiles } from './address.ts'
+import type { RedisNode, RedisTlsFiles } from './address.ts'
 
 /**
  * Reads the files of a connection.
@@ -21,6 +21,12 @@ function read(option: string, path: string): Buffer {
     const code = cause instanceof Error && 'code' in cause ? cause.code : 'unknown error'
     throw new Error(`REDIS_URL: the file of ${option}= cannot be read (${code}): name a file that this user may read`)
   }
+}
+
+/** Begins a connection to one server, and says which one is looked for. @param tls what is shown and trusted */
+export function connectSecurely({ host, port }: RedisNode, tls: ConnectionOptions | undefined): TLSSocket {
+  // A name is sent; an address is none (RFC 6066 section 3).
+  return secureConnect({ ...tls, host, port, ...(isIP(host) === 0 && { servername: host }) })
 }
 
 /** Connects to one server by TLS. */
@@ -40,7 +46,7 @@ export class TlsConnector extends AbstractConnector {
     this.connecting = true
     await new Promise((resolve) => process.nextTick(resolve))
     if (!this.connecting) throw new Error('Connection is closed.')
-    const socket = secureConnect({ ...tls, host, port, ...(isIP(host) === 0 && { servername: host }) })
+    const socket = connectSecurely({ host, port }, tls)
     // To the last: one that is given up during its handshake may err twice, when nobody else listens any more.
     socket.on('error', (error) => {
       this.firstError ??= error

@@ -1,11 +1,10 @@
 // What keeps a connection from ever coming up, as the start hears it: a wrong password, an authority that nobody knows, TLS where
 // there is none. Trying again would be of no use, so the start ends at once, with what to change. It shows no password.
-import { connect, isIP } from 'node:net'
-import { connect as secureConnect } from 'node:tls'
+import { connect } from 'node:net'
 import { Cluster } from 'ioredis'
 import type { RedisAddress, RedisNode, RedisTlsFiles } from '../connection/address.ts'
 import type { RedisClient } from '../connection/client.ts'
-import { tlsOptions } from '../connection/tls.ts'
+import { connectSecurely, tlsOptions } from '../connection/tls.ts'
 
 const wrongPassword =
   'Redis does not know this user with this password: correct them in REDIS_URL. There @ is written %40, / %2F, # %23, and % %25.'
@@ -93,7 +92,7 @@ function tryTls(
   signal: AbortSignal,
   onError: (error: Error) => void,
 ): void {
-  const secure = secureConnect({ ...tlsOptions(files), host, port, ...(isIP(host) === 0 && { servername: host }) })
+  const secure = connectSecurely({ host, port }, tlsOptions(files))
   secure.on('error', onError)
   const plain = connect({ host, port }, () => plain.write('PING\r\n'))
   plain.on('error', () => undefined)
