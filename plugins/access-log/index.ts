@@ -3,6 +3,7 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type NetworkBits, networkNames } from '../clients/network.ts'
+import { phraseOf } from '../errors/refusals.ts'
 import { RequestEnd } from './request-end.ts'
 
 declare module 'fastify' {
@@ -101,7 +102,7 @@ class AccessLine {
     const instance = place?.instance.origin
     const path = withoutValues(raw.url ?? '')
     const { sub, sid } = access ?? {}
-    const detail = broken && `${broken.code}: ${broken.detail}`
+    const detail = broken && phraseOf(broken)
     // biome-ignore format: one line a kind of member
     const line = {
       reqId, method, route: routeOptions.url, path, status: statusCode, outcome, durationMs, bytes,

@@ -6,7 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify
 import fp from 'fastify-plugin'
 import { peerOf, unknown } from '../clients/address.ts'
 import { type NetworkBits, networkNames } from '../clients/network.ts'
-import type { Refusal, RefusedRequest } from '../errors/refusals.ts'
+import { phraseOf, type Refusal, type RefusedRequest } from '../errors/refusals.ts'
 import { rememberedLabel } from '../session-store/device-label.ts'
 import type { NewEvent } from '../session-store/port/events.ts'
 import type { Session } from '../session-store/port/store.ts'
@@ -137,7 +137,8 @@ export class Audit {
     const actor = request && actorOf(request, event)
     const { node } = this
     // Whoever was refused something has an id to ask by.
-    const { id: requestId, method, routeOptions } = (granted ? undefined : request) ?? nowhere
+    const refused = granted ? undefined : request
+    const { id: requestId, method, routeOptions } = refused ?? {}
     const route = routeOptions?.url
     // biome-ignore format: one line a kind of member
     return {
@@ -176,15 +177,10 @@ function reasonOf({ code, statusCode }: Refusal): Reason {
 const detailLength = 160
 
 // Some of them are sentences of libraries, which could quote a request.
-function detailOf({ code, detail }: Refusal): string {
-  const text = detail === undefined || detail === code ? code : `${code}: ${detail}`
-  return text.slice(0, detailLength).replace(/[^\x20-\x7e]/g, '?')
-}
-
-const nowhere: { id: undefined; method: undefined; routeOptions: undefined } = {
-  id: undefined,
-  method: undefined,
-  routeOptions: undefined,
+function detailOf(refusal: Refusal): string {
+  return phraseOf(refusal)
+    .slice(0, detailLength)
+    .replace(/[^\x20-\x7e]/g, '?')
 }
 
 /** Host and process: two workers of one machine are two nodes. */

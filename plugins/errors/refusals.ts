@@ -33,6 +33,11 @@ export interface RefusedRequest extends Partial<Pick<FastifyRequest, 'method' | 
   log: FastifyBaseLogger
 }
 
+/** What a refusal or a failure is, in a phrase for operators, such as `upstream_timeout: body_idle`. */
+export function phraseOf({ code, detail }: Pick<Refusal, 'code' | 'detail'>): string {
+  return detail === undefined || detail === code ? code : `${code}: ${detail}`
+}
+
 /** It must neither throw nor wait. */
 export type RefusalListener = (request: RefusedRequest, refusal: Refusal) => void
 

@@ -5,6 +5,7 @@ import { peerOf, unknown } from '../clients/address.ts'
 import { networkOf } from '../clients/network.ts'
 import { schemeOf } from '../clients/scheme.ts'
 import { type Problem, problem } from '../errors/index.ts'
+import { phraseOf } from '../errors/refusals.ts'
 import { destinationOf, hasDestination, replaceDestination } from './destination.ts'
 import { Exchange, type ExchangeOptions } from './exchange.ts'
 import { type Continued, forwardedOn, readContinued } from './headers/continued.ts'
@@ -202,10 +203,10 @@ function policyFor(policies: MethodPolicies, method: string): PolicyConfig {
 }
 
 // What its session or access token ends is told by those who end it (revoked-streams.ts).
-function recordBroken(request: FastifyRequest, { code, detail, at }: Problem): void {
-  if (code === 'invalid_token') return
+function recordBroken(request: FastifyRequest, failure: Problem): void {
+  if (failure.code === 'invalid_token') return
   const { sub, sid } = request.access ?? {}
-  const event = { granted: false, detail: `${code}: ${detail}`, instance: at?.origin, sub, sid }
+  const event = { granted: false, detail: phraseOf(failure), instance: failure.at?.origin, sub, sid }
   request.server.audit.record(request, { reason: 'response_broken', ...event })
 }
 
