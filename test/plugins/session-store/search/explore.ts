@@ -31,7 +31,8 @@ export function explore<State>(design: SearchedDesign<State>, depth: number, pos
         const history = { name, before }
         if (world.end === 'owner refused' && !world.stolen) findings.innocentRefused ??= namesOf(history)
         if (isThiefGoingOn(design, world)) findings.thiefGoesOn ??= namesOf(history)
-        if (world.end === undefined) next.push([world, history])
+        // What comes after the last move is not looked at.
+        if (world.end === undefined && moves + 1 < depth) next.push([world, history])
       }
     }
     front = next
