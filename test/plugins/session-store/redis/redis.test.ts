@@ -4,11 +4,14 @@ import { createHash } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { Store } from '../../../../plugins/session-store/port/store.ts'
+import { keyTombstoneMs } from '../../../../plugins/session-store/redis/failover/recent-revocations.ts'
 import { openRedisStore, type RedisStoreOptions } from '../../../../plugins/session-store/redis/index.ts'
+import { RedisNames } from '../../../../plugins/session-store/redis/key-names.ts'
 import { aclRule } from '../../../../plugins/session-store/redis/start/checks.ts'
+import { mostUnproven } from '../../../../plugins/session-store/rotation.ts'
 import { newPrefix, sharedRedis, startRedis } from '../../../support/redis/server.ts'
 import { startProxy } from '../../../support/tcp-proxy.ts'
-import { absoluteTtlSeconds, ContractScene, ofSessions } from '../contract/scene.ts'
+import { absoluteTtlSeconds, ContractScene, graceMs, ofSessions } from '../contract/scene.ts'
 import { addManyUsers } from '../contract/sessions/listing.ts'
 import { Clock, storeContract } from '../contract.ts'
 
@@ -309,4 +312,39 @@ t.test('a sid is exact: another spelling of the same bytes is another sid, which
   }
   const foreign = scene.newSession({ sid: 'BBBBBBBB000000000000000000000001' })
   await t.rejects(scene.store.sessions.create(foreign), { message: /tag/ }, "a sid with another subject's tag")
+})
+
+t.test('a client that has lost more responses in a row than are counted gets the newest again', async (t) => {
+  const prefix = newPrefix()
+  const scene = await openScene(t, { prefix })
+  const redis = connectBeside(t)
+  const first = await scene.login()
+  await scene.advanceGeneration(first)
+  const { subject = '', field = '' } = new RedisNames(prefix, tagOf).parts(first.sid) ?? {}
+  const state = await redis.hgetBuffer(subject, field)
+  if (state === null) return t.fail('no session')
+  // The newest generation, and how far it is ahead of the proven one (sessions/session.lua).
+  state.writeUInt32BE(mostUnproven + 1, 2)
+  state.writeUInt16BE(mostUnproven, state.length - 2)
+  await redis.hset(subject, field, state)
+  for (const grace of [0, graceMs]) {
+    scene.clock.advance(graceMs + 1)
+    const again = { outcome: 'retried', why: 'concurrent', session: { generation: mostUnproven + 1 } }
+    t.match(await scene.rotate(first, grace), { ...again, session: { ...again.session, provenGeneration: 1 } })
+  }
+  t.match(await scene.rotate({ ...first, generation: mostUnproven + 1 }), {
+    outcome: 'rotated',
+    session: { generation: mostUnproven + 2, provenGeneration: mostUnproven + 1 },
+  })
+})
+
+t.test('tombstones of keys stay for their time, and leave with the next removal after it', async (t) => {
+  const prefix = newPrefix()
+  const { store } = await openScene(t, { prefix })
+  const redis = connectBeside(t)
+  const { keys } = new RedisNames(prefix, tagOf)
+  const nowMs = Date.now()
+  await redis.hset(keys, { young: nowMs - keyTombstoneMs + 60_000, old: nowMs - keyTombstoneMs - 60_000 })
+  await store.keys.remove('another')
+  t.strictSame((await redis.hkeys(keys)).filter((id) => id !== 'subject-tag').sort(), ['another', 'young'])
 })
