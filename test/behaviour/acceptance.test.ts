@@ -54,6 +54,10 @@ function call(gateway: GatewayProcess, accessToken: string, path = '/demo/hello'
   return fetch(gateway.url + path, { headers: { authorization: `Bearer ${accessToken}` } })
 }
 
+// One process for all that need nothing of their own: each test signs in anew. It stands before the first test: a file whose tests
+// are over, as far as they are declared, ends.
+const gateway = await startedGateway(t)
+
 t.test('a refresh token used twice ends its session everywhere; the subject’s other sessions live on', async (t) => {
   const gateway = await startedGateway(t, { CARDEA_GRACE: '0s' })
   const phone = await signIn(gateway)
@@ -71,9 +75,6 @@ t.test('a refresh token used twice ends its session everywhere; the subject’s 
   t.equal((await call(gateway, laptop.access_token)).status, 200)
   t.ok((await refreshed(gateway, laptop.refresh_token)).access_token)
 })
-
-// One process for all that need nothing of their own: each test signs in anew.
-const gateway = await startedGateway(t)
 
 t.test('twenty parallel refreshes with one token yield one successor, byte for byte', async (t) => {
   const { refresh_token } = await signIn(gateway)

@@ -138,6 +138,26 @@ t.test('a token ahead of the store is a signal that says which, and so is one th
   ])
 })
 
+t.test('late retries in a row are a signal; with a rotation between them they are none', async (t) => {
+  const { signIn, refresh, signals, clock } = await withSignals(t)
+  const late = async (token: string) => {
+    await refresh(token)
+    clock.advance(60_000)
+    return (await refresh(token)).json().refresh_token
+  }
+  let token = (await signIn()).refresh_token
+  for (let i = 0; i < 3; i += 1) token = await late(token)
+  t.strictSame(await signals(), [], 'each was followed by a rotation')
+  for (let i = 0; i < 2; i += 1) {
+    clock.advance(60_000)
+    await refresh(token)
+  }
+  t.strictSame(await signals(), [], 'one alone')
+  clock.advance(60_000)
+  await refresh(token)
+  t.match(await signals(), [{ rule: 'lost_answers_in_a_row', numbers: { lost: 2 }, threshold: 2 }])
+})
+
 t.test('refreshing far more often than access tokens expire is a signal, once', async (t) => {
   const { signIn, refresh, signals, clock } = await withSignals(t)
   let { refresh_token: token } = await signIn('alice', firefox)

@@ -162,10 +162,16 @@ t.test(
     delivery.skipped('known', 2, 5)
     delivery.seen('known', 5)
     for (const older of [1, 2]) delivery.seen('known', older)
+    delivery.seen('known', 6)
+    delivery.seen('known', 5)
     delivery.seen('another', 5)
     delivery.seen('another', 4)
     await delivery.flush()
-    t.strictSame(used, [], 'neither the presented generation, nor an older one, nor another session’s')
+    t.strictSame(
+      used,
+      [],
+      'neither the presented generation, nor an older one, nor what the late retry was given, nor another session’s',
+    )
     for (const generation of [4, 4, 3]) delivery.seen('known', generation)
     t.strictSame(used, [{ sid: 'known', generation: 4 }], 'once')
   },
